@@ -1,0 +1,8 @@
+/* The C core of NexaDB. Total functions: each returns a status, never aborts on data, never allocates beyond a limit that
+ * the caller gives, keeps no global state, and decides nothing about I/O. */
+#ifndef NEXA_CSUPPORT_H
+#define NEXA_CSUPPORT_H
+
+#include "nexa_hash.h"
+
+#endif

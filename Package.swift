@@ -1,0 +1,64 @@
+// swift-tools-version: 6.2
+// The rooms of the house and who may use whom: see docs/architecture.md.
+import PackageDescription
+
+/// The same settings for every Swift target: existentials are visible, and members come only from modules a file imports.
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableExperimentalFeature("Lifetimes"),
+]
+
+let package = Package(
+    name: "nexadb",
+    products: [
+        .executable(name: "nexadb", targets: ["nexadb"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+    ],
+    targets: [
+        // System libraries, found by pkg-config; SwiftPM prints the apt hint where they are missing.
+        .systemLibrary(name: "CLZ4", path: "CSupport/system/lz4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
+        .systemLibrary(
+            name: "CXXHash", path: "CSupport/system/xxhash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+        // The C core is compiled with -O2 in every configuration: tests of the engine run millions of its calls.
+        .target(
+            name: "CSupport", dependencies: ["CLZ4", "CXXHash"], path: "CSupport", exclude: ["system"], sources: ["src"],
+            publicHeadersPath: "include",
+            cSettings: [.define("_GNU_SOURCE"), .unsafeFlags(["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"])]),
+        .target(name: "NexaWire", dependencies: ["CSupport"], swiftSettings: settings),
+        .target(name: "NexaStorage", dependencies: ["CSupport"], swiftSettings: settings),
+        .target(name: "NexaDocuments", dependencies: ["CSupport", "NexaWire", "NexaStorage"], swiftSettings: settings),
+        .target(
+            name: "NexaServer",
+            dependencies: [
+                "CSupport", "NexaWire", "NexaStorage", "NexaDocuments",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ], swiftSettings: settings),
+        .target(name: "NexaTestKit", dependencies: ["NexaWire", "NexaStorage", "NexaDocuments"], swiftSettings: settings),
+        .executableTarget(
+            name: "nexadb",
+            dependencies: [
+                "CSupport", "NexaServer",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ], swiftSettings: settings),
+        .testTarget(name: "NexaWireTests", dependencies: ["NexaWire", "CSupport", "NexaTestKit"], swiftSettings: settings),
+        .testTarget(name: "NexaStorageTests", dependencies: ["NexaStorage", "CSupport", "NexaTestKit"], swiftSettings: settings),
+        .testTarget(
+            name: "NexaDocumentsTests", dependencies: ["NexaDocuments", "NexaStorage", "NexaWire", "NexaTestKit"],
+            swiftSettings: settings),
+        .testTarget(name: "NexaServerTests", dependencies: ["NexaServer", "NexaTestKit"], swiftSettings: settings),
+        .testTarget(name: "CrashTests", dependencies: ["NexaStorage", "NexaDocuments", "NexaTestKit"], swiftSettings: settings),
+    ],
+    cLanguageStandard: .gnu17
+)

@@ -1,0 +1,8 @@
+import ArgumentParser
+
+@main
+struct NexaDB: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "nexadb", abstract: "A replicated document database node: server, shell and tools in one binary.",
+        subcommands: [])
+}
