@@ -1,0 +1,41 @@
+// Striped locks over key hashes. A conditional write (create, update, if_match) reads the newest state, decides and
+// commits while it holds the latch of its key, so that two of them on one key can never both decide on the same state.
+// Invariant: whoever takes several stripes takes them in ascending order, each once; so latches cannot deadlock.
+
+/// The engine's per-key latches. A section may commit, but must not wait for durability.
+package final class KeyLatches: Sendable {
+    /// Stripes; keys that share one merely wait for each other.
+    package static let stripeCount = 1024
+    private let locks: [NexaLock]
+
+    init() {
+        locks = (0..<Self.stripeCount).map { _ in NexaLock() }
+    }
+
+    /// The stripe of a key with this hash.
+    package static func stripe(of keyHash: UInt64) -> Int { Int(keyHash & UInt64(stripeCount - 1)) }
+
+    /// Runs `body` while no other holder of the latch of `keyHash` runs.
+    package func withLatch<Result, Failure: Error>(
+        _ keyHash: UInt64, _ body: () throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        let lock = locks[Self.stripe(of: keyHash)]
+        lock.lock()
+        defer { lock.unlock() }
+        return try body()
+    }
+
+    /// Runs `body` under all `stripes`, which must be ascending and distinct (see `stripe(of:)`).
+    package func withLatches<Result, Failure: Error>(
+        _ stripes: [Int], _ body: () throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        var last = -1
+        for stripe in stripes {
+            precondition(stripe > last, "stripes must be ascending and distinct")
+            last = stripe
+            locks[stripe].lock()
+        }
+        defer { for stripe in stripes { locks[stripe].unlock() } }
+        return try body()
+    }
+}
