@@ -44,11 +44,12 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
+        .target(name: "NexaClient", dependencies: ["NexaWire"], swiftSettings: settings),
         .target(name: "NexaTestKit", dependencies: ["NexaWire", "NexaStorage", "NexaDocuments"], swiftSettings: settings),
         .executableTarget(
             name: "nexadb",
             dependencies: [
-                "CSupport", "NexaServer",
+                "CSupport", "NexaClient", "NexaServer", "NexaStorage", "NexaWire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ], swiftSettings: settings),
@@ -58,6 +59,9 @@ let package = Package(
             name: "NexaDocumentsTests", dependencies: ["NexaDocuments", "NexaStorage", "NexaWire", "NexaTestKit"],
             swiftSettings: settings),
         .testTarget(name: "NexaServerTests", dependencies: ["NexaServer", "NexaTestKit"], swiftSettings: settings),
+        .testTarget(
+            name: "NexaToolsTests", dependencies: ["nexadb", "NexaClient", "NexaWire", "NexaStorage", "NexaTestKit"],
+            swiftSettings: settings),
         .testTarget(name: "CrashTests", dependencies: ["NexaStorage", "NexaDocuments", "NexaTestKit"], swiftSettings: settings),
     ],
     cLanguageStandard: .gnu17

@@ -4,5 +4,6 @@
 #define NEXA_CSUPPORT_H
 
 #include "nexa_hash.h"
+#include "nexa_poll.h"
 
 #endif

@@ -1,0 +1,9 @@
+import ArgumentParser
+
+/// `nexadb bench`: the load generator for servers (the default) and the benchmark of the engine alone.
+struct Bench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Measure a server, or the storage engine alone.",
+        subcommands: [],
+        defaultSubcommand: nil)
+}
