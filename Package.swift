@@ -52,7 +52,9 @@ let package = Package(
                 "CSupport", "NexaClient", "NexaServer", "NexaStorage", "NexaWire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
-            ], swiftSettings: settings),
+            ], swiftSettings: settings,
+            // The node is one file: the Swift runtime is linked statically in release builds.
+            linkerSettings: [.unsafeFlags(["-static-stdlib", "-l_FoundationCShims", "-l_FoundationCollections", "-lswiftSynchronization"], .when(configuration: .release))]),
         .testTarget(name: "NexaWireTests", dependencies: ["NexaWire", "CSupport", "NexaTestKit"], swiftSettings: settings),
         .testTarget(name: "NexaStorageTests", dependencies: ["NexaStorage", "CSupport", "NexaTestKit"], swiftSettings: settings),
         .testTarget(
