@@ -1,0 +1,52 @@
+# The two commands of a newcomer are `make run` and `make test`; `make help` lists the rest.
+# One build configuration serves both the node and the tests: release, so that what is tested is what runs.
+
+SWIFT  ?= swift
+BUILD  := $(SWIFT) build -c release
+NEXADB := .build/release/nexadb
+DATA   ?= ./data
+
+.PHONY: help setup build run test e2e bench lint format asan tsan ubsan fuzz soak clean
+
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Install what is missing (liblz4, libxxhash, pkg-config) with apt
+	@Tests/scripts/setup.sh build
+
+build: setup ## Build the release binary
+	@$(BUILD) --product nexadb
+
+run: build ## Build and start a node on ./data (DATA=dir for another place, ARGS=... for more flags)
+	@exec $(NEXADB) serve --data-dir $(DATA) $(ARGS)
+
+test: ## Set up, build and pass every test: Swift, C, fuzz smoke, end to end with real clients
+	@Tests/scripts/test.py
+
+e2e: build ## Only the end-to-end tests (Python, real clients)
+	@Tests/e2e/setup.sh && .venv-e2e/bin/python -m pytest -q Tests/e2e
+
+bench: build ## Compare with Redis (and the engine with RocksDB's db_bench) in one run
+	@Tests/bench/compare.py $(ARGS)
+
+lint: ## swift-format in strict mode, warnings as errors
+	@$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
+	@$(SWIFT) build -c release --scratch-path .build-lint --product nexadb -Xswiftc -warnings-as-errors
+
+format: ## Rewrite the sources in the house format
+	@$(SWIFT) format --in-place --recursive Package.swift Sources Tests
+
+asan: setup ## Swift tests under AddressSanitizer
+	@ASAN_OPTIONS=detect_leaks=0 NEXA_TEST_SCALE=small $(SWIFT) test --scratch-path .build-asan --sanitize=address
+
+tsan: setup ## Swift tests under ThreadSanitizer
+	@NEXA_TEST_SCALE=small $(SWIFT) test --scratch-path .build-tsan --sanitize=thread
+
+ubsan: setup ## Swift tests with the C core under UndefinedBehaviorSanitizer (traps)
+	@NEXA_TEST_SCALE=small $(SWIFT) test --scratch-path .build-ubsan -Xcc -fsanitize=undefined -Xcc -fsanitize-trap=undefined
+
+fuzz: setup ## libFuzzer on every decoder, SECONDS_EACH seconds each (default 60)
+	@Tests/Fuzz/run.sh $(or $(SECONDS_EACH),60)
+
+clean: ## Remove build products (never the data directory)
+	@rm -rf .build .build-* .fuzz .bench .venv-*

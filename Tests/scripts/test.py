@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""`make test`: sets up, builds once in release, runs every stage and ends with one summary.
+
+A stage's output goes to .build/test-logs/STAGE.log and, where it fails, its end to the screen. The counts are read from each
+runner's own closing lines; a stage that closes without having run a test counts as failed.
+"""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+LOGS = ROOT / ".build" / "test-logs"
+
+
+def stages():
+    """(name, command) in the order of running; each prints a closing line that `counts` knows."""
+    yield "swift", ["swift", "test", "-c", "release", "--skip-build", "--no-parallel"]
+    yield "fuzz smoke", ["Tests/Fuzz/run.sh", os.environ.get("FUZZ_SECONDS", "5")]
+    yield "end to end setup", ["bash", "-c", "Tests/e2e/setup.sh && echo '1 passed, 0 failed'"]
+    yield "end to end", [".venv-e2e/bin/python", "-m", "pytest", "-q", "-rs", "Tests/e2e"]
+
+
+def counts(log):
+    """(passed, failed, skipped) as the runner's closing lines in the text `log` say."""
+    passed = failed = skipped = 0
+    for line in log.splitlines():
+        swift = re.search(r"Test run with (\d+) tests?.* (passed|failed) after", line)
+        if swift:
+            total = int(swift[1])
+            bad = 0
+            if swift[2] == "failed":
+                bad = max(1, len(re.findall(r"^\S+ Test .* failed after", log, re.M)))
+            passed, failed = passed + total - bad, failed + bad
+            continue
+        if re.match(r"^(=+ )?\d+ (passed|failed|skipped|error)", line):
+            for number, word in re.findall(r"(\d+) (passed|failed|errors?|skipped)\b", line):
+                if word == "passed":
+                    passed += int(number)
+                elif word == "skipped":
+                    skipped += int(number)
+                else:
+                    failed += int(number)
+    return passed, failed, skipped
+
+
+def run(name, command):
+    print(f"--- {name}", flush=True)
+    started = time.monotonic()
+    path = LOGS / (name.replace(" ", "-") + ".log")
+    with open(path, "wb") as log:
+        try:
+            status = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=ROOT).returncode
+        except OSError as error:
+            log.write(f"cannot run {command[0]}: {error}\n".encode())
+            status = 127
+    text = path.read_text(errors="replace")
+    passed, failed, skipped = counts(text)
+    if failed == 0 and (status != 0 or passed == 0):
+        failed = 1
+    if failed:
+        print("\n".join(text.splitlines()[-80:]), flush=True)
+    return name, passed, failed, skipped, time.monotonic() - started
+
+
+def main():
+    os.chdir(ROOT)
+    if subprocess.run(["Tests/scripts/setup.sh", "test"]).returncode != 0:
+        return 1
+    LOGS.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    print("--- build (release, with tests)", flush=True)
+    with open(LOGS / "build.log", "wb") as log:
+        built = subprocess.run(["swift", "build", "-c", "release", "--build-tests"], stdout=log, stderr=subprocess.STDOUT).returncode == 0
+    if not built:
+        text = (LOGS / "build.log").read_text(errors="replace").splitlines()
+        print("\n".join([line for line in text if "error:" in line][:40] + text[-20:]))
+        print("0 passed, 1 failed")
+        return 1
+    rows = [("build", 0, 0, 0, time.monotonic() - started)]
+    rows += [run(name, command) for name, command in stages()]
+    print("\nSummary")
+    for name, passed, failed, skipped, seconds in rows:
+        print(f"{name:<20} {passed:>6} passed {failed:>4} failed {skipped:>4} skipped {seconds:>6.0f} s")
+    passed, failed, skipped = (sum(row[i] for row in rows) for i in (1, 2, 3))
+    if failed:
+        print(f"failed: {', '.join(row[0] for row in rows if row[2])} (logs in {LOGS.relative_to(ROOT)})")
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed else 0
+
+
+sys.exit(main())
