@@ -3,7 +3,11 @@
 #ifndef NEXA_CSUPPORT_H
 #define NEXA_CSUPPORT_H
 
+#include "nexa_filter.h"
 #include "nexa_hash.h"
+#include "nexa_lz4.h"
+#include "nexa_msgpack.h"
 #include "nexa_poll.h"
+#include "nexa_vector.h"
 
 #endif
