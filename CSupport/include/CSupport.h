@@ -7,6 +7,7 @@
 #include "nexa_hash.h"
 #include "nexa_lz4.h"
 #include "nexa_msgpack.h"
+#include "nexa_os.h"
 #include "nexa_poll.h"
 #include "nexa_vector.h"
 

@@ -1,0 +1,63 @@
+/// The segments that hold the log now, shared by the log thread, which adds to it, and by readers behind it (`LogTail`).
+///
+/// Segment ids are consecutive, and so are their LSN ranges. `@unchecked Sendable`: one lock guards all.
+package final class LogSegments: @unchecked Sendable {
+    package struct Segment: Equatable, Sendable {
+        package var id: UInt64
+        package var firstLSN: LSN
+        /// The chain in front of its first record.
+        package var startChain: UInt64
+        /// Where its records end; nil while it is written.
+        package var end: LogEnd?
+    }
+
+    package let directory: String
+    package let fileSystem: any FileSystem
+    private let lock = NexaLock()
+    private var segments: [Segment]
+
+    package init(directory: String, fileSystem: any FileSystem, segments: [Segment] = []) {
+        self.directory = directory
+        self.fileSystem = fileSystem
+        self.segments = segments
+    }
+
+    package func path(of id: UInt64) -> String { Path.join(directory, LogFileName.segment(id)) }
+
+    package var all: [Segment] { lock.withLock { segments } }
+
+    /// The first LSN that can still be read; nil when the log holds no segment.
+    package var oldestLSN: LSN? { lock.withLock { segments.first?.firstLSN } }
+
+    /// The segment in which this LSN lies, or will lie; nil when it is gone.
+    package func segment(holding lsn: LSN) -> Segment? {
+        lock.withLock { segments.last { $0.firstLSN <= lsn } }
+    }
+
+    package func segment(id: UInt64) -> Segment? {
+        lock.withLock { segments.first { $0.id == id } }
+    }
+
+    func begin(_ segment: Segment) {
+        lock.withLock {
+            precondition(segments.last.map { $0.end != nil && $0.id < segment.id } ?? true, "segments are begun in order")
+            segments.append(segment)
+        }
+    }
+
+    func finish(_ id: UInt64, at end: LogEnd) {
+        lock.withLock {
+            precondition(segments.last?.id == id, "only the last segment is written")
+            segments[segments.count - 1].end = end
+        }
+    }
+
+    /// Forgets the segments below this one and answers their ids. The one being written always stays.
+    func forget(below id: UInt64) -> [UInt64] {
+        lock.withLock {
+            let count = segments.prefix { $0.id < id && $0.end != nil }.count
+            defer { segments.removeFirst(count) }
+            return segments[..<count].map(\.id)
+        }
+    }
+}
