@@ -1,6 +1,7 @@
-/// The segments that hold the log now, shared by the log thread, which adds to it, and by readers behind it (`LogTail`).
+/// The files that hold the log now: shared by the log thread, which adds to them, by readers behind it (`LogTail`), and by whoever
+/// learns that old ones are not needed any more.
 ///
-/// Segment ids are consecutive, and so are their LSN ranges. `@unchecked Sendable`: one lock guards all.
+/// Segment ids are consecutive, and so are their LSN ranges. `@unchecked Sendable`: one lock guards the list.
 package final class LogSegments: @unchecked Sendable {
     package struct Segment: Equatable, Sendable {
         package var id: UInt64
@@ -15,11 +16,13 @@ package final class LogSegments: @unchecked Sendable {
     package let fileSystem: any FileSystem
     private let lock = NexaLock()
     private var segments: [Segment]
+    let preparer: LogSegmentPreparer
 
-    package init(directory: String, fileSystem: any FileSystem, segments: [Segment] = []) {
+    package init(directory: String, fileSystem: any FileSystem, options: LogOptions, segments: [Segment] = []) {
         self.directory = directory
         self.fileSystem = fileSystem
         self.segments = segments
+        preparer = LogSegmentPreparer(directory: directory, fileSystem: fileSystem, options: options)
     }
 
     package func path(of id: UInt64) -> String { Path.join(directory, LogFileName.segment(id)) }
@@ -38,6 +41,27 @@ package final class LogSegments: @unchecked Sendable {
         lock.withLock { segments.first { $0.id == id } }
     }
 
+    /// Gives up the segments below this one, which the manifest does not name any more: their files are reused or removed. The one being
+    /// written always stays. Durable or not does not matter: what is left over after a crash is given up again.
+    package func retire(below id: UInt64) throws(StorageError) {
+        let ids = lock.withLock {
+            let count = segments.prefix { $0.id < id && $0.end != nil }.count
+            defer { segments.removeFirst(count) }
+            return segments[..<count].map(\.id)
+        }
+        try retire(ids)
+    }
+
+    /// Gives up files that recovery found below the manifest's lowest segment.
+    package func retire(_ ids: [UInt64]) throws(StorageError) {
+        for id in ids { try preparer.offer(path(of: id)) }
+    }
+
+    /// Bytes of log from the oldest segment that is kept.
+    package var byteCount: UInt64 {
+        lock.withLock { segments.reduce(0) { $0 + ($1.end?.offset ?? 0) } }
+    }
+
     func begin(_ segment: Segment) {
         lock.withLock {
             precondition(segments.last.map { $0.end != nil && $0.id < segment.id } ?? true, "segments are begun in order")
@@ -49,15 +73,6 @@ package final class LogSegments: @unchecked Sendable {
         lock.withLock {
             precondition(segments.last?.id == id, "only the last segment is written")
             segments[segments.count - 1].end = end
-        }
-    }
-
-    /// Forgets the segments below this one and answers their ids. The one being written always stays.
-    func forget(below id: UInt64) -> [UInt64] {
-        lock.withLock {
-            let count = segments.prefix { $0.id < id && $0.end != nil }.count
-            defer { segments.removeFirst(count) }
-            return segments[..<count].map(\.id)
         }
     }
 }
