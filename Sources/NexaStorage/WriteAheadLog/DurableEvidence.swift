@@ -15,4 +15,8 @@ package struct DurableEvidence: Equatable, Sendable {
         self.mark = mark
         self.acknowledgedLSN = acknowledgedLSN
     }
+
+    /// The highest LSN that the log must reach. Tables count as well: the log is synced up to an LSN before a table that holds it is
+    /// installed, so that a log which ends earlier has lost something.
+    package var provenLSN: LSN { max(mark?.lsn ?? 0, acknowledgedLSN, flushedLSN) }
 }

@@ -47,7 +47,8 @@ package struct SegmentEnd: Equatable, Sendable {
 ///      48  8  previous segment    56  8  its last LSN      64  8  its end offset      72  8  the chain there
 ///      80  8  epoch               88  8  created, nanoseconds since 1970
 ///      96  4  incompatible flags (unknown: refuse)        100  4  compatible flags (unknown: ignore)
-///     104 16  zero               120  8  XXH3-64 of bytes 0..<120
+///     104  8  length of the file when it was begun: it was durable before this header was, so a shorter file was cut
+///     112  8  zero               120  8  XXH3-64 of bytes 0..<120
 package struct LogFileHeader: Equatable, Sendable {
     package enum Kind: Sendable {
         case segment
@@ -73,10 +74,11 @@ package struct LogFileHeader: Equatable, Sendable {
     package var previous: SegmentEnd
     package var epoch: Epoch
     package var createdNanoseconds: UInt64
+    package var fileByteCount: UInt64
 
     package init(
         kind: Kind, fileID: UInt64, firstLSN: LSN, storeUUID: StoreUUID, previous: SegmentEnd = .none, epoch: Epoch = 0,
-        createdNanoseconds: UInt64 = 0
+        createdNanoseconds: UInt64 = 0, fileByteCount: UInt64 = 0
     ) {
         self.kind = kind
         self.fileID = fileID
@@ -85,6 +87,7 @@ package struct LogFileHeader: Equatable, Sendable {
         self.previous = previous
         self.epoch = epoch
         self.createdNanoseconds = createdNanoseconds
+        self.fileByteCount = fileByteCount
     }
 
     /// The whole header block.
@@ -106,6 +109,7 @@ package struct LogFileHeader: Equatable, Sendable {
             ByteOrder.storeLE(previous.chain, to: start, at: 72)
             ByteOrder.storeLE(epoch, to: start, at: 80)
             ByteOrder.storeLE(createdNanoseconds, to: start, at: 88)
+            ByteOrder.storeLE(fileByteCount, to: start, at: 104)
             ByteOrder.storeLE(nexa_xxh3(start, 120, 0), to: start, at: 120)
         }
         return block
@@ -143,6 +147,7 @@ package struct LogFileHeader: Equatable, Sendable {
                 previous: SegmentEnd(
                     segmentID: ByteOrder.loadLE(start, at: 48), offset: ByteOrder.loadLE(start, at: 64),
                     lsn: ByteOrder.loadLE(start, at: 56), chain: ByteOrder.loadLE(start, at: 72)),
-                epoch: ByteOrder.loadLE(start, at: 80), createdNanoseconds: ByteOrder.loadLE(start, at: 88)))
+                epoch: ByteOrder.loadLE(start, at: 80), createdNanoseconds: ByteOrder.loadLE(start, at: 88),
+                fileByteCount: ByteOrder.loadLE(start, at: 104)))
     }
 }

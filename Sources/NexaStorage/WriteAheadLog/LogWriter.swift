@@ -24,12 +24,10 @@ package final class LogWriter: @unchecked Sendable {
     /// For MARK and END.
     private let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: LogWriter.noteByteCount, alignment: 8)
 
-    /// Bytes of a MARK or END record: their payload is the chain.
-    static let noteByteCount = RecordHeader.recordByteCount(storedByteCount: 8)
+    /// Bytes of a MARK or END record.
+    static let noteByteCount = RecordHeader.recordByteCount(storedByteCount: LogNote.byteCount)
     /// Kept free behind every record for a MARK and an END.
     private static let tailRoom = UInt64(2 * noteByteCount)
-    /// In END: a next segment's file exists.
-    package static let continuedFlag: UInt16 = 1
 
     /// Begins a new segment behind `end`; an existing segment is never written again. Durable on return.
     ///
@@ -85,7 +83,7 @@ package final class LogWriter: @unchecked Sendable {
             if !hasRoom(for: byteCount, behind: position - runStart) {
                 try write(UnsafeRawBufferPointer(rebasing: records[runStart..<position]))
                 runStart = position
-                try rotate()
+                try rotate(for: byteCount)
             }
             seal(record, offset: end.offset + UInt64(position - runStart), durableLSN: durableLSN)
             position += byteCount
@@ -119,7 +117,7 @@ package final class LogWriter: @unchecked Sendable {
             if failure == nil { failure = .closed }
         }
         try sync()
-        try finish(flags: 0)
+        try finish(nextFileByteCount: 0)
     }
 
     /// Gives the file up without END or sync: after a failure, before a new segment is begun.
@@ -134,9 +132,7 @@ package final class LogWriter: @unchecked Sendable {
 
 extension LogWriter {
     private func hasRoom(for byteCount: Int, behind pending: Int) -> Bool {
-        let offset = end.offset + UInt64(pending)
-        if offset == UInt64(LogFileHeader.blockByteCount) { return true }
-        return offset + UInt64(byteCount) + LogWriter.tailRoom <= capacity
+        end.offset + UInt64(pending + byteCount) + LogWriter.tailRoom <= capacity
     }
 
     /// Writes the header of a fresh segment behind `end`. Returns when it is durable.
@@ -146,7 +142,7 @@ extension LogWriter {
         let header = LogFileHeader(
             kind: .segment, fileID: segmentID, firstLSN: end.lsn + 1, storeUUID: storeUUID,
             previous: SegmentEnd(segmentID: isLinked ? end.segmentID : 0, offset: end.offset, lsn: end.lsn, chain: end.chain),
-            epoch: end.epoch, createdNanoseconds: wallClockNanoseconds())
+            epoch: end.epoch, createdNanoseconds: wallClockNanoseconds(), fileByteCount: capacity)
         let block = header.encodedBlock()
         try block.withUnsafeBytes { bytes in Result { () throws(StorageError) in try file.write(bytes, at: 0) } }.get()
         try file.sync()
@@ -172,16 +168,23 @@ extension LogWriter {
         }
     }
 
-    private func rotate() throws(StorageError) {
+    /// Ends this segment and begins the next one, large enough for a record of that size.
+    private func rotate(for recordByteCount: Int) throws(StorageError) {
         try poisoning { () throws(StorageError) in
             let next = try segments.preparer.take(end.segmentID + 1)
             do throws(StorageError) {
+                let needed = UInt64(LogFileHeader.blockByteCount + recordByteCount) + LogWriter.tailRoom
+                if try next.byteCount() < needed {
+                    try next.preallocate(needed)
+                    try next.sync()
+                }
+                let nextByteCount = try next.byteCount()
                 try file.sync()
                 syncedLSN = end.lsn
-                try finish(flags: LogWriter.continuedFlag)
+                try finish(nextFileByteCount: nextByteCount)
                 file.close()
                 file = next
-                capacity = try next.byteCount()
+                capacity = nextByteCount
                 try begin(end.segmentID + 1, isLinked: true)
             } catch {
                 next.close()
@@ -190,8 +193,8 @@ extension LogWriter {
         }
     }
 
-    private func finish(flags: UInt16) throws(StorageError) {
-        try writeNote(.end, flags: flags, durableLSN: syncedLSN)
+    private func finish(nextFileByteCount: UInt64) throws(StorageError) {
+        try writeNote(.end, nextFileByteCount: nextFileByteCount, durableLSN: syncedLSN)
         try poisoning { () throws(StorageError) in try file.sync() }
         segments.finish(end.segmentID, at: end)
     }
@@ -211,15 +214,10 @@ extension LogWriter {
         end.chain = LogChain.advanced(end.chain, by: ByteOrder.loadLE(record, at: 16))
     }
 
-    private func writeNote(_ type: RecordType, flags: UInt16 = 0, durableLSN: LSN) throws(StorageError) {
-        let record = scratch.baseAddress!
-        ByteOrder.storeLE(end.chain, to: record, at: RecordHeader.byteCount)
-        let payload = UnsafeRawBufferPointer(start: record + RecordHeader.byteCount, count: 8)
-        RecordHeader.fill(
-            record, type: type, flags: flags, lsn: end.lsn, epoch: end.epoch, operationCount: 0, storedByteCount: 8,
-            rawByteCount: 8,
-            payloadHash: RecordHeader.payloadHash(payload))
-        RecordHeader.seal(record, fileID: end.segmentID, offset: end.offset, durableLSN: durableLSN)
+    private func writeNote(_ type: RecordType, nextFileByteCount: UInt64 = 0, durableLSN: LSN) throws(StorageError) {
+        LogNote(chain: end.chain, nextFileByteCount: nextFileByteCount)
+            .fill(scratch, type: type, lsn: end.lsn, epoch: end.epoch)
+        RecordHeader.seal(scratch.baseAddress!, fileID: end.segmentID, offset: end.offset, durableLSN: durableLSN)
         try write(UnsafeRawBufferPointer(scratch))
     }
 

@@ -13,9 +13,9 @@
 /// | the next segment begins after n with the same chain | | clean |
 /// | anything else in an older segment | | damaged |
 /// | END reached | clean | |
-/// | END reached that announces a next segment, and no such file is there | damaged | |
+/// | END reached that announces a next segment, and its file is missing or shorter than it was | damaged | |
 /// | a whole header behind p says that more than n was durable | damaged | |
-/// | zeros or foreign bytes at p, nothing of this segment behind | clean | |
+/// | zeros, foreign bytes or the end of the file at p, nothing of this segment behind | clean | |
 /// | torn bytes at p, or whole records behind p, none proving p durable | torn tail | |
 package enum TailDecision: Equatable, Sendable {
     case clean
@@ -26,9 +26,9 @@ package enum TailDecision: Equatable, Sendable {
 
     /// Why reading a segment stopped.
     package enum Stop: Equatable, Sendable {
-        /// An END record; `continued` when it announces a next segment.
-        case end(continued: Bool)
-        /// Where the next segment says that this one ended.
+        /// An END record; the length of the next segment's file if it announces one, else 0.
+        case end(nextFileByteCount: UInt64)
+        /// Where the next segment says that this one ended, or the end of the file.
         case limit
         /// No record of this segment: zeros, or leftovers of another use of the file.
         case blank
@@ -50,15 +50,15 @@ package enum TailDecision: Equatable, Sendable {
         package var durableLSNBehind: LSN
         /// What the next segment's header says about the end of this one; nil in the newest segment.
         package var next: SegmentEnd?
-        /// Whether a file for the segment after this one exists, begun or only prepared.
-        package var nextFileExists: Bool
+        /// The length of the next segment's file, begun or only prepared; nil when there is none.
+        package var nextFileByteCount: UInt64?
         /// The highest LSN that anything outside of the segment proves durable.
         package var provenLSN: LSN
 
         package init(
             stop: Stop, lsn: LSN, chain: UInt64, hasRecordsBehind: Bool = false, durableLSNBehind: LSN = 0,
             next: SegmentEnd? = nil,
-            nextFileExists: Bool = false, provenLSN: LSN = 0
+            nextFileByteCount: UInt64? = nil, provenLSN: LSN = 0
         ) {
             self.stop = stop
             self.lsn = lsn
@@ -66,7 +66,7 @@ package enum TailDecision: Equatable, Sendable {
             self.hasRecordsBehind = hasRecordsBehind
             self.durableLSNBehind = durableLSNBehind
             self.next = next
-            self.nextFileExists = nextFileExists
+            self.nextFileByteCount = nextFileByteCount
             self.provenLSN = provenLSN
         }
     }
@@ -78,16 +78,17 @@ package enum TailDecision: Equatable, Sendable {
         if situation.lsn < situation.provenLSN {
             return .damaged("the log ends at LSN \(situation.lsn), and LSN \(situation.provenLSN) is known to have been durable")
         }
-        if case .end(let continued) = situation.stop {
-            return continued && !situation.nextFileExists
-                ? .damaged("it announces a next segment, and that file is missing") : .clean
+        if case .end(let announced) = situation.stop {
+            return announced <= situation.nextFileByteCount ?? 0
+                ? .clean : .damaged("it announces a next segment of \(announced) bytes, and that file is missing or was cut")
         }
         if situation.durableLSNBehind > situation.lsn {
             return .damaged(
                 "a later record proves that LSN \(situation.durableLSNBehind) was durable, and it can be read only up to LSN "
                     + "\(situation.lsn)")
         }
-        return situation.stop == .blank && !situation.hasRecordsBehind ? .clean : .tornTail
+        if case .torn = situation.stop { return .tornTail }
+        return situation.hasRecordsBehind ? .tornTail : .clean
     }
 
     private static func decideOlder(_ situation: Situation, _ next: SegmentEnd) -> TailDecision {

@@ -1,0 +1,69 @@
+/// What lies in a log directory, before any record is read.
+struct LogContents {
+    struct BegunSegment {
+        var id: UInt64
+        var header: LogFileHeader
+        var byteCount: UInt64
+    }
+
+    /// With a whole header, by id.
+    var begun: [BegunSegment] = []
+    /// Files without a header of their own and without a record: made ready for use, or being recycled.
+    var prepared: [(id: UInt64, byteCount: UInt64)] = []
+    /// Below the manifest's lowest segment.
+    var obsolete: [UInt64] = []
+
+    var highestID: UInt64 { max(begun.last?.id ?? 0, prepared.last?.id ?? 0) }
+
+    /// Of a segment's file, begun or not; nil when there is none.
+    func fileByteCount(_ id: UInt64) -> UInt64? {
+        begun.first { $0.id == id }?.byteCount ?? prepared.first { $0.id == id }?.byteCount
+    }
+
+    /// Reads the header of every segment from `walLow` on.
+    static func read(
+        directory: String, fileSystem: any FileSystem, walLow: UInt64, storeUUID: StoreUUID
+    ) throws(StorageError) -> LogContents {
+        var contents = LogContents()
+        for name in try fileSystem.list(directory) {
+            guard let id = LogFileName.segmentID(name) else { continue }
+            if id < walLow {
+                contents.obsolete.append(id)
+                continue
+            }
+            let path = Path.join(directory, name)
+            let file = try fileSystem.open(path, .read)
+            defer { file.close() }
+            switch try header(of: file, id: id) {
+            case .header(let header):
+                guard header.storeUUID == storeUUID else {
+                    throw damage(path, "it belongs to store \(header.storeUUID), this one is \(storeUUID)")
+                }
+                contents.begun.append(BegunSegment(id: id, header: header, byteCount: try file.byteCount()))
+            case .unsupported(let reason):
+                throw .unsupportedFormat(file: path, reason: reason)
+            case .invalid(let reason):
+                let byteCount = try file.byteCount()
+                let scanner = LogScanner(file: file, fileID: id, from: 0, limit: byteCount)
+                let remains = try scanner.remains(from: UInt64(LogFileHeader.blockByteCount))
+                guard remains.headerCount == 0 else { throw damage(path, "\(reason), and there are records behind it") }
+                contents.prepared.append((id, byteCount))
+            }
+        }
+        return contents
+    }
+
+    private static func header(of file: any File, id: UInt64) throws(StorageError) -> LogFileHeader.Decoded {
+        var bytes = [UInt8](repeating: 0, count: LogFileHeader.byteCount)
+        let count = try bytes.withUnsafeMutableBytes { buffer in
+            Result { () throws(StorageError) in try file.read(into: buffer, at: 0) }
+        }.get()
+        return bytes.withUnsafeBytes {
+            LogFileHeader.decode(UnsafeRawBufferPointer(rebasing: $0[..<count]), kind: .segment, fileID: id)
+        }
+    }
+
+    private static func damage(_ path: String, _ reason: String) -> StorageError {
+        .corruption(Corruption(file: path, offset: 0, reason: reason, remedy: LogRecovery.remedy(Path.directory(of: path))))
+    }
+}
