@@ -1,0 +1,77 @@
+"""Fixtures of the end-to-end tests: nodes with directories of their own, a seed that is printed, and a report at the end of the run."""
+import os
+import random
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from rig import node as rig_node  # noqa: E402
+
+REPORT: list[str] = []
+SEED = int(os.environ.get("NEXA_TEST_SEED") or time.time_ns() % 1_000_000_007)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--kill-rounds", type=int, default=int(os.environ.get("NEXA_KILL_ROUNDS", "12")),
+                     help="rounds of the random SIGKILL loop (default 12; a soak takes hundreds)")
+
+
+def pytest_report_header():
+    return f"node: {rig_node.BINARY}   seed: NEXA_TEST_SEED={SEED}"
+
+
+def pytest_sessionstart():
+    if not rig_node.BINARY.exists():
+        pytest.exit(f"no node to test at {rig_node.BINARY}: build it (swift build -c release) or set NEXADB_BIN", returncode=2)
+
+
+def pytest_terminal_summary(terminalreporter):
+    if REPORT:
+        terminalreporter.section("what was measured")
+        for line in REPORT:
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def report():
+    """Takes lines that the run prints at its end, whatever pytest captures."""
+    return REPORT.append
+
+
+@pytest.fixture
+def rng(request):
+    """Random numbers that depend on the run's seed and the test's name, so that one test can be run again alone."""
+    return random.Random(f"{SEED}/{request.node.name}")
+
+
+@pytest.fixture
+def make_node(tmp_path):
+    """Makes nodes that are surely gone when the test ends; `make_node("a", "--memory", "64MiB")` is not started yet."""
+    made = []
+
+    def make(name="node", *options, **settings):
+        made.append(rig_node.Node(tmp_path / name, *options, **settings))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.kill()
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory):
+    """One running node for the tests of a module, which use collections of their own; a crash of it fails the module."""
+    one = rig_node.Node(tmp_path_factory.mktemp("module") / "node")
+    one.start()
+    yield one
+    assert one.alive, f"the node died:\n{one.output()[-3000:]}"
+    assert one.stop() == 0
+
+
+@pytest.fixture
+def name(request):
+    """A collection name of the test's own."""
+    return "".join(c if c.isalnum() else "_" for c in request.node.name)[:100]
