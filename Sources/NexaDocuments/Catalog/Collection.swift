@@ -17,6 +17,9 @@ package final class Collection: Sendable {
     package let name: String
     /// Microseconds since 1970.
     package let createdAt: Int64
+    /// Bytes of the database's name, then of the collection's.
+    private let nameBytes: [UInt8]
+    private let databaseByteCount: Int
     /// 0: none declared yet.
     private let dimensions: Atomic<Int>
     private let dropped = Atomic<Bool>(false)
@@ -26,6 +29,8 @@ package final class Collection: Sendable {
         self.database = database
         self.name = name
         self.createdAt = createdAt
+        nameBytes = Array(database.utf8) + Array(name.utf8)
+        databaseByteCount = database.utf8.count
         dimensions = Atomic(vectorDimensions ?? 0)
     }
 
@@ -37,6 +42,15 @@ package final class Collection: Sendable {
 
     /// Whether the collection was dropped. A handle outlives its collection; nothing can be written through it then.
     package var isDropped: Bool { dropped.load(ordering: .acquiring) }
+
+    @inline(__always)
+    func isNamed(database: UnsafeRawBufferPointer, name: UnsafeRawBufferPointer) -> Bool {
+        guard database.count == databaseByteCount, database.count + name.count == nameBytes.count else { return false }
+        return nameBytes.withUnsafeBytes { bytes in
+            areEqual(UnsafeRawBufferPointer(rebasing: bytes[..<database.count]), database)
+                && areEqual(UnsafeRawBufferPointer(rebasing: bytes[database.count...]), name)
+        }
+    }
 
     func setVectorDimensions(_ count: Int) {
         precondition(count > 0)

@@ -49,15 +49,15 @@ package struct BatchResult {
     package let errors: [BatchItemError]
 }
 
-/// Keys of a batch, one behind the other in the worker's scratch memory.
+/// Keys of a batch in the worker's scratch memory.
 package struct BatchKeys {
+    /// The engine's keys.
     let bytes: UnsafeRawBufferPointer
-    let ends: UnsafeBufferPointer<Int>
+    let ranges: ContiguousArray<Range<Int>>
 
-    package var count: Int { ends.count }
+    package var count: Int { ranges.count }
 
     package subscript(index: Int) -> UnsafeRawBufferPointer {
-        let start = index == 0 ? 0 : ends[index - 1]
-        return UnsafeRawBufferPointer(rebasing: bytes[start..<ends[index]])
+        DocumentWorker.documentKey(UnsafeRawBufferPointer(rebasing: bytes[ranges[index]]))
     }
 }

@@ -1,3 +1,4 @@
+import CSupport
 import NexaStorage
 import NexaWire
 
@@ -6,78 +7,206 @@ import NexaWire
 ///
 /// Every `bytes` argument is part of a request payload that was validated as MessagePack. What a call returns as bytes is valid
 /// until the next call on the same worker.
+///
+/// Operations: `+Create`, `+Update`, `+Batch`, `+Read`, `+Query`.
 package final class DocumentWorker {
     package let store: DocumentStore
+    let engine: Engine
+    let reader: Reader
+    /// The batch of the current write; its bytes back the last `WriteResult`.
+    let writes = WriteBatch(reserve: 4096)
+    var splice = DocumentSplice()
+    var updateFields = UpdateFields()
+    var plan = BatchPlan()
+    var batchStates = BatchStates()
+    /// The engine's keys of what a batch wrote, as ranges of `plan.keys`.
+    var writtenKeys: ContiguousArray<Range<Int>> = []
+    /// A copy of a document that the same batch wrote before.
+    var pendingValue = ByteArena()
+    private var collections = CollectionCache()
+    private var timestamps = TimestampFormatter()
+    /// Text of the current write's time.
+    let now: UnsafeMutableRawPointer
+    /// `_created_at` of the document that is being replaced.
+    let created: UnsafeMutableRawPointer
+    /// The engine's key of the current operation: collection id, then the document's key.
+    private let keyMemory: UnsafeMutableRawPointer
 
-    init(store: DocumentStore) { self.store = store }
+    init(store: DocumentStore) {
+        self.store = store
+        engine = store.engine
+        reader = store.engine.makeReader()
+        now = .allocate(byteCount: TimestampFormatter.byteCount, alignment: 16)
+        created = .allocate(byteCount: TimestampFormatter.byteCount, alignment: 16)
+        keyMemory = .allocate(byteCount: Collection.prefixByteCount + NameRules.keyByteCountMax, alignment: 16)
+    }
 
-    /// The collection of that name (an empty `database` means `default`). If there is none: nil, or with `create` it is made.
-    package func collection(
-        database: UnsafeRawBufferPointer, name: UnsafeRawBufferPointer, create: Bool
-    ) throws(DocumentError) -> Collection? {
-        fatalError("not built yet")
+    deinit {
+        now.deallocate()
+        created.deallocate()
+        keyMemory.deallocate()
     }
 
     /// Drops cached views, so that an idle thread keeps no memory of the engine alive.
-    package func release() { fatalError("not built yet") }
-
-    /// Stores a new document (the map `document`). DUPLICATE with `id` in its details if the key exists.
-    package func create(
-        _ collection: Collection, document: UnsafeRawBufferPointer, options: WriteOptions
-    ) throws(DocumentError) -> WriteResult {
-        fatalError("not built yet")
+    package func release() {
+        reader.release()
+        writes.removeAll()
+        plan.release()
     }
 
-    /// Merges the map `updates` into the document of `key`; nil if there is none and the options do not upsert.
-    package func update(
-        _ collection: Collection, key: UnsafeRawBufferPointer, updates: UnsafeRawBufferPointer, options: WriteOptions
-    ) throws(DocumentError) -> WriteResult? {
-        fatalError("not built yet")
+    // MARK: Collections
+
+    /// The collection of that name (an empty `database` means `default`). If there is none: nil, or with `create` it is made.
+    @inline(__always)
+    package func collection(
+        database: UnsafeRawBufferPointer, name: UnsafeRawBufferPointer, create: Bool
+    ) throws(DocumentError) -> Collection? {
+        if let cached = collections.find(database: database, name: name, version: store.catalog.version) { return cached }
+        return try findCollection(database: database, name: name, create: create)
     }
 
-    /// Removes the document of `key` and answers the position of the delete; nil if there is none.
-    package func delete(
-        _ collection: Collection, key: UnsafeRawBufferPointer, options: WriteOptions
-    ) throws(DocumentError) -> LSN? {
-        fatalError("not built yet")
+    @inline(never)
+    private func findCollection(
+        database: UnsafeRawBufferPointer, name: UnsafeRawBufferPointer, create: Bool
+    ) throws(DocumentError) -> Collection? {
+        let databaseName = database.count == 0 ? CatalogView.defaultDatabase : database.text
+        let collectionName = name.text
+        try Catalog.check(databaseName, isNameOf: "database")
+        try Catalog.check(collectionName, isNameOf: "collection")
+        var found = store.catalog.view.collection(database: databaseName, name: collectionName)
+        if found == nil && create {
+            found = try store.catalog.createCollection(database: databaseName, name: collectionName).collection
+        }
+        // A database that went by its default name is not cached under it: such a request spells it out or pays the look-up.
+        if let found, database.count > 0 { collections.store(found, database: database, name: name) }
+        return found
     }
 
-    /// Runs a BATCH_WRITE as one record of the log.
-    package func batch(_ request: BatchRequest) throws(DocumentError) -> BatchResult { fatalError("not built yet") }
+    // MARK: What the operations share
 
-    /// The document of `key` as of `lsn`; nil if there is none.
-    package func read(
-        _ collection: Collection, key: UnsafeRawBufferPointer, at lsn: LSN, mayBlock: Bool
+    /// Puts the engine's key of a document together; valid until the next call.
+    @inline(__always)
+    func engineKey(_ collection: Collection, _ key: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+        collection.writePrefix(to: keyMemory)
+        (keyMemory + Collection.prefixByteCount).copyMemory(from: key.baseAddress!, byteCount: key.count)
+        return UnsafeRawBufferPointer(start: keyMemory, count: Collection.prefixByteCount + key.count)
+    }
+
+    /// The engine's key with a new id.
+    func generatedEngineKey(_ collection: Collection) -> UnsafeRawBufferPointer {
+        var run = store.ids.reserve(1)
+        collection.writePrefix(to: keyMemory)
+        run.writeNext(to: keyMemory + Collection.prefixByteCount)
+        return UnsafeRawBufferPointer(start: keyMemory, count: Collection.prefixByteCount + DocumentIDGenerator.byteCount)
+    }
+
+    /// The document's key within an engine's key.
+    @inline(__always)
+    static func documentKey(_ engineKey: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(rebasing: engineKey[Collection.prefixByteCount...])
+    }
+
+    @inline(__always)
+    static func hash(_ engineKey: UnsafeRawBufferPointer) -> UInt64 {
+        nexa_xxh3(engineKey.baseAddress, engineKey.count, 0)
+    }
+
+    /// Sets `now` to the present.
+    func stampNow() {
+        timestamps.write(store.clock.microseconds(), to: now)
+    }
+
+    @inline(__always)
+    func stored(
+        _ engineKey: UnsafeRawBufferPointer, at lsn: LSN, mayBlock: Bool
     ) throws(DocumentError) -> DocumentView? {
-        fatalError("not built yet")
+        let value: StoredValue?
+        do { value = try reader.get(engineKey, at: lsn, mayBlock: mayBlock) } catch { throw DocumentError(error) }
+        guard let value else { return nil }
+        guard let view = DocumentView(key: Self.documentKey(engineKey), value: value.bytes, lsn: value.lsn) else {
+            throw DocumentError(.corruption, "A stored document is empty; run `nexadb check`")
+        }
+        return view
     }
 
-    /// Appends a MessagePack list with a document, or nil, for each text in the list `keys`; answers how many were found. On an
-    /// error the output is as before.
-    package func multiRead(
-        _ collection: Collection, keys: UnsafeRawBufferPointer, at lsn: LSN, shape: DocumentShape, mayBlock: Bool,
-        into output: OutputBytes
-    ) throws(DocumentError) -> Int {
-        fatalError("not built yet")
+    func exists(_ engineKey: UnsafeRawBufferPointer, mayBlock: Bool) throws(DocumentError) -> Bool {
+        do { return try reader.exists(engineKey, at: .max, mayBlock: mayBlock) } catch { throw DocumentError(error) }
     }
 
-    /// A cursor over the matches of `spec`. It may be stepped on any one thread at a time.
-    package func makeQuery(_ collection: Collection, _ spec: QuerySpec) throws(DocumentError) -> QueryCursor {
-        fatalError("not built yet")
+    func commitWrites(_ durability: Durability) throws(DocumentError) -> LSN {
+        do { return try engine.commit(writes, durability: durability) } catch { throw DocumentError(error) }
     }
 
-    /// A cursor that only counts: step it until `done`, then read `matchedCount`.
-    package func makeCount(_ collection: Collection, _ spec: QuerySpec) throws(DocumentError) -> QueryCursor {
-        fatalError("not built yet")
+    /// Appends the spliced document to the batch and answers its view (LSN 0), whose bytes lie in the batch.
+    @inline(__always)
+    func putSpliced(
+        _ engineKey: UnsafeRawBufferPointer, flags: DocumentFlags, createdAt: UnsafeRawPointer
+    ) throws(DocumentError) -> DocumentView {
+        let key = Self.documentKey(engineKey)
+        let byteCount = splice.valueByteCount(keyByteCount: key.count)
+        guard byteCount <= DocumentSplice.documentByteCountMax else {
+            throw DocumentError(
+                .tooLarge, "The document has \(byteCount) bytes, more than the limit of \(DocumentSplice.documentByteCountMax)")
+        }
+        writes.put(key: engineKey, valueByteCount: byteCount) { target in
+            splice.write(to: target, flags: flags, key: key, createdAt: createdAt, updatedAt: now)
+        }
+        let value = UnsafeRawBufferPointer(rebasing: writes.bytes.suffix(byteCount))
+        return DocumentView(key: key, bytes: UnsafeRawBufferPointer(rebasing: value[1...]), flags: flags, lsn: 0)
     }
 
-    /// A search for the nearest vectors: step it until `done`, then read its results.
-    package func makeVectorSearch(_ collection: Collection, _ spec: VectorSearchSpec) throws(DocumentError) -> VectorSearch {
-        fatalError("not built yet")
+    /// Refuses a vector that does not fit the collection; the first one fixes the dimensions. Must not run under a latch: it may
+    /// change the catalog, and a drop takes the catalog's lock before the latches.
+    func checkVector(
+        _ value: UnsafeRawBufferPointer, in collection: Collection, _ durability: Durability
+    ) throws(DocumentError) {
+        switch VectorField.judge(value) {
+        case .notAVector:
+            return
+        case .notFinite:
+            throw DocumentError(
+                .badRequest, "A vector holds finite float32 numbers only", details: [.init("path", "vector")])
+        case .vector(let count):
+            guard count <= VectorSearchSpec.dimensionsMax else {
+                throw DocumentError(
+                    .badRequest, "A vector has at most \(VectorSearchSpec.dimensionsMax) dimensions, not \(count)",
+                    details: [.init("path", "vector")])
+            }
+            let expected: Int
+            if let declared = collection.vectorDimensions {
+                expected = declared
+            } else {
+                expected = try store.catalog.declareFirstVector(count, in: collection, durability)
+            }
+            guard expected == count else {
+                throw DocumentError(
+                    .badRequest, "Vector dimension mismatch: collection expects \(expected) dimensions, got \(count)",
+                    details: [.init("path", "vector")])
+            }
+        }
     }
 
-    /// A scan that counts documents and bytes of collections: step it until `done`, then read its totals.
-    package func makeStatistics(_ collections: [Collection], atLeast: LSN, deadline: UInt64?) -> StatisticsScan {
-        fatalError("not built yet")
+    static func dropped(_ collection: Collection) -> DocumentError {
+        Catalog.noSuchCollection(collection.name, database: collection.database)
     }
+
+    static func duplicate(_ key: UnsafeRawBufferPointer, _ collection: Collection) -> DocumentError {
+        DocumentError(
+            .duplicate, "Duplicate key: document '\(key.text)' already exists in collection '\(collection.name)'",
+            details: [.init("id", .string(key.text))])
+    }
+
+    static func conflict(_ key: UnsafeRawBufferPointer, expected: LSN, actual: LSN?) -> DocumentError {
+        let state = actual.map { "is at _rev \($0)" } ?? "does not exist"
+        var details: [MessagePackValue.Entry] = [.init("id", .string(key.text))]
+        if let actual { details.append(.init("_rev", MessagePackValue(lsn: actual))) }
+        return DocumentError(
+            .conflict, "Document '\(key.text)' \(state), not at _rev \(expected): read it again and repeat the change",
+            details: details)
+    }
+}
+
+extension MessagePackValue {
+    /// A position as a number.
+    init(lsn: LSN) { self = Int64(exactly: lsn).map { .int($0) } ?? .uint(lsn) }
 }

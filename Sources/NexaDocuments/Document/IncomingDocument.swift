@@ -1,0 +1,111 @@
+import NexaWire
+
+/// What one walk over a client's document finds out: everything that CREATE needs to know before it splices.
+///
+/// Fields that the server keeps itself (`_id`, `_created_at`, `_updated_at`) are dropped from their place; their names come
+/// first in the stored document. All offsets count from the start of `bytes`.
+struct IncomingDocument {
+    let bytes: UnsafeRawBufferPointer
+    let fieldCount: Int
+    let bodyStart: Int
+    /// Value of `_id`, unless nil.
+    private(set) var idValue = UnsafeRawBufferPointer.none
+    /// Value of `id`, unless nil.
+    private(set) var ownIDValue = UnsafeRawBufferPointer.none
+    private(set) var vectorValue = UnsafeRawBufferPointer.none
+    /// Entries that are not copied: at most `_id`, `id: nil` and the two timestamps.
+    private(set) var droppedCount = 0
+    /// The document only announces its collection.
+    private(set) var isMarker = false
+    private(set) var markerDimensions: Int?
+
+    /// Walks `document`. BAD_REQUEST if it is not a map.
+    init(_ document: UnsafeRawBufferPointer) throws(DocumentError) {
+        guard var walk = FieldWalk(document) else {
+            throw DocumentError(.badRequest, "A document is a map of fields")
+        }
+        bytes = document
+        fieldCount = walk.fieldCount
+        bodyStart = walk.bodyStart
+        while walk.next() {
+            // Five names matter, and all of them start with one of three letters.
+            switch walk.name.first {
+            case UInt8(ascii: "_"): visitReserved(walk)
+            case UInt8(ascii: "i") where walk.isNamed("id"):
+                if walk.value[0] == 0xC0 { droppedCount += 1 } else { ownIDValue = walk.value }
+            case UInt8(ascii: "v") where walk.isNamed("vector"): vectorValue = walk.value
+            default: break
+            }
+        }
+        guard walk.isWhole else { throw DocumentError(.badPayload, "The document is not well-formed MessagePack") }
+    }
+
+    @inline(never)
+    private mutating func visitReserved(_ walk: FieldWalk) {
+        if walk.isNamed("_id") {
+            droppedCount += 1
+            if walk.value[0] != 0xC0 { idValue = walk.value }
+        } else if Self.isTimestampName(walk) {
+            droppedCount += 1
+        } else if walk.isNamed("_nexadb_collection_marker") || walk.isNamed("_collection_init") {
+            if walk.value[0] == 0xC3 { isMarker = true }
+        } else if walk.isNamed("_vector_dimensions") {
+            var reader = MessagePackReader(walk.value)
+            if let count = try? reader.readInt64() { markerDimensions = Int(count) }
+        }
+    }
+
+    private static func isTimestampName(_ walk: FieldWalk) -> Bool {
+        walk.isNamed("_created_at") || walk.isNamed("_updated_at")
+    }
+
+    /// The key that the document brings along: `_id`, else, where the dialect says so, `id`. No bytes if it brings none.
+    ///
+    /// Keys are text. A number is refused rather than converted: READ would not find it under the number again.
+    func givenKey(usesIDField: Bool) throws(DocumentError) -> UnsafeRawBufferPointer {
+        let fromID = idValue.count == 0
+        let value = fromID ? (usesIDField ? ownIDValue : .none) : idValue
+        guard value.count > 0 else { return .none }
+        var reader = MessagePackReader(value)
+        guard let key = try? reader.readStringBytes() else {
+            let name = fromID ? "id" : "_id"
+            throw DocumentError(
+                .badRequest, "'\(name)' is the key of the document and must be text: write \"7\" instead of 7",
+                details: [.init("path", .string(name))])
+        }
+        try Self.checkKey(key)
+        return key
+    }
+
+    static func checkKey(_ key: UnsafeRawBufferPointer) throws(DocumentError) {
+        guard NameRules.isValidKey(key) else {
+            throw DocumentError(.badRequest, "A key has 1 to \(NameRules.keyByteCountMax) bytes, not \(key.count)")
+        }
+    }
+
+    /// Lists the runs of bytes that are kept.
+    @inline(__always)
+    func collectRuns(into splice: inout DocumentSplice) {
+        splice.begin()
+        if droppedCount == 0 {
+            splice.append(UnsafeRawBufferPointer(rebasing: bytes[bodyStart...]), fieldCount: fieldCount)
+        } else {
+            collectKeptRuns(into: &splice)
+        }
+    }
+
+    private func collectKeptRuns(into splice: inout DocumentSplice) {
+        guard var walk = FieldWalk(bytes) else { preconditionFailure("walked before") }
+        while walk.next() {
+            if Self.isTimestampName(walk) || walk.isNamed("_id") || (walk.isNamed("id") && walk.value[0] == 0xC0) { continue }
+            splice.append(walk.entry, fieldCount: 1)
+        }
+    }
+
+    var flags: DocumentFlags {
+        var flags: DocumentFlags = []
+        if ownIDValue.count > 0 { flags.insert(.ownID) }
+        if vectorValue.count > 0 { flags.insert(.vector) }
+        return flags
+    }
+}

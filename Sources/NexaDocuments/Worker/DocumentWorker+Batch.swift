@@ -1,0 +1,235 @@
+import NexaStorage
+import NexaWire
+
+/// BATCH_WRITE: one walk that finds every key, then all latches in ascending order, then each item against the newest state
+/// and what the batch itself did before it, then one commit.
+///
+/// Not atomic means that items fail one by one; what remains is still one record of the log, so a crash never splits it.
+extension DocumentWorker {
+    /// Runs a BATCH_WRITE as one record of the log. An atomic batch throws the first error, with the item's `index`.
+    package func batch(_ request: BatchRequest) throws(DocumentError) -> BatchResult {
+        var failures = BatchFailures(isAtomic: request.isAtomic, isOrdered: request.isOrdered)
+        plan.begin()
+        writes.removeAll()
+        writtenKeys.removeAll(keepingCapacity: writtenKeys.capacity <= 4096)
+        stampNow()
+        try planItems(request, &failures)
+        guard !plan.items.isEmpty else { return result(lsn: store.catalog.view.lsn, failures) }
+        if plan.hasGivenKeys { batchStates.begin(count: plan.items.count) }
+        let lsn = try engine.latches.withLatches(plan.stripes()) { () throws(DocumentError) -> LSN in
+            for item in plan.items {
+                do throws(DocumentError) {
+                    try apply(item)
+                    writtenKeys.append(item.keyOffset..<(item.keyOffset + item.keyByteCount))
+                } catch {
+                    if try failures.note(error, index: item.index) == .stop { break }
+                }
+            }
+            return writes.count == 0 ? store.catalog.view.lsn : try commitWrites(request.options.durability)
+        }
+        return result(lsn: lsn, failures)
+    }
+
+    private func result(lsn: LSN, _ failures: BatchFailures) -> BatchResult {
+        let keys = BatchKeys(bytes: plan.keys.bytes(at: 0, count: plan.keys.byteCount), ranges: writtenKeys)
+        return BatchResult(lsn: lsn, count: writtenKeys.count, keys: keys, errors: failures.sorted())
+    }
+
+    // MARK: Planning, without latches
+
+    private func planItems(_ request: BatchRequest, _ failures: inout BatchFailures) throws(DocumentError) {
+        let (list, isDocuments): (UnsafeRawBufferPointer, Bool) =
+            switch request.items {
+            case .documents(let bytes): (bytes, true)
+            case .operations(let bytes): (bytes, false)
+            }
+        var reader = MessagePackReader(list)
+        guard let count = try? reader.readArrayHeader() else {
+            let name = isDocuments ? "documents" : "operations"
+            throw DocumentError(.badRequest, "'\(name)' is a list", details: [.init("field", .string(name))])
+        }
+        guard count <= BatchRequest.itemCountMax else {
+            throw DocumentError(
+                .tooLarge, "A batch has at most \(BatchRequest.itemCountMax) items, not \(count): send several batches")
+        }
+        for index in 0..<count {
+            guard let bytes = try? reader.readRawValue() else {
+                throw DocumentError(.badPayload, "The batch is not well-formed MessagePack")
+            }
+            do throws(DocumentError) {
+                if isDocuments {
+                    try planDocument(bytes, .create, nil, request.collection, index, request.options)
+                } else {
+                    try planOperation(bytes, index, request)
+                }
+            } catch {
+                if try failures.note(error, index: index) == .stop { break }
+            }
+        }
+    }
+
+    private func planOperation(_ bytes: UnsafeRawBufferPointer, _ index: Int, _ request: BatchRequest) throws(DocumentError) {
+        let operation = try BatchOperation(bytes)
+        var target = request.collection
+        if operation.collection.count > 0 {
+            target = try collection(database: request.database, name: operation.collection, create: operation.operation != .delete)
+            if target == nil && operation.operation == .delete { throw Self.missing(operation.key) }
+        }
+        var options = request.options
+        options.upserts = operation.upserts
+        options.ifMatch = operation.ifMatch
+        switch operation.operation {
+        case .create, .put:
+            try planDocument(operation.data, operation.operation ?? .create, operation.key, target, index, options)
+        default:
+            try planChange(operation, target, index, options)
+        }
+    }
+
+    private func planDocument(
+        _ document: UnsafeRawBufferPointer, _ operation: BatchItem.Operation, _ key: UnsafeRawBufferPointer?,
+        _ collection: Collection?, _ index: Int, _ options: WriteOptions
+    ) throws(DocumentError) {
+        guard let collection else { throw BatchOperation.bad("collection", "The operation names no collection") }
+        let incoming = try IncomingDocument(document)
+        var given = try incoming.givenKey(usesIDField: options.usesIDField)
+        if given.count == 0, let key, key.count > 0 {
+            try IncomingDocument.checkKey(key)
+            given = key
+        } else if let key, key.count > 0, !areEqual(given, key) {
+            throw BatchOperation.bad("key", "'key' and the document's '_id' differ")
+        }
+        var item = BatchItem(operation: operation, index: index, collection: plan.place(of: collection), options: options)
+        item.body = document
+        if incoming.isMarker {
+            item.operation = .marker
+            _ = try store.catalog.createCollection(
+                database: collection.database, name: collection.name, vectorDimensions: incoming.markerDimensions,
+                durability: options.durability)
+        } else if incoming.vectorValue.count > 0 {
+            try checkVector(incoming.vectorValue, in: collection, options.durability)
+        }
+        let isGenerated = given.count == 0
+        let engineKey = isGenerated ? generatedEngineKey(collection) : engineKey(collection, given)
+        plan.append(item, engineKey: engineKey, isGenerated: isGenerated)
+    }
+
+    private func planChange(
+        _ operation: BatchOperation, _ collection: Collection?, _ index: Int, _ options: WriteOptions
+    ) throws(DocumentError) {
+        guard let collection else { throw BatchOperation.bad("collection", "The operation names no collection") }
+        try IncomingDocument.checkKey(operation.key)
+        let kind = operation.operation ?? .delete
+        var item = BatchItem(operation: kind, index: index, collection: plan.place(of: collection), options: options)
+        if kind == .update {
+            item.body = operation.updates
+            try updateFields.load(item.body, key: operation.key, usesIDField: options.usesIDField)
+            if updateFields.vectorValue.count > 0 { try checkVector(updateFields.vectorValue, in: collection, options.durability) }
+        }
+        plan.append(item, engineKey: engineKey(collection, operation.key), isGenerated: false)
+    }
+
+    // MARK: Applying, under the latches
+
+    private func apply(_ item: BatchItem) throws(DocumentError) {
+        let collection = plan.collections[item.collection]
+        if collection.isDropped { throw Self.dropped(collection) }
+        let engineKey = plan.engineKey(item)
+        switch item.operation {
+        case .marker:
+            return
+        case .create:
+            if try isPresent(item, engineKey) { throw Self.duplicate(Self.documentKey(engineKey), collection) }
+            try putNew(item, engineKey, createdAt: now)
+        case .put:
+            let earlier = try newest(item, engineKey)
+            try checkMatch(item, earlier, engineKey)
+            if let earlier { try keepCreationTime(of: earlier) }
+            try putNew(item, engineKey, createdAt: earlier == nil ? now : created)
+        case .update:
+            try updateFields.load(item.body, key: Self.documentKey(engineKey), usesIDField: item.options.usesIDField)
+            guard let view = try putMerged(engineKey, try newest(item, engineKey), item.options) else {
+                throw Self.missing(Self.documentKey(engineKey))
+            }
+            noteWritten(item, byteCount: view.bytes.count + 1)
+        case .delete:
+            let earlier = try newest(item, engineKey)
+            guard earlier != nil else { throw Self.missing(Self.documentKey(engineKey)) }
+            try checkMatch(item, earlier, engineKey)
+            writes.delete(key: engineKey)
+            batchStates.set(item, valueOffset: nil, valueByteCount: 0, in: plan)
+        }
+    }
+
+    private func putNew(_ item: BatchItem, _ engineKey: UnsafeRawBufferPointer, createdAt: UnsafeRawPointer) throws(DocumentError) {
+        let incoming = try IncomingDocument(item.body)
+        incoming.collectRuns(into: &splice)
+        let view = try putSpliced(engineKey, flags: incoming.flags, createdAt: createdAt)
+        noteWritten(item, byteCount: view.bytes.count + 1)
+    }
+
+    private func noteWritten(_ item: BatchItem, byteCount: Int) {
+        guard plan.hasGivenKeys else { return }
+        batchStates.set(item, valueOffset: writes.byteCount - byteCount, valueByteCount: byteCount, in: plan)
+    }
+
+    private func checkMatch(_ item: BatchItem, _ earlier: DocumentView?, _ engineKey: UnsafeRawBufferPointer) throws(DocumentError) {
+        guard let expected = item.options.ifMatch, earlier?.lsn != expected else { return }
+        throw Self.conflict(Self.documentKey(engineKey), expected: expected, actual: earlier?.lsn)
+    }
+
+    private func isPresent(_ item: BatchItem, _ engineKey: UnsafeRawBufferPointer) throws(DocumentError) -> Bool {
+        if plan.hasGivenKeys, let state = batchStates.find(item, in: plan) { return state.valueOffset != nil }
+        return try exists(engineKey, mayBlock: item.options.mayBlock)
+    }
+
+    /// The newest document of an item's key. What this batch wrote is copied aside, because the batch's bytes move as it grows;
+    /// its position is not known yet and matches no `if_match`.
+    private func newest(_ item: BatchItem, _ engineKey: UnsafeRawBufferPointer) throws(DocumentError) -> DocumentView? {
+        if plan.hasGivenKeys, let state = batchStates.find(item, in: plan) {
+            guard let offset = state.valueOffset else { return nil }
+            pendingValue.removeAll()
+            _ = pendingValue.append(UnsafeRawBufferPointer(rebasing: writes.bytes[offset..<offset + state.valueByteCount]))
+            let value = pendingValue.bytes(at: 0, count: state.valueByteCount)
+            return DocumentView(key: Self.documentKey(engineKey), value: value, lsn: .max)
+        }
+        return try stored(engineKey, at: .max, mayBlock: item.options.mayBlock)
+    }
+
+    private static func missing(_ key: UnsafeRawBufferPointer) -> DocumentError {
+        DocumentError(.conflict, "Document '\(key.text)' does not exist", details: [.init("id", .string(key.text))])
+    }
+}
+
+/// What happens to a batch when an item fails, and the list of those that did.
+struct BatchFailures {
+    enum Next {
+        case goOn, stop
+    }
+
+    let isAtomic: Bool
+    let isOrdered: Bool
+    private var errors: [BatchItemError] = []
+
+    init(isAtomic: Bool, isOrdered: Bool) {
+        self.isAtomic = isAtomic
+        self.isOrdered = isOrdered
+    }
+
+    /// Throws in an atomic batch, and where the whole batch has to be tried again. In an ordered batch the first failure by
+    /// place is the one that counts: a later one, found earlier while planning, was never reached.
+    mutating func note(_ error: DocumentError, index: Int) throws(DocumentError) -> Next {
+        if error.isWouldBlock { throw error }
+        if isAtomic {
+            var error = error
+            error.details.append(.init("index", .int(Int64(index))))
+            throw error
+        }
+        if isOrdered { errors.removeAll() }
+        errors.append(BatchItemError(index: index, error: error))
+        return isOrdered ? .stop : .goOn
+    }
+
+    /// By place in the request.
+    func sorted() -> [BatchItemError] { errors.sorted { $0.index < $1.index } }
+}

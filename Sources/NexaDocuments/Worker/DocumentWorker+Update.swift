@@ -1,0 +1,54 @@
+import NexaStorage
+import NexaWire
+
+/// UPDATE: a shallow merge on bytes, read and written under the key's latch.
+extension DocumentWorker {
+    /// Merges the map `updates` into the document of `key`; nil if there is none and the options do not upsert.
+    ///
+    /// `_id` and `_created_at` stay, `_updated_at` moves. CONFLICT if `options.ifMatch` is not the document's `_rev`.
+    package func update(
+        _ collection: Collection, key: UnsafeRawBufferPointer, updates: UnsafeRawBufferPointer, options: WriteOptions
+    ) throws(DocumentError) -> WriteResult? {
+        if options.upserts { try IncomingDocument.checkKey(key) }
+        guard NameRules.isValidKey(key) else { return nil }
+        try updateFields.load(updates, key: key, usesIDField: options.usesIDField)
+        if updateFields.vectorValue.count > 0 { try checkVector(updateFields.vectorValue, in: collection, options.durability) }
+        let engineKey = engineKey(collection, key)
+        stampNow()
+        writes.removeAll()
+        return try engine.latches.withLatch(Self.hash(engineKey)) { () throws(DocumentError) -> WriteResult? in
+            if collection.isDropped { throw Self.dropped(collection) }
+            let stored = try stored(engineKey, at: .max, mayBlock: options.mayBlock)
+            guard let view = try putMerged(engineKey, stored, options) else { return nil }
+            let lsn = try commitWrites(options.durability)
+            return WriteResult(lsn: lsn, document: view.written(at: lsn), isNew: stored == nil)
+        }
+    }
+
+    /// Appends the merge of `stored` and the loaded fields to the batch; nil if there is nothing to merge into.
+    func putMerged(
+        _ engineKey: UnsafeRawBufferPointer, _ stored: DocumentView?, _ options: WriteOptions
+    ) throws(DocumentError) -> DocumentView? {
+        guard let stored else {
+            if let expected = options.ifMatch, options.upserts {
+                throw Self.conflict(Self.documentKey(engineKey), expected: expected, actual: nil)
+            }
+            guard options.upserts else { return nil }
+            updateFields.collectRuns(into: &splice)
+            return try putSpliced(engineKey, flags: updateFields.flags(merging: []), createdAt: now)
+        }
+        if let expected = options.ifMatch, stored.lsn != expected {
+            throw Self.conflict(stored.key, expected: expected, actual: stored.lsn)
+        }
+        try keepCreationTime(of: stored)
+        try updateFields.merge(into: stored, splice: &splice)
+        return try putSpliced(engineKey, flags: updateFields.flags(merging: stored.flags), createdAt: created)
+    }
+
+    /// Copies the document's `_created_at` to `created`.
+    func keepCreationTime(of document: DocumentView) throws(DocumentError) {
+        guard let layout = StoredLayout(document.bytes) else { throw StoredLayout.damage(document) }
+        created.copyMemory(
+            from: document.bytes.baseAddress! + layout.createdAtOffset, byteCount: TimestampFormatter.byteCount)
+    }
+}
