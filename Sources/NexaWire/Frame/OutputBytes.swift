@@ -133,4 +133,12 @@ package final class OutputBytes {
         precondition(offset >= 0 && offset + MemoryLayout<T>.size <= byteCount)
         base.storeBytes(of: value.bigEndian, toByteOffset: head + offset, as: T.self)
     }
+
+    /// Moves what stands behind `offset` (from the front) back by `count` bytes; the gap's content is what was there.
+    package func insertGap(_ count: Int, at offset: Int) {
+        precondition(count >= 0 && offset >= 0 && offset <= byteCount)
+        reserve(count)
+        (base + head + offset + count).copyMemory(from: base + head + offset, byteCount: byteCount - offset)
+        tail += count
+    }
 }

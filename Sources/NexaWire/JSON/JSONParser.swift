@@ -1,0 +1,320 @@
+// JSON text to MessagePack bytes, for the shell and imports. Strict (RFC 8259): no comments, no trailing commas, no lone surrogates;
+// nesting is limited; keys keep their order and must be unique. Integers that fit 64 bits become integers, all other numbers doubles.
+// The one-key maps that `JSONText` writes for bin, timestamps, ext and NaN are read back as what they stand for.
+
+/// Where and why JSON text was refused.
+package struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
+    package var message: String
+    /// Counted from 1.
+    package var line: Int
+    /// In bytes, counted from 1.
+    package var column: Int
+
+    package var description: String { "\(message) (line \(line), column \(column))" }
+}
+
+/// A recursive-descent parser over UTF-8 bytes.
+package struct JSONParser {
+    private let text: UnsafeRawBufferPointer
+    private var position = 0
+    private let depthMax: Int
+    private let output: OutputBytes
+
+    /// The MessagePack bytes of the one JSON value in `text`.
+    package static func parse(_ text: UnsafeRawBufferPointer, depthMax: Int = nestingDepthMax) throws(JSONError) -> [UInt8] {
+        let output = OutputBytes(capacity: text.count + 16)
+        try parse(text, into: output, depthMax: depthMax)
+        return output.withUnsafeBytes { [UInt8]($0) }
+    }
+
+    /// The MessagePack bytes of the one JSON value in `text`.
+    package static func parse(_ text: String, depthMax: Int = nestingDepthMax) throws(JSONError) -> [UInt8] {
+        let output = OutputBytes(capacity: text.utf8.count + 16)
+        let bytes = Array(text.utf8)
+        var failure: JSONError?
+        bytes.withUnsafeBytes { raw in
+            do throws(JSONError) { try parse(raw, into: output, depthMax: depthMax) } catch { failure = error }
+        }
+        if let failure { throw failure }
+        return output.withUnsafeBytes { [UInt8]($0) }
+    }
+
+    /// Appends the MessagePack bytes of the one JSON value in `text` to `output`; on failure `output` is as before.
+    package static func parse(
+        _ text: UnsafeRawBufferPointer, into output: OutputBytes, depthMax: Int = nestingDepthMax
+    ) throws(JSONError) {
+        let start = output.byteCount
+        var parser = JSONParser(text: text, depthMax: depthMax, output: output)
+        do throws(JSONError) {
+            try parser.document()
+            // One pass of the C scanner finds what the grammar does not forbid: strings that are not UTF-8, and keys that stand twice.
+            let status = validate(UnsafeRawBufferPointer(rebasing: output.bytes[start...]))
+            if let fault = status.error {
+                throw JSONError(message: fault.message, line: 1, column: 1)
+            }
+        } catch {
+            output.truncate(to: start)
+            throw error
+        }
+    }
+
+    private init(text: UnsafeRawBufferPointer, depthMax: Int, output: OutputBytes) {
+        self.text = text
+        self.depthMax = depthMax
+        self.output = output
+    }
+
+    private mutating func document() throws(JSONError) {
+        try value(depth: 0)
+        skipSpace()
+        guard position == text.count else { throw error("nothing may follow the value") }
+    }
+
+    private mutating func value(depth: Int) throws(JSONError) {
+        skipSpace()
+        guard let byte = peek else { throw error("a value is missing") }
+        switch byte {
+        case UInt8(ascii: "{"): try object(depth: depth)
+        case UInt8(ascii: "["): try array(depth: depth)
+        case UInt8(ascii: "\""): try string()
+        case UInt8(ascii: "t"):
+            try word("true")
+            output.writeBool(true)
+        case UInt8(ascii: "f"):
+            try word("false")
+            output.writeBool(false)
+        case UInt8(ascii: "n"):
+            try word("null")
+            output.writeNil()
+        case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): try number()
+        default: throw error("a value cannot begin here")
+        }
+    }
+
+    // MARK: Containers
+
+    private mutating func array(depth: Int) throws(JSONError) {
+        guard depth < depthMax else { throw error("nesting is deeper than \(depthMax)") }
+        position += 1
+        let start = output.byteCount
+        output.appendU8(0x90)
+        var count = 0
+        if !take("]") {
+            repeat {
+                try value(depth: depth + 1)
+                count += 1
+            } while take(",")
+            guard take("]") else { throw error("',' or ']' is missing") }
+        }
+        closeContainer(at: start, count: count, fix: 0x90, wide: 0xDC)
+    }
+
+    private mutating func object(depth: Int) throws(JSONError) {
+        guard depth < depthMax else { throw error("nesting is deeper than \(depthMax)") }
+        position += 1
+        let start = output.byteCount
+        output.appendU8(0x80)
+        var count = 0
+        if !take("}") {
+            repeat {
+                skipSpace()
+                guard peek == UInt8(ascii: "\"") else { throw error("a key in double quotes is missing") }
+                try string()
+                guard take(":") else { throw error("':' is missing") }
+                try value(depth: depth + 1)
+                count += 1
+            } while take(",")
+            guard take("}") else { throw error("',' or '}' is missing") }
+        }
+        closeContainer(at: start, count: count, fix: 0x80, wide: 0xDE)
+        if count == 1 { try replaceExtended(from: start) }
+    }
+
+    /// Sets the count of the container whose one-byte header stands at `start`, widening the header when the count needs it.
+    private func closeContainer(at start: Int, count: Int, fix: UInt8, wide: UInt8) {
+        if count < 16 {
+            output.storeBE(fix | UInt8(count), at: start)
+        } else if count <= 0xFFFF {
+            output.insertGap(2, at: start + 1)
+            output.storeBE(wide, at: start)
+            output.storeBE(UInt16(count), at: start + 1)
+        } else {
+            output.insertGap(4, at: start + 1)
+            output.storeBE(wide + 1, at: start)
+            output.storeBE(UInt32(count), at: start + 1)
+        }
+    }
+
+    /// Turns the one-entry map at `start` into what it stands for, if it is one of those that `JSONText` writes.
+    private func replaceExtended(from start: Int) throws(JSONError) {
+        let map = UnsafeRawBufferPointer(rebasing: output.bytes[start...])
+        guard map.count > 2, map[2] == UInt8(ascii: "$"),
+            case .map(let entries)? = try? MessagePackValue(decoding: map), let entry = entries.first,
+            let key = entry.key.stringValue
+        else { return }
+        let replacement: MessagePackValue
+        switch (key, entry.value) {
+        case ("$binary", .string(let text)):
+            guard let bytes = decodeBase64(text) else { throw error("$binary is not base64") }
+            replacement = .binary(bytes)
+        case ("$date", .string(let text)):
+            guard let timestamp = Timestamp(text: text) else { throw error("$date is not an ISO 8601 time with zone") }
+            replacement = .ext(-1, timestamp.body)
+        case ("$double", .string("NaN")): replacement = .double(.nan)
+        case ("$double", .string("Infinity")): replacement = .double(.infinity)
+        case ("$double", .string("-Infinity")): replacement = .double(-.infinity)
+        case ("$ext", let body):
+            guard let type = body["type"]?.intValue.flatMap(Int8.init(exactly:)), let text = body["data"]?.stringValue,
+                let bytes = decodeBase64(text)
+            else { throw error("$ext needs a type from -128 to 127 and base64 data") }
+            replacement = .ext(type, bytes)
+        default: return
+        }
+        output.truncate(to: start)
+        replacement.encode(into: output)
+    }
+
+    private func decodeBase64(_ text: String) -> [UInt8]? {
+        var text = text
+        return text.withUTF8 { Base64.decode(UnsafeRawBufferPointer($0)) }
+    }
+
+    // MARK: Strings
+
+    private mutating func string() throws(JSONError) {
+        position += 1
+        // Most strings have no escapes: then the text is copied as it stands.
+        var end = position
+        while end < text.count, text[end] != UInt8(ascii: "\""), text[end] != UInt8(ascii: "\\"), text[end] >= 0x20 { end += 1 }
+        guard end < text.count else { throw error("the string does not end") }
+        if text[end] == UInt8(ascii: "\"") {
+            output.writeString(bytes: UnsafeRawBufferPointer(rebasing: text[position..<end]))
+            position = end + 1
+            return
+        }
+        var unescaped = [UInt8](text[position..<end])
+        position = end
+        while true {
+            guard let byte = peek else { throw error("the string does not end") }
+            position += 1
+            switch byte {
+            case UInt8(ascii: "\""):
+                unescaped.withUnsafeBytes { output.writeString(bytes: $0) }
+                return
+            case UInt8(ascii: "\\"): try escape(into: &unescaped)
+            case 0x00..<0x20: throw error("control characters in strings must be escaped")
+            default: unescaped.append(byte)
+            }
+        }
+    }
+
+    private mutating func escape(into text: inout [UInt8]) throws(JSONError) {
+        guard let byte = peek else { throw error("the string does not end") }
+        position += 1
+        switch byte {
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): text.append(byte)
+        case UInt8(ascii: "b"): text.append(0x08)
+        case UInt8(ascii: "f"): text.append(0x0C)
+        case UInt8(ascii: "n"): text.append(0x0A)
+        case UInt8(ascii: "r"): text.append(0x0D)
+        case UInt8(ascii: "t"): text.append(0x09)
+        case UInt8(ascii: "u"):
+            var code = try hex4()
+            if (0xD800..<0xDC00).contains(code) {
+                guard peek == UInt8(ascii: "\\") else { throw error("a lone surrogate is no character") }
+                position += 1
+                guard peek == UInt8(ascii: "u") else { throw error("a lone surrogate is no character") }
+                position += 1
+                let low = try hex4()
+                guard (0xDC00..<0xE000).contains(low) else { throw error("a lone surrogate is no character") }
+                code = 0x10000 + (code - 0xD800) << 10 + (low - 0xDC00)
+            }
+            guard let scalar = Unicode.Scalar(code) else { throw error("a lone surrogate is no character") }
+            text.append(contentsOf: UTF8.encode(scalar)!)
+        default: throw error("no such escape")
+        }
+    }
+
+    private mutating func hex4() throws(JSONError) -> UInt32 {
+        guard text.count - position >= 4 else { throw error("\\u needs four hexadecimal digits") }
+        var code: UInt32 = 0
+        for byte in text[position..<position + 4] {
+            guard let digit = Character(Unicode.Scalar(byte)).hexDigitValue, byte < 0x80 else {
+                throw error("\\u needs four hexadecimal digits")
+            }
+            code = code << 4 | UInt32(digit)
+        }
+        position += 4
+        return code
+    }
+
+    // MARK: Numbers
+
+    private mutating func number() throws(JSONError) {
+        let start = position
+        if peek == UInt8(ascii: "-") { position += 1 }
+        let firstDigit = peek
+        let digitCount = skipDigits()
+        guard digitCount > 0 else { throw error("a digit is missing") }
+        guard firstDigit != UInt8(ascii: "0") || digitCount == 1 else { throw error("numbers have no leading zeros") }
+        var isWhole = true
+        if peek == UInt8(ascii: ".") {
+            position += 1
+            isWhole = false
+            guard skipDigits() > 0 else { throw error("a digit is missing") }
+        }
+        if peek == UInt8(ascii: "e") || peek == UInt8(ascii: "E") {
+            position += 1
+            isWhole = false
+            if peek == UInt8(ascii: "+") || peek == UInt8(ascii: "-") { position += 1 }
+            guard skipDigits() > 0 else { throw error("a digit is missing") }
+        }
+        guard position - start <= 1000 else { throw error("the number is too long") }
+        let digits = String(decoding: text[start..<position], as: UTF8.self)
+        if isWhole, digits != "-0" {
+            if let number = Int64(digits) { return output.writeInt(number) }
+            if let number = UInt64(digits) { return output.writeUInt(number) }
+        }
+        guard let number = Double(digits), number.isFinite else { throw error("the number is beyond the range of a double") }
+        output.writeDouble(number)
+    }
+
+    private mutating func skipDigits() -> Int {
+        let start = position
+        while let byte = peek, (0x30...0x39).contains(byte) { position += 1 }
+        return position - start
+    }
+
+    // MARK: Bytes
+
+    private var peek: UInt8? { position < text.count ? text[position] : nil }
+
+    private mutating func skipSpace() {
+        while let byte = peek, byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 { position += 1 }
+    }
+
+    /// Consumes `character`, after white space, if it is next.
+    private mutating func take(_ character: Unicode.Scalar) -> Bool {
+        skipSpace()
+        guard peek == UInt8(ascii: character) else { return false }
+        position += 1
+        return true
+    }
+
+    private mutating func word(_ word: StaticString) throws(JSONError) {
+        for index in 0..<word.utf8CodeUnitCount {
+            guard peek == word.utf8Start[index] else { throw error("only true, false and null are words") }
+            position += 1
+        }
+    }
+
+    private func error(_ message: String) -> JSONError {
+        var line = 1
+        var lineStart = 0
+        for index in 0..<min(position, text.count) where text[index] == 0x0A {
+            line += 1
+            lineStart = index + 1
+        }
+        return JSONError(message: message, line: line, column: position - lineStart + 1)
+    }
+}
