@@ -1,3 +1,4 @@
+import CSupport
 import NexaWire
 
 /// What a field's value is as a vector: looked at when it is written and when it is searched.
@@ -6,67 +7,64 @@ enum VectorField {
         /// A value of another kind: text, nil, a map, an empty list, a list of other things.
         case notAVector
         case vector(dimensions: Int)
-        /// Numbers, but one of them is infinite or not a number.
+        /// Numbers, but one of them is infinite, not a number or beyond float32.
         case notFinite
+        case tooLong(dimensions: Int)
     }
 
-    /// Judges a MessagePack value: a list of numbers, or a `bin` of little-endian float32.
-    static func judge(_ value: UnsafeRawBufferPointer) -> Verdict {
-        guard let tag = value.first else { return .notAVector }
-        switch tag {
-        case 0x91...0x9F, 0xDC, 0xDD: return judgeList(value)
-        case 0xC4...0xC6: return judgeBinary(value)
+    /// Judges a MessagePack value, and leaves its numbers in `floats` if it is a vector.
+    static func judge(_ value: UnsafeRawBufferPointer, _ floats: VectorBuffer) -> Verdict {
+        let claimed = nexa_vector_dimensions(value.baseAddress, value.count)
+        guard claimed > 0 else { return .notAVector }
+        guard claimed <= VectorSearchSpec.dimensionsMax else { return .tooLong(dimensions: claimed) }
+        switch floats.gather(value, dimensions: claimed) {
+        case NEXA_VECTOR_OK: return .vector(dimensions: claimed)
+        case NEXA_VECTOR_NOT_FINITE: return .notFinite
         default: return .notAVector
         }
     }
 
-    private static func judgeList(_ value: UnsafeRawBufferPointer) -> Verdict {
-        let tag = value[0]
-        var position: Int
-        let count: Int
-        switch tag {
-        case 0xDC where value.count >= 3:
-            count = Int(UInt16(bigEndian: value.loadUnaligned(fromByteOffset: 1, as: UInt16.self)))
-            position = 3
-        case 0xDD where value.count >= 5:
-            count = Int(UInt32(bigEndian: value.loadUnaligned(fromByteOffset: 1, as: UInt32.self)))
-            position = 5
-        default:
-            count = Int(tag & 0x0F)
-            position = 1
-        }
-        guard count > 0 else { return .notAVector }
-        var isFinite = true
-        for _ in 0..<count {
-            guard position < value.count else { return .notAVector }
-            switch value[position] {
-            case 0x00...0x7F, 0xE0...0xFF: position += 1
-            case 0xCC, 0xD0: position += 2
-            case 0xCD, 0xD1: position += 3
-            case 0xCE, 0xD2: position += 5
-            case 0xCF, 0xD3: position += 9
-            case 0xCA where value.count - position >= 5:
-                let bits = UInt32(bigEndian: value.loadUnaligned(fromByteOffset: position + 1, as: UInt32.self))
-                isFinite = isFinite && Float(bitPattern: bits).isFinite
-                position += 5
-            case 0xCB where value.count - position >= 9:
-                let bits = UInt64(bigEndian: value.loadUnaligned(fromByteOffset: position + 1, as: UInt64.self))
-                // A double beyond float32 would become infinite in the kernels.
-                isFinite = isFinite && Float(Double(bitPattern: bits)).isFinite
-                position += 9
-            default: return .notAVector
-            }
-        }
-        return isFinite ? .vector(dimensions: count) : .notFinite
+    static func mismatch(expected: Int, actual: Int) -> DocumentError {
+        DocumentError(
+            .badRequest, "Vector dimension mismatch: collection expects \(expected) dimensions, got \(actual)",
+            details: [.init("path", "vector")])
     }
 
-    private static func judgeBinary(_ value: UnsafeRawBufferPointer) -> Verdict {
-        var reader = MessagePackReader(value)
-        guard let bytes = try? reader.readBinBytes(), bytes.count > 0, bytes.count % 4 == 0 else { return .notAVector }
-        for offset in stride(from: 0, to: bytes.count, by: 4) {
-            let bits = UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
-            if !Float(bitPattern: bits).isFinite { return .notFinite }
-        }
-        return .vector(dimensions: bytes.count / 4)
+    static func notFinite() -> DocumentError {
+        DocumentError(.badRequest, "A vector holds finite float32 numbers only", details: [.init("path", "vector")])
+    }
+
+    static func tooLong(_ dimensions: Int) -> DocumentError {
+        DocumentError(
+            .badRequest, "A vector has at most \(VectorSearchSpec.dimensionsMax) dimensions, not \(dimensions)",
+            details: [.init("path", "vector")])
+    }
+}
+
+/// Room for one vector as float32, grown to the largest seen (at most 256 KiB) and reused. Confined to one thread.
+final class VectorBuffer {
+    private(set) var floats: UnsafeMutablePointer<Float>
+    private var capacity: Int
+
+    init(capacity: Int = 64) {
+        self.capacity = capacity
+        floats = .allocate(capacity: capacity)
+    }
+
+    deinit { floats.deallocate() }
+
+    /// Reads `dimensions` numbers from a MessagePack value; the status says whether it has exactly those.
+    @inline(__always)
+    func gather(_ value: UnsafeRawBufferPointer, dimensions: Int) -> nexa_vector_status {
+        if dimensions > capacity { grow(to: dimensions) }
+        var count = 0
+        let status = nexa_vector_gather(value.baseAddress, value.count, floats, dimensions, &count)
+        return status == NEXA_VECTOR_OK && count != dimensions ? NEXA_VECTOR_NOT_A_VECTOR : status
+    }
+
+    private func grow(to count: Int) {
+        floats.deallocate()
+        floats = .allocate(capacity: count)
+        capacity = count
     }
 }

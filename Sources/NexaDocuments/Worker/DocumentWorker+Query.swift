@@ -5,7 +5,7 @@ import NexaWire
 extension DocumentWorker {
     /// A cursor over the matches of `spec`. It may be stepped on any one thread at a time.
     package func makeQuery(_ collection: Collection, _ spec: QuerySpec) throws(DocumentError) -> QueryCursor {
-        fatalError("not built yet")
+        try QueryCursor(engine, collection, spec)
     }
 
     /// A cursor that only counts: step it until `done`, then read `matchedCount`.
@@ -17,11 +17,11 @@ extension DocumentWorker {
 
     /// A search for the nearest vectors: step it until `done`, then read its results.
     package func makeVectorSearch(_ collection: Collection, _ spec: VectorSearchSpec) throws(DocumentError) -> VectorSearch {
-        fatalError("not built yet")
+        try VectorSearch(engine, collection, spec)
     }
 
     /// A scan that counts documents and bytes of collections: step it until `done`, then read its totals.
     package func makeStatistics(_ collections: [Collection], atLeast: LSN, deadline: UInt64?) -> StatisticsScan {
-        fatalError("not built yet")
+        StatisticsScan(engine, collections, atLeast: atLeast, deadline: deadline)
     }
 }

@@ -23,6 +23,7 @@ package final class DocumentWorker {
     var writtenKeys: ContiguousArray<Range<Int>> = []
     /// A copy of a document that the same batch wrote before.
     var pendingValue = ByteArena()
+    let vectorBuffer = VectorBuffer()
     private var collections = CollectionCache()
     private var timestamps = TimestampFormatter()
     /// Text of the current write's time.
@@ -160,29 +161,21 @@ package final class DocumentWorker {
     func checkVector(
         _ value: UnsafeRawBufferPointer, in collection: Collection, _ durability: Durability
     ) throws(DocumentError) {
-        switch VectorField.judge(value) {
+        switch VectorField.judge(value, vectorBuffer) {
         case .notAVector:
             return
         case .notFinite:
-            throw DocumentError(
-                .badRequest, "A vector holds finite float32 numbers only", details: [.init("path", "vector")])
+            throw VectorField.notFinite()
+        case .tooLong(let count):
+            throw VectorField.tooLong(count)
         case .vector(let count):
-            guard count <= VectorSearchSpec.dimensionsMax else {
-                throw DocumentError(
-                    .badRequest, "A vector has at most \(VectorSearchSpec.dimensionsMax) dimensions, not \(count)",
-                    details: [.init("path", "vector")])
-            }
             let expected: Int
             if let declared = collection.vectorDimensions {
                 expected = declared
             } else {
                 expected = try store.catalog.declareFirstVector(count, in: collection, durability)
             }
-            guard expected == count else {
-                throw DocumentError(
-                    .badRequest, "Vector dimension mismatch: collection expects \(expected) dimensions, got \(count)",
-                    details: [.init("path", "vector")])
-            }
+            guard expected == count else { throw VectorField.mismatch(expected: expected, actual: count) }
         }
     }
 
