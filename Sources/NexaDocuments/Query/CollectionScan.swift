@@ -1,4 +1,5 @@
 import NexaStorage
+import NexaWire
 
 /// A walk over the documents of one collection in key order, at one snapshot, that can pause for as long as its reader likes.
 ///
@@ -32,16 +33,8 @@ final class CollectionScan {
     func stand() throws(DocumentError) -> EngineIterator? {
         if let iterator { return iterator }
         if isAtEnd || !lower.lexicographicallyPrecedes(upper) { return nil }
-        let fresh = reader.makeIterator(lowerBound: lower, upperBound: upper, at: lsn)
-        do throws(StorageError) {
-            if let resumeKey {
-                try resumeKey.withUnsafeBytes { (key) throws(StorageError) in try fresh.seek(to: key) }
-            } else {
-                try fresh.seekToFirst()
-            }
-        } catch {
-            throw DocumentError(error)
-        }
+        let fresh = reader.makeIterator(lowerBound: resumeKey ?? lower, upperBound: upper, at: lsn)
+        do { try fresh.seekToFirst() } catch { throw DocumentError(error) }
         iterator = fresh
         return fresh
     }

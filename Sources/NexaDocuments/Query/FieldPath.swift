@@ -10,10 +10,14 @@ struct FieldPath: Sendable {
 
     /// BAD_REQUEST if the path is empty, has an empty segment or too many.
     init(_ path: UnsafeRawBufferPointer, field: StaticString) throws(DocumentError) {
-        text = Array(path)
+        try self.init(Array(path), field: field)
+    }
+
+    init(_ path: [UInt8], field: StaticString) throws(DocumentError) {
+        text = path
         var segments = ContiguousArray<nexa_segment>(repeating: nexa_segment(), count: Self.segmentCountMax)
         let count = segments.withUnsafeMutableBufferPointer { buffer in
-            nexa_path_split(path.baseAddress, path.count, buffer.baseAddress, buffer.count)
+            path.withUnsafeBytes { nexa_path_split($0.baseAddress, $0.count, buffer.baseAddress, buffer.count) }
         }
         guard count > 0 else {
             throw DocumentError(

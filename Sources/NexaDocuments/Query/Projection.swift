@@ -41,7 +41,8 @@ final class Projection: Sendable {
         }
     }
 
-    private static func compileMap(_ reader: inout MessagePackReader, _ shape: DocumentShape) throws(DocumentError) -> Projection? {
+    private static func compileMap(_ reader: inout MessagePackReader, _ shape: DocumentShape) throws(DocumentError) -> Projection?
+    {
         var included: [FieldPath] = []
         var excluded: [FieldPath] = []
         var keepsID: Bool?
@@ -214,7 +215,8 @@ final class Projection: Sendable {
 
     private static func malformed() -> DocumentError {
         DocumentError(
-            .badRequest, "'projection' is a map of fields to 1 or 0, or a list of fields", details: [.init("field", "projection")])
+            .badRequest, "'projection' is a map of fields to 1 or 0, or a list of fields", details: [.init("field", "projection")]
+        )
     }
 
     private static func tooMany() -> DocumentError {

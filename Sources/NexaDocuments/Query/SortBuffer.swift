@@ -166,7 +166,8 @@ struct SortBuffer: ~Copyable {
 
     private func isCandidateBetter(_ document: DocumentView, than slot: Int) -> Bool {
         for index in 0..<spec.keys.count {
-            let order = compare(candidate[index], document.bytes, values[slot * spec.keys.count + index], document(of: slot), index)
+            let order = compare(
+                candidate[index], document.bytes, values[slot * spec.keys.count + index], documentBytes(slot), index)
             if order != 0 { return order < 0 }
         }
         return false
@@ -174,8 +175,8 @@ struct SortBuffer: ~Copyable {
 
     private func precedes(_ left: Int, _ right: Int) -> Bool {
         let count = spec.keys.count
-        let leftDocument = document(of: left)
-        let rightDocument = document(of: right)
+        let leftDocument = documentBytes(left)
+        let rightDocument = documentBytes(right)
         for index in 0..<count {
             let order = compare(values[left * count + index], leftDocument, values[right * count + index], rightDocument, index)
             if order != 0 { return order < 0 }
@@ -183,7 +184,7 @@ struct SortBuffer: ~Copyable {
         return slots[left].sequence < slots[right].sequence
     }
 
-    private func document(of slot: Int) -> UnsafeRawBufferPointer {
+    private func documentBytes(_ slot: Int) -> UnsafeRawBufferPointer {
         let slot = slots[slot]
         return arena.bytes(at: slot.offset + slot.keyByteCount + 1, count: slot.valueByteCount - 1)
     }

@@ -88,7 +88,8 @@ struct SortSpec: Sendable {
 
     private static func malformed() -> DocumentError {
         DocumentError(
-            .badRequest, "'sort' is a map of fields to 1 or -1, a list of [field, 1 or -1], or a field such as \"age\" or \"-age\"",
+            .badRequest,
+            "'sort' is a map of fields to 1 or -1, a list of [field, 1 or -1], or a field such as \"age\" or \"-age\"",
             details: [.init("field", "sort")])
     }
 }

@@ -1,5 +1,6 @@
 import CSupport
 import Glibc
+import NexaWire
 
 /// The vector of a request, ready to be compared: gathered once, with its norm.
 final class VectorQuery {

@@ -29,13 +29,12 @@ package final class VectorSearch {
     init(_ engine: Engine, _ collection: Collection, _ spec: VectorSearchSpec) throws(DocumentError) {
         guard (0...VectorSearchSpec.limitMax).contains(spec.limit) else {
             throw DocumentError(
-                .badRequest, "'limit' of a vector search is 0 to \(VectorSearchSpec.limitMax)", details: [.init("field", "limit")])
+                .badRequest, "'limit' of a vector search is 0 to \(VectorSearchSpec.limitMax)", details: [.init("field", "limit")]
+            )
         }
         filter = try CompiledFilter.compile(spec.filter)
         isDefaultField = spec.field.count == 0 || spec.field.text == "vector"
-        path = try Array("vector".utf8).withUnsafeBytes { (name) throws(DocumentError) in
-            try FieldPath(spec.field.count == 0 ? name : spec.field, field: "field")
-        }
+        path = try FieldPath(isDefaultField ? Array("vector".utf8) : Array(spec.field), field: "field")
         query = try VectorQuery(spec.vector, metric: spec.metric)
         if isDefaultField, let expected = collection.vectorDimensions, expected != query.dimensions {
             throw VectorField.mismatch(expected: expected, actual: query.dimensions)

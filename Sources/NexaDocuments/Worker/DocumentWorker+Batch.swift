@@ -72,7 +72,8 @@ extension DocumentWorker {
         let operation = try BatchOperation(bytes)
         var target = request.collection
         if operation.collection.count > 0 {
-            target = try collection(database: request.database, name: operation.collection, create: operation.operation != .delete)
+            target = try collection(
+                database: request.database, name: operation.collection, create: operation.operation != .delete)
             if target == nil && operation.operation == .delete { throw Self.missing(operation.key) }
         }
         var options = request.options
@@ -124,7 +125,9 @@ extension DocumentWorker {
         if kind == .update {
             item.body = operation.updates
             try updateFields.load(item.body, key: operation.key, usesIDField: options.usesIDField)
-            if updateFields.vectorValue.count > 0 { try checkVector(updateFields.vectorValue, in: collection, options.durability) }
+            if updateFields.vectorValue.count > 0 {
+                try checkVector(updateFields.vectorValue, in: collection, options.durability)
+            }
         }
         plan.append(item, engineKey: engineKey(collection, operation.key), isGenerated: false)
     }
@@ -161,7 +164,8 @@ extension DocumentWorker {
         }
     }
 
-    private func putNew(_ item: BatchItem, _ engineKey: UnsafeRawBufferPointer, createdAt: UnsafeRawPointer) throws(DocumentError) {
+    private func putNew(_ item: BatchItem, _ engineKey: UnsafeRawBufferPointer, createdAt: UnsafeRawPointer) throws(DocumentError)
+    {
         let incoming = try IncomingDocument(item.body)
         incoming.collectRuns(into: &splice)
         let view = try putSpliced(engineKey, flags: incoming.flags, createdAt: createdAt)
@@ -173,7 +177,9 @@ extension DocumentWorker {
         batchStates.set(item, valueOffset: writes.byteCount - byteCount, valueByteCount: byteCount, in: plan)
     }
 
-    private func checkMatch(_ item: BatchItem, _ earlier: DocumentView?, _ engineKey: UnsafeRawBufferPointer) throws(DocumentError) {
+    private func checkMatch(_ item: BatchItem, _ earlier: DocumentView?, _ engineKey: UnsafeRawBufferPointer)
+        throws(DocumentError)
+    {
         guard let expected = item.options.ifMatch, earlier?.lsn != expected else { return }
         throw Self.conflict(Self.documentKey(engineKey), expected: expected, actual: earlier?.lsn)
     }
