@@ -89,17 +89,3 @@ package struct VersionEdit: Equatable, Sendable {
 
     package var isEmpty: Bool { self == VersionEdit() }
 }
-
-/// What a store consists of after all edits: the manifest's own view, from which the engine builds its first version.
-package struct ManifestState: Equatable, Sendable {
-    package var storeUUID: StoreUUID?
-    /// By file number.
-    package var files: [UInt64: TableFile] = [:]
-    package var walLow: UInt64 = 0
-    package var nextFile: UInt64 = 1
-    package var flushedLSN: LSN = 0
-    package var epochs: [EpochStart] = []
-    package var durableMark: DurableMark?
-
-    package init() {}
-}

@@ -34,7 +34,7 @@ struct LogContents {
             let path = Path.join(directory, name)
             let file = try fileSystem.open(path, .read)
             defer { file.close() }
-            switch try header(of: file, id: id) {
+            switch try LogFileHeader.read(from: file, kind: .segment, fileID: id) {
             case .header(let header):
                 guard header.storeUUID == storeUUID else {
                     throw damage(path, "it belongs to store \(header.storeUUID), this one is \(storeUUID)")
@@ -51,16 +51,6 @@ struct LogContents {
             }
         }
         return contents
-    }
-
-    private static func header(of file: any File, id: UInt64) throws(StorageError) -> LogFileHeader.Decoded {
-        var bytes = [UInt8](repeating: 0, count: LogFileHeader.byteCount)
-        let count = try bytes.withUnsafeMutableBytes { buffer in
-            Result { () throws(StorageError) in try file.read(into: buffer, at: 0) }
-        }.get()
-        return bytes.withUnsafeBytes {
-            LogFileHeader.decode(UnsafeRawBufferPointer(rebasing: $0[..<count]), kind: .segment, fileID: id)
-        }
     }
 
     private static func damage(_ path: String, _ reason: String) -> StorageError {

@@ -150,4 +150,13 @@ package struct LogFileHeader: Equatable, Sendable {
                 epoch: ByteOrder.loadLE(start, at: 80), createdNanoseconds: ByteOrder.loadLE(start, at: 88),
                 fileByteCount: ByteOrder.loadLE(start, at: 104)))
     }
+
+    /// Judges the beginning of an open file.
+    package static func read(from file: any File, kind: Kind, fileID: UInt64) throws(StorageError) -> Decoded {
+        var bytes = [UInt8](repeating: 0, count: byteCount)
+        let count = try bytes.withUnsafeMutableBytes { buffer in
+            Result { () throws(StorageError) in try file.read(into: buffer, at: 0) }
+        }.get()
+        return bytes.withUnsafeBytes { decode(UnsafeRawBufferPointer(rebasing: $0[..<count]), kind: kind, fileID: fileID) }
+    }
 }

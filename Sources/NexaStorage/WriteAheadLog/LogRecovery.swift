@@ -101,17 +101,14 @@ extension LogRecovery {
     /// The segments to read, oldest first, with their links checked.
     private func neededSegments() throws(StorageError) -> [LogContents.BegunSegment] {
         guard let newest = contents.begun.last else { return [] }
-        for (before, after) in zip(contents.begun, contents.begun.dropFirst()) where after.id != before.id + 1 {
-            throw damage(before.id + 1, 0, "segments before and after it are there, and it is missing or has no header")
-        }
-        if let strayed = contents.prepared.first(where: { $0.id < newest.id }) {
-            throw damage(strayed.id, 0, "its header is gone, and later segments are there")
-        }
         if let mark = evidence.mark, mark.segmentID > newest.id { throw missingSegment(mark.segmentID) }
         // A segment that continues none begins the log anew: tables hold everything before it.
         let start = contents.begun.lastIndex { $0.header.previous.segmentID == 0 } ?? 0
         let needed = Array(contents.begun[start...])
         let first = needed[0]
+        for (before, after) in zip(needed, needed.dropFirst()) where after.id != before.id + 1 {
+            throw damage(before.id + 1, 0, "segments before and after it are there, and it is missing or has no header")
+        }
         guard evidence.walLow == 0 || start > 0 || first.id == evidence.walLow else { throw missingSegment(evidence.walLow) }
         guard first.header.firstLSN <= evidence.flushedLSN + 1, first.header.firstLSN > 0 else {
             throw damage(

@@ -48,6 +48,17 @@ package final class LogWriter: @unchecked Sendable {
         return writer
     }
 
+    /// Goes on after a failed write or sync, in a segment that does not continue the old ones, without trusting or touching them again.
+    /// Tables must hold everything up to `failed.end.lsn` already; then the manifest must name the new segment as its lowest.
+    package static func restart(after failed: LogWriter) throws(StorageError) -> LogWriter {
+        failed.abandon()
+        var segmentID = failed.end.segmentID + 1
+        // The failure may have struck between a header and its sync.
+        while try failed.isBegun(segmentID) { segmentID += 1 }
+        return try start(
+            after: failed.end, segmentID: segmentID, isLinked: false, storeUUID: failed.storeUUID, segments: failed.segments)
+    }
+
     private init(file: any File, capacity: UInt64, end: LogEnd, storeUUID: StoreUUID, segments: LogSegments) {
         self.file = file
         self.capacity = capacity
@@ -155,17 +166,21 @@ extension LogWriter {
 
     /// A begun segment under the name of the next one means that somebody else wrote to this log.
     private func checkNotBegun(_ segmentID: UInt64) throws(StorageError) {
-        var bytes = [UInt8](repeating: 0, count: LogFileHeader.byteCount)
-        _ = try bytes.withUnsafeMutableBytes { buffer in
-            Result { () throws(StorageError) in try file.read(into: buffer, at: 0) }
-        }.get()
-        let decoded = bytes.withUnsafeBytes { LogFileHeader.decode($0, kind: .segment, fileID: segmentID) }
-        if case .header = decoded {
+        if case .header = try LogFileHeader.read(from: file, kind: .segment, fileID: segmentID) {
             throw .corruption(
                 Corruption(
                     file: file.path, offset: 0, lsn: end.lsn, reason: "the segment that would be written next is in use already",
                     remedy: "Make sure that no other process uses this directory, then start again."))
         }
+    }
+
+    private func isBegun(_ segmentID: UInt64) throws(StorageError) -> Bool {
+        let path = segments.path(of: segmentID)
+        guard fileSystem.exists(path) else { return false }
+        let file = try fileSystem.open(path, .read)
+        defer { file.close() }
+        if case .header = try LogFileHeader.read(from: file, kind: .segment, fileID: segmentID) { return true }
+        return false
     }
 
     /// Ends this segment and begins the next one, large enough for a record of that size.
