@@ -44,7 +44,9 @@ class Writer(threading.Thread):
                 while self.acknowledged < len(self.sent):
                     self.take(c)
         except (wire.Closed, OSError):
-            pass
+            return
+        except Exception as error:
+            self.failure = repr(error)
 
     def take(self, c: wire.Wire):
         answer = c.recv()

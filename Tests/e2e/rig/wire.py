@@ -113,7 +113,7 @@ class Wire:
             position, body = struct.unpack(">QQ", body[:16]), body[16:]
         if flags & COMPRESSED:
             body = lz4block.decompress(body[4:], struct.unpack(">I", body[:4])[0])
-        value = msgpack.unpackb(body, raw=False, max_buffer_size=1 << 30) if body else {}
+        value = msgpack.unpackb(body, raw=False) if body else {}
         return Answer(message_type, value, flags, request_id, position, HEADER.size + count)
 
     def ask(self, message_type: int, value, **options) -> Answer:
