@@ -7,98 +7,168 @@
 // default is never taken back by a crash. A failed log write or sync is never tried again: writes are refused with the
 // reason, reads go on at the acknowledged prefix, and `resume()` starts a new segment.
 
-/// Identifies an observer, for `removeDurabilityObserver`.
-package struct ObserverToken: Sendable, Hashable {
-    let id: UInt64
-}
+import Glibc
+import Synchronization
 
 /// An open database directory.
 package final class Engine: Sendable {
     /// Latches for conditional writes.
     package let latches = KeyLatches()
+    /// What the engine was opened with.
+    package let options: EngineOptions
+    /// Where the files are.
+    package let layout: StoreLayout
+    /// One line about what recovery found.
+    package let recoverySummary: String
+    /// Identity of the store, the same on all its replicas.
+    package let storeUUID: StoreUUID
 
-    private init() {}
+    let fileSystem: any FileSystem
+    let plan: MemoryPlan
+    let lock: any FileLock
+    let views: ViewStore
+    /// What an idle reader holds.
+    let emptyView = View(memTables: [], version: .empty, floor: 0)
+    let snapshots = SnapshotList()
+    let tableStore: TableStore
+    let segments: LogSegments
+    let pipeline: CommitPipeline
+    let log: LogRole
+    let counters = EngineCounters()
+    let pressureGauge = PressureGauge()
+    /// Bit pattern of what the tables contribute to the pressure.
+    let versionPressure = Atomic<UInt64>(0)
+    let background: BackgroundWorkers
+    /// One flush, one compaction, one edit at a time; taken in this order.
+    let flushing = NexaLock()
+    let compacting = NexaLock()
+    let editing = NexaLock()
+    /// Guarded by `editing`.
+    nonisolated(unsafe) let manifest: ManifestWriter
+    private let isClosed = Atomic<Bool>(false)
 
-    /// Opens the database in `directory`, creating it when it is empty. Throws `locked` when another process has it and
-    /// `corruption` when the files contradict what is known to have been durable.
-    package static func open(
-        directory: String, fileSystem: any FileSystem, options: EngineOptions
-    ) throws(StorageError) -> Engine {
-        fatalError("not built yet")
+    init(_ parts: Parts) {
+        options = parts.options
+        layout = parts.layout
+        recoverySummary = parts.recoverySummary
+        storeUUID = parts.storeUUID
+        fileSystem = parts.fileSystem
+        plan = parts.plan
+        lock = parts.lock
+        views = parts.views
+        tableStore = parts.tableStore
+        segments = parts.segments
+        pipeline = parts.pipeline
+        log = parts.log
+        manifest = parts.manifest
+        background = BackgroundWorkers(manual: parts.options.backgroundWork == .manual)
     }
 
-    /// Finishes the log with an END record and stops all work. Later calls do nothing.
-    package func close() throws(StorageError) { fatalError("not built yet") }
+    /// What `open` puts together.
+    struct Parts {
+        var options: EngineOptions
+        var layout: StoreLayout
+        var recoverySummary: String
+        var storeUUID: StoreUUID
+        var fileSystem: any FileSystem
+        var plan: MemoryPlan
+        var lock: any FileLock
+        var views: ViewStore
+        var tableStore: TableStore
+        var segments: LogSegments
+        var pipeline: CommitPipeline
+        var log: LogRole
+        var manifest: ManifestWriter
+    }
+
+    /// Finishes the log with an END record and stops all work. Later calls do nothing; commits throw `closed`.
+    package func close() throws(StorageError) {
+        guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        defer { lock.release() }
+        background.stop()
+        pipeline.gate.withLock {
+            if pipeline.state.refusal == nil { pipeline.state.refusal = .closed }
+            pipeline.gate.broadcast()
+        }
+        while pipeline.ring.applied < pipeline.positions.reserved { sched_yield() }
+        try log.close()
+        tableStore.removeDiscarded()
+    }
+
+    // MARK: - Positions
 
     /// Every batch up to here is in the memtable.
-    package var appliedLSN: LSN { fatalError("not built yet") }
+    package var appliedLSN: LSN { pipeline.ring.applied }
     /// Every batch up to here was handed to the kernel.
-    package var writtenLSN: LSN { fatalError("not built yet") }
+    package var writtenLSN: LSN { pipeline.positions.written }
     /// Every batch up to here is on disk.
-    package var durableLSN: LSN { fatalError("not built yet") }
+    package var durableLSN: LSN { pipeline.positions.durable }
     /// Every batch up to here has met the durability it was committed with: answers up to here may leave.
-    package var acknowledgedLSN: LSN { fatalError("not built yet") }
+    package var acknowledgedLSN: LSN { pipeline.positions.acknowledged }
     /// What readers see by default: `min(applied, acknowledged)`.
-    package var visibleLSN: LSN { fatalError("not built yet") }
+    package var visibleLSN: LSN { min(pipeline.ring.applied, pipeline.positions.acknowledged) }
     /// The leadership under which records are written.
-    package var epoch: Epoch { fatalError("not built yet") }
+    package var epoch: Epoch { pipeline.epoch }
     /// 0 (idle) ... 1 (writers are about to stand still).
-    package var pressure: Double { fatalError("not built yet") }
+    package var pressure: Double { pressureGauge.value }
+
+    // MARK: - Writes
 
     /// Applies `batch` in memory and in the log buffer, and returns its LSN. It is acknowledged when `acknowledgedLSN`
     /// reaches that LSN: call `flushLogInline()` after the last commit of a round, or the log thread writes it within
-    /// a few milliseconds. An empty batch returns the current LSN.
+    /// a few milliseconds. An empty batch returns the LSN of the newest one.
     package func commit(_ batch: WriteBatch, durability: Durability) throws(StorageError) -> LSN {
-        fatalError("not built yet")
+        guard batch.count > 0 else { return pipeline.positions.reserved }
+        let lsn = try pipeline.commit(batch, type: .batch, durability: durability)
+        background.noteCommit()
+        if pressureGauge.delays { delayWriter(byteCount: batch.byteCount) }
+        return lsn
     }
 
     /// When the log role is free, writes and syncs what is pending on this thread, without a hop, and returns true.
-    /// Otherwise the holder of the role (or the log thread, which it wakes) takes what this thread committed.
+    /// Otherwise the holder of the role hands what this thread committed to the log thread when it is done.
     @discardableResult
-    package func flushLogInline() -> Bool { fatalError("not built yet") }
+    package func flushLogInline() -> Bool {
+        guard log.hasWork else { return true }
+        guard log.runInline() else { return false }
+        if log.hasWork { background.wakeLog() }
+        return true
+    }
 
     /// Wakes the log thread for what is pending; for threads that must not block in `fdatasync`.
-    package func wakeLog() { fatalError("not built yet") }
+    package func wakeLog() { background.wakeLog() }
 
-    /// Blocks until `lsn` is acknowledged. For tools and tests.
-    package func waitDurable(_ lsn: LSN) throws(StorageError) { fatalError("not built yet") }
+    /// Blocks until `lsn` is acknowledged. For tests and tools.
+    package func waitDurable(_ lsn: LSN) throws(StorageError) {
+        while acknowledgedLSN < lsn {
+            if flushLogInline() {
+                if acknowledgedLSN < lsn, let refusal = pipeline.gate.withLock({ pipeline.state.refusal }) { throw refusal }
+            } else {
+                sched_yield()
+            }
+        }
+    }
 
     /// Calls `body` on the thread with the log role, once per group, after `acknowledgedLSN` moved (with that LSN), or
     /// with the error after the log failed. It must not block and must not call the engine's writes.
     package func addDurabilityObserver(_ body: @escaping @Sendable (LSN, StorageError?) -> Void) -> ObserverToken {
-        fatalError("not built yet")
+        log.observers.add(body)
     }
 
     /// Ends the calls to an observer; one that is running may finish after this returns.
-    package func removeDurabilityObserver(_ token: ObserverToken) { fatalError("not built yet") }
+    package func removeDurabilityObserver(_ token: ObserverToken) { log.observers.remove(token) }
+
+    // MARK: - Reads
 
     /// A reader for the calling thread.
     package func makeReader() -> Reader { Reader(engine: self) }
 
     /// Pins what is visible now.
-    package func makeSnapshot() -> Snapshot { fatalError("not built yet") }
+    package func makeSnapshot() -> Snapshot {
+        Snapshot(lsn: snapshots.pin { visibleLSN }, list: snapshots)
+    }
 
-    /// Makes `directory`, which must not exist or be empty, a database with everything visible now: hard links to the
-    /// tables and a manifest.
-    package func checkpoint(into directory: String) throws(StorageError) { fatalError("not built yet") }
-
-    /// Reads and checks every byte of the database.
-    package func verify(progress: (VerifyProgress) -> Void) throws(StorageError) { fatalError("not built yet") }
-
-    /// Counters and gauges.
-    package func metrics() -> EngineMetrics { fatalError("not built yet") }
-
-    /// After a failed log write: starts a new segment behind the last durable record and accepts writes again. What was
-    /// applied but never acknowledged is dropped.
-    package func resume() throws(StorageError) { fatalError("not built yet") }
-}
-
-/// How far a verification is.
-package struct VerifyProgress: Sendable {
-    /// File that was checked last.
-    package let file: String
-    /// Bytes checked so far.
-    package let checkedByteCount: UInt64
-    /// Bytes to check in all.
-    package let totalByteCount: UInt64
+    /// The LSN at which a view with this floor answers a read at `lsn`, which lies below: `lsn` itself while a snapshot pins
+    /// it; else the floor, which was visible when the caller asked.
+    func readable(_ lsn: LSN, floor: LSN) -> LSN { snapshots.isPinned(lsn) ? lsn : floor }
 }

@@ -49,8 +49,6 @@ package struct EngineOptions: Sendable {
     package var levelZeroPressureDepth = 20
     /// Bytes of one atomic batch, at most.
     package var batchByteCountMax = 64 << 20
-    /// Log bytes that may wait for a flush before the memtable is rotated early.
-    package var logByteCountMax = 1 << 30
     /// What `commit` assumes when a caller has no opinion.
     package var defaultDurability = Durability.disk
     /// How long records of durability `os` may stay unsynced while nothing else syncs them.

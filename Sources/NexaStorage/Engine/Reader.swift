@@ -1,5 +1,7 @@
 // Point reads. A reader holds the engine's published view; when nothing was published since its last call, a get costs one
-// acquire load of the generation and the probes themselves: no lock, no allocation, no reference counting per key.
+// acquire load of the generation and the probes themselves: no lock, no allocation.
+
+import Synchronization
 
 /// Bytes of a value as the engine stores them.
 package struct StoredValue {
@@ -12,9 +14,14 @@ package struct StoredValue {
 /// Reads of one thread. Not Sendable.
 package final class Reader {
     private let engine: Engine
+    private var view: View
+    private var generation: UInt64
+    /// Keeps the block of the last value.
+    private var pin = BlockPin()
 
     init(engine: Engine) {
         self.engine = engine
+        (view, generation) = engine.views.load()
     }
 
     /// The value of `key` as of `lsn`; `.max` reads the newest applied state, in flight included. With `mayBlock` false a
@@ -22,7 +29,9 @@ package final class Reader {
     package func get(
         _ key: UnsafeRawBufferPointer, at lsn: LSN, mayBlock: Bool = true
     ) throws(StorageError) -> StoredValue? {
-        fatalError("not built yet")
+        refresh()
+        let lsn = lsn >= view.floor ? lsn : engine.readable(lsn, floor: view.floor)
+        return try view.get(key, at: lsn, pin: &pin, mayBlock: mayBlock)
     }
 
     /// `key` has a value as of `lsn`.
@@ -35,11 +44,20 @@ package final class Reader {
     package func makeIterator(
         lowerBound: [UInt8]? = nil, upperBound: [UInt8]? = nil, at lsn: LSN, fillCache: Bool = true
     ) -> EngineIterator {
-        fatalError("not built yet")
+        refresh()
+        let lsn = lsn >= view.floor ? lsn : engine.readable(lsn, floor: view.floor)
+        return EngineIterator(view: view, lowerBound: lowerBound, upperBound: upperBound, at: lsn, fillCache: fillCache)
     }
 
     /// Drops the cached view, so that an idle thread keeps no memtable and no table alive.
     package func release() {
-        fatalError("not built yet")
+        pin.release()
+        view = engine.emptyView
+        generation = 0
+    }
+
+    @inline(__always)
+    private func refresh() {
+        if engine.views.generation.load(ordering: .acquiring) != generation { (view, generation) = engine.views.load() }
     }
 }

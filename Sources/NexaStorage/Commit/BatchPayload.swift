@@ -1,0 +1,47 @@
+// Reads what `WriteBatch` writes. Payloads come from our own batches, from the log and from a leader: the cursor checks
+// every length and kind before it touches a byte, whoever wrote them.
+
+/// One operation of a payload; its bytes lie in the payload.
+package struct BatchOperation {
+    package let kind: OpKind
+    package let key: UnsafeRawBufferPointer
+    /// The value of a put, the end key of a range delete, empty for a delete.
+    package let value: UnsafeRawBufferPointer
+}
+
+/// Why a payload is not a batch.
+package struct MalformedBatch: Error, Equatable {
+    /// Offset of the operation that does not parse.
+    package let offset: Int
+}
+
+/// Walks the operations of a payload in order.
+package struct BatchCursor {
+    private let bytes: UnsafeRawBufferPointer
+    private var position = 0
+
+    package init(_ payload: UnsafeRawBufferPointer) { bytes = payload }
+
+    /// The next operation, nil at the end.
+    package mutating func next() throws(MalformedBatch) -> BatchOperation? {
+        guard position < bytes.count else { return nil }
+        let start = position
+        guard let kind = OpKind(rawValue: bytes[position]) else { throw MalformedBatch(offset: start) }
+        position += 1
+        guard let key = slice(), key.count <= WriteBatch.keyByteCountMax else { throw MalformedBatch(offset: start) }
+        if kind == .delete {
+            return BatchOperation(kind: kind, key: key, value: UnsafeRawBufferPointer(start: nil, count: 0))
+        }
+        guard let value = slice(), kind == .put || value.count <= WriteBatch.keyByteCountMax else {
+            throw MalformedBatch(offset: start)
+        }
+        return BatchOperation(kind: kind, key: key, value: value)
+    }
+
+    private mutating func slice() -> UnsafeRawBufferPointer? {
+        guard let length = Varint.decode(bytes, at: &position), length <= UInt64(bytes.count - position) else { return nil }
+        let start = position
+        position += Int(length)
+        return UnsafeRawBufferPointer(rebasing: bytes[start..<position])
+    }
+}

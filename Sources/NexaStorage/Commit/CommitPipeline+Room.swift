@@ -1,0 +1,88 @@
+// Waiting for room: in the ring, in the log buffers, in the memtable. Everything is called under the gate and returns under
+// it. Nothing here grows: when there is no room the writer waits, first helping where it can, and is refused with
+// `overloaded` when that takes longer than the options allow.
+
+import Synchronization
+
+extension CommitPipeline {
+    /// Returns when a record and its entries have room, or throws.
+    func waitForRoom(recordByteCount: Int, tableByteCount: Int, rangeDeletes: Int) throws(StorageError) {
+        var stalledSince: UInt64?
+        defer {
+            if let start = stalledSince { state.stallNanoseconds += monotonicNanoseconds() - start }
+        }
+        while let missing = try missingRoom(recordByteCount, tableByteCount, rangeDeletes) {
+            let start = stalledSince ?? monotonicNanoseconds()
+            stalledSince = start
+            let limit = UInt64(options.writeStallMilliseconds) * 1_000_000
+            guard monotonicNanoseconds() - start < limit else {
+                throw .overloaded(reason: "no room in the \(missing.rawValue) for \(options.writeStallMilliseconds) ms")
+            }
+            try wait(for: missing)
+        }
+    }
+
+    private func missingRoom(
+        _ recordByteCount: Int, _ tableByteCount: Int, _ rangeDeletes: Int
+    ) throws(StorageError) -> Room? {
+        while true {
+            if let refusal = state.refusal { throw refusal }
+            guard ring.hasRoom(for: state.nextLSN) else { return .ring }
+            guard state.buffers.prepare(recordByteCount) else { return .logBuffer }
+            if state.active.hasRoom(for: tableByteCount),
+                state.activeRangeDeletes + rangeDeletes <= MemTableTombstones.countMax
+            {
+                return nil
+            }
+            guard state.memTableCount < plan.memTableCountMax else { return .memTable }
+            try rotateMemTable(capacityAtLeast: tableByteCount)
+        }
+    }
+
+    /// Closes the active memtable for writers and opens another one. Under the gate.
+    func rotateMemTable(capacityAtLeast byteCount: Int) throws(StorageError) {
+        let capacity = max(plan.memTableByteCount, byteCount + Self.tableOverhead)
+        let table = try MemTable(capacity: capacity, id: state.nextMemTableID)
+        state.nextMemTableID += 1
+        let closed = state.active
+        let slot = MemTableSlot(table: table, firstLSN: state.nextLSN)
+        state.active = slot
+        state.activeRangeDeletes = 0
+        if closed.firstLSN < state.nextLSN {
+            closed.lastLSN.store(state.nextLSN - 1, ordering: .releasing)
+            state.memTableCount += 1
+        }
+        hooks.didRotate(closed, slot)
+    }
+
+    /// What an empty memtable holds already.
+    static let tableOverhead = 4096
+
+    private func wait(for room: Room) throws(StorageError) {
+        state.waiterCount += 1
+        defer { state.waiterCount -= 1 }
+        gate.unlock()
+        do {
+            let hasMadeRoom = try hooks.makeRoom(room)
+            gate.lock()
+            if hasMadeRoom { return }
+        } catch {
+            gate.lock()
+            throw error
+        }
+        _ = gate.wait(nanoseconds: 1_000_000)
+    }
+
+    /// After room was made. Takes the gate.
+    func signalRoom() {
+        gate.withLock { if state.waiterCount > 0 { gate.broadcast() } }
+    }
+
+    /// A flush has made `count` memtables superfluous. Takes the gate.
+    func releaseMemTables(_ count: Int) {
+        gate.withLock {
+            state.memTableCount -= count
+            if state.waiterCount > 0 { gate.broadcast() }
+        }
+    }
+}

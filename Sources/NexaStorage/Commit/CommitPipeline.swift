@@ -1,0 +1,145 @@
+// From a batch to an acknowledged LSN.
+//
+//     1  outside any lock   compress, hash the payload
+//     2  under the gate     check room in memtable, log buffer and ring; take the LSN and a place in the log buffer
+//     3  outside            copy the payload, fill the record header; insert into the memtable; publish in the ring
+//     4  the log role       writes and syncs everything that gathered meanwhile (LogRole.swift)
+//
+// Invariants, all under the gate: LSNs are handed out densely, in the order in which their records lie in the log buffers;
+// a batch lies in exactly one memtable; a memtable is closed before a higher LSN goes to the next one. A batch that has an
+// LSN never fails: everything that can refuse it comes before.
+
+import Synchronization
+
+/// The pipeline of one engine.
+final class CommitPipeline: Sendable {
+    /// Guards what is marked as such; committers sleep on it when they wait for room.
+    let gate = NexaCondition()
+    let ring: AppliedRing
+    let positions: LogPositions
+    let plan: MemoryPlan
+    let options: EngineOptions
+    let epoch: Epoch
+
+    /// Guarded by `gate`.
+    nonisolated(unsafe) var state: State
+
+    struct State {
+        var nextLSN: LSN
+        var buffers: LogBuffers
+        var active: MemTableSlot
+        /// Range deletes of the active memtable, in flight included.
+        var activeRangeDeletes = 0
+        /// Memtables that exist: the active one and those that wait for their flush.
+        var memTableCount: Int
+        var nextMemTableID: UInt64
+        /// Why no batch is taken; nil while they are.
+        var refusal: StorageError?
+        var waiterCount = 0
+        var batchCount: UInt64 = 0
+        var operationCount: UInt64 = 0
+        var batchByteCount: UInt64 = 0
+        var stallNanoseconds: UInt64 = 0
+    }
+
+    /// What the pipeline asks of the engine around it.
+    struct Hooks: Sendable {
+        /// A memtable was closed; `active` is the new one. Called under the gate.
+        var didRotate: @Sendable (_ closed: MemTableSlot, _ active: MemTableSlot) -> Void
+        /// Room is wanted. True when the calling thread has made some; false to sleep until somebody else does. Called
+        /// without the gate.
+        var makeRoom: @Sendable (Room) throws(StorageError) -> Bool
+    }
+
+    /// What a committer waits for.
+    enum Room: String, Sendable {
+        case memTable = "memtable"
+        case logBuffer = "log buffer"
+        case ring = "commit ring"
+    }
+
+    /// Set once, by `connect`, before the first commit.
+    nonisolated(unsafe) private(set) var hooks: Hooks!
+
+    init(
+        options: EngineOptions, plan: MemoryPlan, lastLSN: LSN, epoch: Epoch, active: MemTableSlot, memTableCount: Int,
+        nextMemTableID: UInt64
+    ) {
+        self.options = options
+        self.plan = plan
+        self.epoch = epoch
+        ring = AppliedRing(applied: lastLSN)
+        positions = LogPositions(lastLSN)
+        state = State(
+            nextLSN: lastLSN + 1, buffers: LogBuffers(byteCount: plan.logBufferByteCount), active: active,
+            activeRangeDeletes: active.table.rangeTombstones.tombstones.count, memTableCount: memTableCount,
+            nextMemTableID: nextMemTableID)
+    }
+
+    /// Tells the pipeline whom it works for.
+    func connect(_ hooks: Hooks) { self.hooks = hooks }
+
+    /// Steps 1 to 3. Returns the LSN of the batch.
+    func commit(_ batch: WriteBatch, type: RecordType, durability: Durability) throws(StorageError) -> LSN {
+        guard batch.byteCount <= options.batchByteCountMax else {
+            throw .tooLarge(what: "batch", byteCount: batch.byteCount, limit: options.batchByteCountMax)
+        }
+        guard batch.rangeDeleteCount <= MemTableTombstones.countMax else {
+            throw .tooLarge(
+                what: "number of range deletes in a batch", byteCount: batch.rangeDeleteCount, limit: MemTableTombstones.countMax)
+        }
+        let record = RecordPayload(batch, compresses: options.compressesLog)
+        let recordByteCount = RecordHeader.recordByteCount(storedByteCount: record.stored.count)
+        let tableByteCount = Self.arenaByteCountMax(payloadByteCount: batch.byteCount, operationCount: batch.count)
+
+        gate.lock()
+        do {
+            try waitForRoom(
+                recordByteCount: recordByteCount, tableByteCount: tableByteCount, rangeDeletes: batch.rangeDeleteCount)
+        } catch {
+            gate.unlock()
+            throw error
+        }
+        let lsn = state.nextLSN
+        state.nextLSN = lsn + 1
+        state.activeRangeDeletes += batch.rangeDeleteCount
+        state.batchCount += 1
+        state.operationCount += UInt64(batch.count)
+        state.batchByteCount += UInt64(batch.byteCount)
+        let slot = state.active
+        slot.promise(tableByteCount)
+        let (buffer, place) = state.buffers.reserve(recordByteCount, lsn: lsn, needsSync: durability == .disk)
+        positions.noteReserved(lsn)
+        gate.unlock()
+
+        (place + RecordHeader.byteCount).copyMemory(from: record.stored.baseAddress!, byteCount: record.stored.count)
+        RecordHeader.fill(
+            place, type: type, codec: record.codec, lsn: lsn, epoch: epoch, operationCount: UInt32(batch.count),
+            storedByteCount: record.stored.count, rawByteCount: batch.byteCount, payloadHash: record.hash)
+        buffer.markFilled(recordByteCount)
+        Self.apply(batch.bytes, to: slot.table, lsn: lsn)
+        slot.settle(tableByteCount)
+        ring.publish(lsn)
+        return lsn
+    }
+
+    /// Inserts every operation; the space was reserved, so it is there.
+    static func apply(_ payload: UnsafeRawBufferPointer, to table: MemTable, lsn: LSN) {
+        var cursor = BatchCursor(payload)
+        while let operation = try! cursor.next() {
+            let inserted =
+                operation.kind == .rangeDelete
+                ? table.insertRangeTombstone(start: operation.key, end: operation.value, lsn: lsn)
+                : table.insert(kind: operation.kind, key: operation.key, value: operation.value, lsn: lsn)
+            precondition(inserted, "a memtable refused an entry whose space was reserved")
+        }
+    }
+
+    /// Upper bound of what a batch takes in a memtable.
+    static func arenaByteCountMax(payloadByteCount: Int, operationCount: Int) -> Int {
+        payloadByteCount + operationCount * entryOverheadMax
+    }
+
+    /// What an entry takes at most beside its key and value.
+    private static let entryOverheadMax = MemTable.insertByteCountMax(keyByteCount: 0, valueByteCount: 0) + 8
+}

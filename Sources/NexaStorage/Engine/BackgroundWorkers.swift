@@ -1,0 +1,185 @@
+// The threads behind the writers: log, flush, compaction. Each sleeps until it is asked, runs until there is nothing left, and
+// after a failure waits before it tries again. With manual background work there are none and the caller steps.
+//
+// The log thread is asleep while nothing is written. The first commit wakes it; from then on it looks every few milliseconds
+// whether somebody forgot to flush, syncs what durability `os` left unsynced, writes the MARK of an idle log, and goes back
+// to sleep. So event loops that flush inline never pay for a wake-up.
+
+import Glibc
+import Synchronization
+
+/// Threads and their wake-ups.
+final class BackgroundWorkers: Sendable {
+    /// How often an awake log thread looks, and how long it stays awake without a commit.
+    static let tickNanoseconds: UInt64 = 5_000_000
+    static let idleTicks = 10
+
+    let isManual: Bool
+    private let logBell = NexaCondition()
+    private let flushBell = NexaCondition()
+    private let compactionBell = NexaCondition()
+    private let isLogAsleep = Atomic<Bool>(true)
+    private let isStopping = Atomic<Bool>(false)
+    nonisolated(unsafe) private var logIsCalled = false
+    nonisolated(unsafe) private var flushIsCalled = false
+    nonisolated(unsafe) private var compactionIsCalled = false
+    /// Written by `start`, taken by `stop`.
+    private let threadsLock = NexaLock()
+    nonisolated(unsafe) private var threads: [NexaThread] = []
+    private let failureLock = NexaLock()
+    nonisolated(unsafe) private var failure: StorageError?
+
+    init(manual: Bool) { isManual = manual }
+
+    /// Work must end soon.
+    var mustStop: Bool { isStopping.load(ordering: .relaxed) }
+
+    /// Why the last flush or compaction failed; nil after one that succeeded.
+    var lastFailure: StorageError? {
+        get { failureLock.withLock { failure } }
+        set { failureLock.withLock { failure = newValue } }
+    }
+
+    /// Starts the threads for an engine; they end with `stop`.
+    func start(_ engine: Engine) {
+        guard !isManual else { return }
+        threadsLock.withLock {
+            threads = [
+                NexaThread(name: "nexa-log") { self.runLog(engine) },
+                NexaThread(name: "nexa-flush") { self.runFlush(engine) },
+                NexaThread(name: "nexa-compact") { self.runCompaction(engine) },
+            ]
+        }
+    }
+
+    /// Ends the threads after what they are at.
+    func stop() {
+        isStopping.store(true, ordering: .sequentiallyConsistent)
+        for bell in [logBell, flushBell, compactionBell] { bell.withLock { bell.broadcast() } }
+        let joined = threadsLock.withLock { () -> [NexaThread] in
+            defer { threads = [] }
+            return threads
+        }
+        for thread in joined { thread.join() }
+    }
+
+    // MARK: - Calls
+
+    /// After each commit: a relaxed load while the log thread is awake.
+    @inline(__always)
+    func noteCommit() {
+        if isLogAsleep.load(ordering: .sequentiallyConsistent) { wakeSleepingLog() }
+    }
+
+    private func wakeSleepingLog() {
+        guard !isManual else { return }
+        logBell.withLock {
+            if isLogAsleep.exchange(false, ordering: .sequentiallyConsistent) { logBell.signal() }
+        }
+    }
+
+    /// Has the log thread look now.
+    func wakeLog() {
+        guard !isManual else { return }
+        logBell.withLock {
+            logIsCalled = true
+            isLogAsleep.store(false, ordering: .sequentiallyConsistent)
+            logBell.signal()
+        }
+    }
+
+    /// A memtable was closed.
+    func wakeFlush() {
+        flushBell.withLock {
+            flushIsCalled = true
+            flushBell.signal()
+        }
+    }
+
+    /// The set of tables changed, or a snapshot was released.
+    func wakeCompaction() {
+        compactionBell.withLock {
+            compactionIsCalled = true
+            compactionBell.signal()
+        }
+    }
+
+    // MARK: - Threads
+
+    private func runLog(_ engine: Engine) {
+        let unsyncedLimit = UInt64(engine.options.unsyncedMilliseconds) * 1_000_000
+        var quietTicks = 0
+        while true {
+            let wasCalled = logBell.withLock { () -> Bool in
+                if quietTicks > Self.idleTicks {
+                    isLogAsleep.store(true, ordering: .sequentiallyConsistent)
+                    // A commit that came before this store did not wake us: look once more.
+                    if engine.log.hasWork { isLogAsleep.store(false, ordering: .sequentiallyConsistent) }
+                    while isLogAsleep.load(ordering: .relaxed) && !logIsCalled && !mustStop { logBell.wait() }
+                    isLogAsleep.store(false, ordering: .sequentiallyConsistent)
+                    quietTicks = 0
+                } else if !logIsCalled && !mustStop {
+                    _ = logBell.wait(nanoseconds: Self.tickNanoseconds)
+                }
+                defer { logIsCalled = false }
+                return logIsCalled
+            }
+            if mustStop { return }
+            if engine.log.hasWork {
+                quietTicks = 0
+                while engine.log.hasWork && engine.log.runInline() {}
+            } else if !wasCalled {
+                let isBusy = engine.log.runIdle(now: monotonicNanoseconds(), unsyncedLimit: unsyncedLimit)
+                quietTicks = isBusy ? 0 : quietTicks + 1
+            }
+        }
+    }
+
+    private func runFlush(_ engine: Engine) {
+        run(bell: flushBell, isCalled: { self.flushIsCalled }, clear: { self.flushIsCalled = false }) { () throws(StorageError) in
+            let didFlush = try engine.flushClosedMemTables()
+            if didFlush { self.wakeCompaction() }
+            return didFlush
+        }
+    }
+
+    private func runCompaction(_ engine: Engine) {
+        run(bell: compactionBell, isCalled: { self.compactionIsCalled }, clear: { self.compactionIsCalled = false }) {
+            () throws(StorageError) in try engine.compactOnce()
+        }
+    }
+
+    /// Sleeps until called, then works until `work` says that nothing is left.
+    private func run(
+        bell: NexaCondition, isCalled: () -> Bool, clear: () -> Void, work: () throws(StorageError) -> Bool
+    ) {
+        var hasFailed = false
+        while true {
+            bell.withLock {
+                if hasFailed {
+                    // The disk may have room by then.
+                    if !isCalled() && !mustStop { _ = bell.wait(nanoseconds: 1_000_000_000) }
+                } else {
+                    while !isCalled() && !mustStop { bell.wait() }
+                }
+                clear()
+            }
+            if mustStop { return }
+            do throws(StorageError) {
+                while !mustStop, try work() {}
+                hasFailed = false
+                lastFailure = nil
+            } catch {
+                hasFailed = true
+                if !mustStop { lastFailure = error }
+            }
+        }
+    }
+}
+
+/// Nanoseconds on the monotonic clock.
+func monotonicNanoseconds() -> UInt64 {
+    var now = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)
+}

@@ -1,0 +1,72 @@
+// Point look-up in a view. Sources are visited newest first. `cover` is the newest range tombstone found so far that covers
+// the key: whatever an older source has lies below it.
+
+extension View {
+    /// The newest version of `key` at or below `lsn`, unless it is a deletion.
+    func get(
+        _ key: UnsafeRawBufferPointer, at lsn: LSN, pin: inout BlockPin, mayBlock: Bool
+    ) throws(StorageError) -> StoredValue? {
+        for slot in memTables {
+            let cover = slot.table.coveringTombstone(key, at: lsn)
+            switch slot.table.get(key, at: lsn) {
+            case .value(let bytes, let found): return found >= cover ? StoredValue(bytes: bytes, lsn: found) : nil
+            case .deleted: return nil
+            case .absent: if cover > 0 { return nil }
+            }
+        }
+        return try version.get(key, at: lsn, pin: &pin, mayBlock: mayBlock)
+    }
+}
+
+extension Version {
+    /// As `View.get`, in the tables.
+    func get(
+        _ key: UnsafeRawBufferPointer, at lsn: LSN, pin: inout BlockPin, mayBlock: Bool
+    ) throws(StorageError) -> StoredValue? {
+        let hash = filterHash(key)
+        // Tables of L0 overlap and are ordered by their newest entry; a key's versions are ordered with them.
+        for table in levels[0] where table.mayContain(key) {
+            switch try table.find(key, hash: hash, at: lsn, pin: &pin, mayBlock: mayBlock) {
+            case .value(let value): return value
+            case .deleted: return nil
+            case .absent: continue
+            }
+        }
+        for level in 1..<Self.levelCount {
+            let tables = levels[level]
+            guard !tables.isEmpty else { continue }
+            var index = Self.firstIndex(in: tables, notBelow: key)
+            // More than one table only where a range tombstone ends at the next table's first key.
+            while index < tables.count, compareBytes(key, tables[index].file.smallestKey) >= 0 {
+                switch try tables[index].find(key, hash: hash, at: lsn, pin: &pin, mayBlock: mayBlock) {
+                case .value(let value): return value
+                case .deleted: return nil
+                case .absent: index += 1
+                }
+            }
+        }
+        return nil
+    }
+}
+
+extension TableHandle {
+    /// What a table says of a key, its own range tombstones applied.
+    enum Finding {
+        case value(StoredValue)
+        case deleted
+        case absent
+    }
+
+    @inline(__always)
+    func find(
+        _ key: UnsafeRawBufferPointer, hash: UInt64, at lsn: LSN, pin: inout BlockPin, mayBlock: Bool
+    ) throws(StorageError) -> Finding {
+        let reader = try reader(mayBlock: mayBlock)
+        let cover = file.tombstoneCount > 0 ? reader.coveringTombstone(key, at: lsn) : 0
+        switch try reader.get(key, hash: hash, at: lsn, pin: &pin, mayBlock: mayBlock) {
+        case .value(let bytes, let found): return found >= cover ? .value(StoredValue(bytes: bytes, lsn: found)) : .deleted
+        case .deleted: return .deleted
+        case .absent: return cover > 0 ? .deleted : .absent
+        }
+    }
+}

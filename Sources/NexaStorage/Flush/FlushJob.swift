@@ -1,0 +1,70 @@
+// Turns closed memtables into one table of L0.
+//
+//     closed memtables ── wait: applied and on disk ──► table ── edit: table, flushedLSN, walLow ──► view ──► old segments go
+//
+// Invariants: a table never holds what the log could still lose, so everything in it is durable before it is written; a log
+// segment is retired only after the edit that makes it superfluous is durable.
+
+import Glibc
+import Synchronization
+
+extension Engine {
+    /// Writes all closed memtables as one table. False when there was none. One flush at a time.
+    func flushClosedMemTables() throws(StorageError) -> Bool {
+        try flushing.withLock { () throws(StorageError) -> Bool in
+            let slots = Array(views.load().view.memTables.dropFirst())
+            guard let newest = slots.first else { return false }
+            let flushedLSN = newest.lastLSN.load(ordering: .acquiring)
+            try waitUntilFlushable(flushedLSN)
+            try replace(slots, flushedLSN: flushedLSN, limit: .max)
+            pipeline.releaseMemTables(slots.count)
+            return true
+        }
+    }
+
+    /// Everything in `slots` up to `limit` becomes a table of L0, durably, and the memtables leave the view.
+    func replace(_ slots: [MemTableSlot], flushedLSN: LSN, limit: LSN) throws(StorageError) {
+        let boundaries = snapshots.boundaries { visibleLSN }
+        let tables = try writeTables(of: slots, boundaries: boundaries, limit: limit)
+        var edit = VersionEdit()
+        edit.added = tables.map(\.file)
+        edit.flushedLSN = flushedLSN
+        edit.walLow = segments.segment(holding: flushedLSN + 1)?.id
+        let flushed = Set(slots.map { ObjectIdentifier($0) })
+        try publish(edit) { view in
+            View(
+                memTables: view.memTables.filter { !flushed.contains(ObjectIdentifier($0)) },
+                version: view.version.applying(added: tables.map { (level: 0, table: $0) }, removed: []),
+                floor: max(view.floor, boundaries.visible))
+        }
+        counters.flushCount.add(1, ordering: .relaxed)
+        counters.flushByteCount.add(tables.reduce(0) { $0 + $1.file.byteCount }, ordering: .relaxed)
+        try retireSegments()
+    }
+
+    private func writeTables(
+        of slots: [MemTableSlot], boundaries: RetentionBoundaries, limit: LSN
+    ) throws(StorageError) -> [TableHandle] {
+        let plan = MergePlan(
+            outputLevel: 0, boundaries: boundaries,
+            tombstones: slots.flatMap { $0.table.rangeTombstones.tombstones }.filter { $0.lsn <= limit }, below: nil,
+            alignment: [], tableByteCount: .max / 64, lsnLimit: limit)
+        let children = slots.map { $0.table.makeIterator() }
+        let source = children.count == 1 ? children[0] : MergingIterator(children)
+        let files = try MergeJob.run(source, store: tableStore, plan: plan) {}
+        return files.map { TableHandle($0, store: tableStore) }
+    }
+
+    /// Everything up to `lsn` is in the memtables and on disk when this returns.
+    private func waitUntilFlushable(_ lsn: LSN) throws(StorageError) {
+        while pipeline.ring.applied < lsn { sched_yield() }
+        if pipeline.positions.durable < lsn { try log.syncAll() }
+    }
+
+    /// Gives up the segments that recovery and `tail(from:)` do not need.
+    private func retireSegments() throws(StorageError) {
+        let low = manifest.state.walLow
+        let retained = UInt64(options.retainedSegmentCount)
+        try segments.retire(below: low > retained ? low - retained : 0)
+    }
+}

@@ -1,0 +1,161 @@
+// The reading half of opening a store: from files to the parts of an engine. Confined to the opening thread.
+
+/// Recovers one store.
+final class StoreOpener {
+    private let layout: StoreLayout
+    private let fileSystem: any FileSystem
+    private let options: EngineOptions
+    private let plan: MemoryPlan
+    private let cache: BlockCache
+    private let manifest: ManifestWriter
+    private let tableStore: TableStore
+    private var version: Version
+    private var active: MemTableSlot
+    private var nextMemTableID: UInt64 = 2
+    private var flushedLSN: LSN
+    /// Segments that the manifest does not need any more, to be given up after a successful open.
+    private(set) var obsoleteSegments: [UInt64] = []
+
+    init(layout: StoreLayout, fileSystem: any FileSystem, options: EngineOptions) throws(StorageError) {
+        self.layout = layout
+        self.fileSystem = fileSystem
+        self.options = options
+        plan = MemoryPlan(options)
+        cache = try BlockCache(capacity: plan.cacheByteCount)
+        manifest = try ManifestWriter.open(directory: layout.directory, fileSystem: fileSystem)
+        let state = manifest.state
+        var tableOptions = TableOptions()
+        tableOptions.blockByteCount = options.blockByteCount
+        tableOptions.filterBitsPerKey = options.filterBitsPerKey
+        tableOptions.compresses = options.compressesBlocks
+        if let uuid = state.storeUUID { tableOptions.storeUUID = (uuid.high, uuid.low) }
+        let store = TableStore(
+            layout: layout, fileSystem: fileSystem, cache: cache, options: tableOptions, nextNumber: state.nextFile)
+        tableStore = store
+        let handles = state.files.values.map { (level: $0.level, table: TableHandle($0, store: store)) }
+        version = Version.empty.applying(added: handles, removed: [])
+        flushedLSN = state.flushedLSN
+        active = MemTableSlot(
+            table: try MemTable(capacity: plan.memTableByteCount, id: 1), firstLSN: state.flushedLSN + 1)
+    }
+
+    /// Reads the log and starts a new segment behind it.
+    func recover(lock: any FileLock) throws(StorageError) -> Engine.Parts {
+        for table in version.allTables { try checkPresence(of: table.file) }
+        let state = manifest.state
+        let evidence = DurableEvidence(walLow: state.walLow, flushedLSN: state.flushedLSN, mark: state.durableMark)
+        let recovered = try LogRecovery.recover(
+            directory: layout.logDirectory, fileSystem: fileSystem, storeUUID: manifest.storeUUID, evidence: evidence
+        ) { record, payload throws(StorageError) in
+            try self.replay(record, payload)
+        }
+        obsoleteSegments = recovered.obsolete
+        let logOptions = LogOptions(
+            segmentByteCount: options.segmentByteCount, preparesInBackground: options.backgroundWork == .threads)
+        let segments = LogSegments(
+            directory: layout.logDirectory, fileSystem: fileSystem, options: logOptions, segments: recovered.segments)
+        // Tables may hold acknowledged records that the log lost when its last sync failed: it goes on behind them.
+        let isLinked = recovered.end.lsn >= flushedLSN
+        var end = recovered.end
+        end.lsn = max(end.lsn, flushedLSN)
+        end.epoch = max(end.epoch, state.epochs.last?.epoch ?? 1)
+        let writer = try LogWriter.start(
+            after: end, segmentID: recovered.nextSegmentID, isLinked: isLinked, storeUUID: manifest.storeUUID,
+            segments: segments)
+        if state.walLow == 0 { try nameFirstSegment(recovered) }
+
+        let pipeline = CommitPipeline(
+            options: options, plan: plan, lastLSN: end.lsn, epoch: end.epoch, active: active,
+            memTableCount: 1, nextMemTableID: nextMemTableID)
+        return Engine.Parts(
+            options: options, layout: layout, recoverySummary: recovered.summary, storeUUID: manifest.storeUUID,
+            fileSystem: fileSystem, plan: plan, lock: lock,
+            views: ViewStore(View(memTables: [active], version: version, floor: end.lsn)), tableStore: tableStore,
+            segments: segments, pipeline: pipeline, log: LogRole(pipeline: pipeline, writer: writer), manifest: manifest)
+    }
+
+    /// A table is opened when it is read; that it is there, whole in length, is known from the start.
+    private func checkPresence(of table: TableFile) throws(StorageError) {
+        let path = layout.tablePath(table.number)
+        let reason: String
+        if !fileSystem.exists(path) {
+            reason = "the manifest names this table, and it is missing"
+        } else if try fileSystem.byteCount(of: path) != table.byteCount {
+            reason = "the manifest says that this table has \(table.byteCount) bytes, and it has not"
+        } else {
+            return
+        }
+        throw .corruption(
+            Corruption(file: path, offset: 0, reason: reason, remedy: "Restore a backup or copy from a replica."))
+    }
+
+    /// The first edit of a store names its first segment: from now on the log cannot get lost unnoticed.
+    private func nameFirstSegment(_ recovered: RecoveredLog) throws(StorageError) {
+        var edit = VersionEdit()
+        edit.walLow = recovered.segments.first?.id ?? recovered.nextSegmentID
+        edit.nextFile = tableStore.nextFileNumber
+        try manifest.append(edit)
+    }
+
+    // MARK: - Replay
+
+    private func replay(_ record: LogRecord, _ payload: UnsafeRawBufferPointer) throws(StorageError) {
+        let header = record.header
+        guard header.lsn > flushedLSN, header.type == .batch || header.type == .ddl else { return }
+        let counts = try check(payload, record)
+        let needed = CommitPipeline.arenaByteCountMax(payloadByteCount: payload.count, operationCount: counts.operations)
+        let tombstones = active.table.rangeTombstones.tombstones.count + counts.rangeDeletes
+        if !active.hasRoom(for: needed) || tombstones > MemTableTombstones.countMax {
+            try flushActive(before: record, capacityAtLeast: needed)
+        }
+        CommitPipeline.apply(payload, to: active.table, lsn: header.lsn)
+    }
+
+    /// A record whose hash is right was written so: it must also be a whole batch.
+    private func check(
+        _ payload: UnsafeRawBufferPointer, _ record: LogRecord
+    ) throws(StorageError) -> (operations: Int, rangeDeletes: Int) {
+        var cursor = BatchCursor(payload)
+        var operations = 0
+        var rangeDeletes = 0
+        do throws(MalformedBatch) {
+            while let operation = try cursor.next() {
+                operations += 1
+                if operation.kind == .rangeDelete { rangeDeletes += 1 }
+            }
+            if operations == Int(record.header.operationCount) { return (operations, rangeDeletes) }
+        } catch {}
+        throw .corruption(
+            Corruption(
+                file: Path.join(layout.logDirectory, LogFileName.segment(record.segmentID)), offset: record.offset,
+                lsn: record.header.lsn - 1, reason: "the payload is not the batch that its header announces",
+                remedy: "Restore a backup or copy from a replica."))
+    }
+
+    /// A memtable is full in the middle of replay: it becomes a table now, so that memory stays bounded. The log is synced
+    /// first (older segments were when they were ended), for a table never holds what the log could still lose.
+    private func flushActive(before record: LogRecord, capacityAtLeast byteCount: Int) throws(StorageError) {
+        let lsn = record.header.lsn
+        let lastLSN = lsn - 1
+        if !active.table.isEmpty {
+            let file = try fileSystem.open(
+                Path.join(layout.logDirectory, LogFileName.segment(record.segmentID)), .readWrite)
+            defer { file.close() }
+            try file.sync()
+            let plan = MergePlan(
+                outputLevel: 0, boundaries: RetentionBoundaries(pinned: [], visible: lastLSN),
+                tombstones: active.table.rangeTombstones.tombstones, below: nil, alignment: [], tableByteCount: .max / 64)
+            let files = try MergeJob.run(active.table.makeIterator(), store: tableStore, plan: plan) {}
+            var edit = VersionEdit()
+            edit.added = files
+            edit.flushedLSN = lastLSN
+            edit.nextFile = tableStore.nextFileNumber
+            try manifest.append(edit)
+            flushedLSN = lastLSN
+            version = version.applying(added: files.map { (level: 0, table: TableHandle($0, store: tableStore)) }, removed: [])
+        }
+        let capacity = max(plan.memTableByteCount, byteCount + CommitPipeline.tableOverhead)
+        active = MemTableSlot(table: try MemTable(capacity: capacity, id: nextMemTableID), firstLSN: lsn)
+        nextMemTableID += 1
+    }
+}

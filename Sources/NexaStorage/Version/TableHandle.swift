@@ -1,0 +1,129 @@
+// A table of a version. It is opened by the first read that needs it, so opening a store touches no table, and its file is
+// removed when the last view that shows it is gone and the manifest no longer names it.
+
+import Glibc
+import Synchronization
+
+/// One table file, shared by all versions that contain it.
+final class TableHandle: Sendable {
+    let file: TableFile
+    private let store: TableStore
+    private let isObsolete = Atomic<Bool>(false)
+    private let lock = NexaLock()
+    /// Bits of a retained `TableReader` reference; 0 until the first use.
+    private let opened = Atomic<UInt>(0)
+
+    init(_ file: TableFile, store: TableStore) {
+        self.file = file
+        self.store = store
+    }
+
+    deinit {
+        if let pointer = UnsafeRawPointer(bitPattern: opened.load(ordering: .acquiring)) {
+            Unmanaged<TableReader>.fromOpaque(pointer).takeRetainedValue().close()
+        }
+        if isObsolete.load(ordering: .acquiring) { store.discard(file.number) }
+    }
+
+    /// The file as the manifest names it in a level; `file.level` is where it was written.
+    func file(inLevel level: Int) -> TableFile {
+        var moved = file
+        moved.level = level
+        return moved
+    }
+
+    /// No version of the manifest names this table any more: remove its file when nobody reads it.
+    func markObsolete() { isObsolete.store(true, ordering: .releasing) }
+
+    /// The open table. With `mayBlock` false an unopened one throws `wouldBlock`.
+    @inline(__always)
+    func reader(mayBlock: Bool) throws(StorageError) -> TableReader {
+        if let pointer = UnsafeRawPointer(bitPattern: opened.load(ordering: .acquiring)) {
+            return Unmanaged<TableReader>.fromOpaque(pointer).takeUnretainedValue()
+        }
+        guard mayBlock else { throw .wouldBlock }
+        return try open()
+    }
+
+    /// Whether a read has opened it.
+    var isOpen: Bool { opened.load(ordering: .relaxed) != 0 }
+
+    private func open() throws(StorageError) -> TableReader {
+        try lock.withLock { () throws(StorageError) -> TableReader in
+            if let pointer = UnsafeRawPointer(bitPattern: opened.load(ordering: .acquiring)) {
+                return Unmanaged<TableReader>.fromOpaque(pointer).takeUnretainedValue()
+            }
+            let reader = try store.openTable(file)
+            opened.store(UInt(bitPattern: Unmanaged.passRetained(reader).toOpaque()), ordering: .releasing)
+            return reader
+        }
+    }
+
+    /// `key` may be in it. A range tombstone's exclusive end counts as inside: never too narrow.
+    @inline(__always)
+    func mayContain(_ key: UnsafeRawBufferPointer) -> Bool {
+        compareBytes(key, file.smallestKey) >= 0 && compareBytes(key, file.largestKey) <= 0
+    }
+}
+
+/// Creates, opens and removes the tables of a store.
+final class TableStore: Sendable {
+    let layout: StoreLayout
+    let fileSystem: any FileSystem
+    let cache: BlockCache
+    let options: TableOptions
+    private let nextNumber: Atomic<UInt64>
+    private let lock = NexaLock()
+    nonisolated(unsafe) private var discarded: [UInt64] = []
+
+    init(layout: StoreLayout, fileSystem: any FileSystem, cache: BlockCache, options: TableOptions, nextNumber: UInt64) {
+        self.layout = layout
+        self.fileSystem = fileSystem
+        self.cache = cache
+        self.options = options
+        self.nextNumber = Atomic(nextNumber)
+    }
+
+    /// No table has this number or a higher one.
+    var nextFileNumber: UInt64 { nextNumber.load(ordering: .acquiring) }
+
+    func takeFileNumber() -> UInt64 { nextNumber.add(1, ordering: .acquiringAndReleasing).oldValue }
+
+    func openTable(_ file: TableFile) throws(StorageError) -> TableReader {
+        try TableReader.open(
+            path: layout.tablePath(file.number), fileSystem: fileSystem, cache: cache, expecting: nil)
+    }
+
+    /// Remembers a file to remove; called wherever the last reference to its handle goes, so it does no I/O.
+    func discard(_ number: UInt64) { lock.withLock { discarded.append(number) } }
+
+    /// Removes what was discarded. A file that cannot be removed now is an orphan that the next open removes.
+    func removeDiscarded() {
+        let numbers = lock.withLock { () -> [UInt64] in
+            defer { discarded.removeAll() }
+            return discarded
+        }
+        for number in numbers { try? fileSystem.remove(layout.tablePath(number)) }
+    }
+}
+
+/// Order of keys: bytewise, a prefix before what it begins.
+@inline(__always)
+func compareBytes(_ left: UnsafeRawBufferPointer, _ right: [UInt8]) -> Int {
+    right.withUnsafeBytes { compareBytes(left, $0) }
+}
+
+@inline(__always)
+func compareBytes(_ left: [UInt8], _ right: [UInt8]) -> Int {
+    left.withUnsafeBytes { left in right.withUnsafeBytes { compareBytes(left, $0) } }
+}
+
+@inline(__always)
+func compareBytes(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Int {
+    let common = min(left.count, right.count)
+    if common > 0 {
+        let order = memcmp(left.baseAddress!, right.baseAddress!, common)
+        if order != 0 { return Int(order) }
+    }
+    return left.count - right.count
+}
