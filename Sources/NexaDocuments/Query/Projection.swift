@@ -54,9 +54,9 @@ final class Projection: Sendable {
             if name.text == "_id" {
                 keepsID = isWanted
             } else if isWanted {
-                included.append(try FieldPath(name, field: "projection"))
+                included.append(try FieldPath(request: name, field: "projection"))
             } else {
-                excluded.append(try FieldPath(name, field: "projection"))
+                excluded.append(try FieldPath(request: name, field: "projection"))
             }
         }
         guard included.isEmpty || excluded.isEmpty else {
@@ -93,7 +93,7 @@ final class Projection: Sendable {
 
     private static func insert(_ path: FieldPath, into nodes: inout [Node], from segment: Int = 0) throws(DocumentError) {
         let name = Array(path.name(segment))
-        let isLast = segment == path.segments.count - 1
+        let isLast = segment == path.segmentCount - 1
         if let index = nodes.firstIndex(where: { $0.name == name }) {
             if isLast || nodes[index].isLeaf {
                 throw DocumentError(
@@ -199,7 +199,7 @@ final class Projection: Sendable {
         var paths: [FieldPath] = []
         for _ in 0..<count {
             guard let name = try? reader.readStringBytes() else { throw malformed() }
-            paths.append(try FieldPath(name, field: "projection"))
+            paths.append(try FieldPath(request: name, field: "projection"))
         }
         return paths
     }

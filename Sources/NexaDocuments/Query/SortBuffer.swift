@@ -22,9 +22,13 @@ struct SortBuffer: ~Copyable {
         var sequence: Int
     }
 
+    private enum Kind {
+        case emptyArray, missing, value
+    }
+
     /// A sort value: its class, and where it lies within the document.
-    private struct SortValue {
-        var kind = NEXA_SORT_MISSING
+    private struct HeldValue {
+        var kind = Kind.missing
         var offset = 0
         var byteCount = 0
     }
@@ -34,9 +38,9 @@ struct SortBuffer: ~Copyable {
     private let byteCountMax: Int
     private var arena = ByteArena(capacity: 4096)
     private var slots: ContiguousArray<Slot> = []
-    private var values: ContiguousArray<SortValue> = []
+    private var values: ContiguousArray<HeldValue> = []
     private var heap: ContiguousArray<Int32> = []
-    private var candidate: ContiguousArray<SortValue>
+    private var candidate: ContiguousArray<HeldValue>
     private var wastedByteCount = 0
     private var sequence = 0
 
@@ -44,7 +48,7 @@ struct SortBuffer: ~Copyable {
         self.spec = spec
         self.capacity = min(capacity, Int(Int32.max) - 1)
         self.byteCountMax = byteCountMax
-        candidate = .init(repeating: SortValue(), count: spec.keys.count)
+        candidate = .init(repeating: HeldValue(), count: spec.keys.count)
     }
 
     /// Documents held.
@@ -56,7 +60,7 @@ struct SortBuffer: ~Copyable {
     mutating func offer(_ document: DocumentView) throws(DocumentError) {
         sequence += 1
         guard capacity > 0 else { return }
-        for index in 0..<spec.keys.count { candidate[index] = sortValue(index, document.bytes) }
+        for index in 0..<spec.keys.count { candidate[index] = heldValue(index, document.bytes) }
         if heap.count < capacity {
             try add(document)
         } else if isCandidateBetter(document, than: Int(heap[0])) {
@@ -64,13 +68,14 @@ struct SortBuffer: ~Copyable {
         }
     }
 
-    private func sortValue(_ index: Int, _ document: UnsafeRawBufferPointer) -> SortValue {
+    private func heldValue(_ index: Int, _ document: UnsafeRawBufferPointer) -> HeldValue {
         let key = spec.keys[index]
-        let (kind, bytes) = key.path.sortValue(in: document, descending: key.isDescending)
-        guard kind == NEXA_SORT_VALUE, let start = bytes.baseAddress, let base = document.baseAddress else {
-            return SortValue(kind: kind)
+        switch key.path.sortValue(in: document, descending: key.isDescending) {
+        case .emptyArray: return HeldValue(kind: .emptyArray)
+        case .missing: return HeldValue()
+        case .value(let bytes):
+            return HeldValue(kind: .value, offset: bytes.baseAddress! - document.baseAddress!, byteCount: bytes.count)
         }
-        return SortValue(kind: kind, offset: start - base, byteCount: bytes.count)
     }
 
     private mutating func add(_ document: DocumentView) throws(DocumentError) {
@@ -116,7 +121,7 @@ struct SortBuffer: ~Copyable {
     }
 
     private var slotByteCount: Int {
-        MemoryLayout<Slot>.stride + spec.keys.count * MemoryLayout<SortValue>.stride + MemoryLayout<Int32>.stride
+        MemoryLayout<Slot>.stride + spec.keys.count * MemoryLayout<HeldValue>.stride + MemoryLayout<Int32>.stride
     }
 
     private mutating func reserve(_ byteCount: Int) throws(DocumentError) {
@@ -190,11 +195,11 @@ struct SortBuffer: ~Copyable {
     }
 
     private func compare(
-        _ left: SortValue, _ leftDocument: UnsafeRawBufferPointer, _ right: SortValue, _ rightDocument: UnsafeRawBufferPointer,
+        _ left: HeldValue, _ leftDocument: UnsafeRawBufferPointer, _ right: HeldValue, _ rightDocument: UnsafeRawBufferPointer,
         _ index: Int
     ) -> Int32 {
         let order =
-            left.kind == NEXA_SORT_VALUE && right.kind == NEXA_SORT_VALUE
+            left.kind == .value && right.kind == .value
             ? nexa_mp_compare(
                 leftDocument.baseAddress! + left.offset, left.byteCount, rightDocument.baseAddress! + right.offset,
                 right.byteCount)
@@ -204,12 +209,12 @@ struct SortBuffer: ~Copyable {
 
     /// At least one of the two has no value: an empty array sorts below everything, a missing field as null.
     private static func compareWithMissing(
-        _ left: SortValue, _ leftDocument: UnsafeRawBufferPointer, _ right: SortValue, _ rightDocument: UnsafeRawBufferPointer
+        _ left: HeldValue, _ leftDocument: UnsafeRawBufferPointer, _ right: HeldValue, _ rightDocument: UnsafeRawBufferPointer
     ) -> Int32 {
-        if left.kind == NEXA_SORT_EMPTY_ARRAY { return right.kind == NEXA_SORT_EMPTY_ARRAY ? 0 : -1 }
-        if right.kind == NEXA_SORT_EMPTY_ARRAY { return 1 }
-        let leftIsNull = left.kind == NEXA_SORT_MISSING || leftDocument[left.offset] == 0xC0
-        let rightIsNull = right.kind == NEXA_SORT_MISSING || rightDocument[right.offset] == 0xC0
+        if left.kind == .emptyArray { return right.kind == .emptyArray ? 0 : -1 }
+        if right.kind == .emptyArray { return 1 }
+        let leftIsNull = left.kind == .missing || leftDocument[left.offset] == 0xC0
+        let rightIsNull = right.kind == .missing || rightDocument[right.offset] == 0xC0
         return (leftIsNull ? 0 : 1) - (rightIsNull ? 0 : 1)
     }
 

@@ -1,4 +1,3 @@
-import CSupport
 import NexaWire
 
 /// The `sort` of a request, compiled: at most eight paths with a direction each.
@@ -62,7 +61,7 @@ struct SortSpec: Sendable {
         guard keys.count < Self.keyCountMax else {
             throw DocumentError(.badRequest, "'sort' has at most \(Self.keyCountMax) fields", details: [.init("field", "sort")])
         }
-        keys.append(Key(path: try FieldPath(path, field: "sort"), isDescending: isDescending))
+        keys.append(Key(path: try FieldPath(request: path, field: "sort"), isDescending: isDescending))
     }
 
     private static func text(_ reader: inout MessagePackReader) throws(DocumentError) -> UnsafeRawBufferPointer {

@@ -34,7 +34,7 @@ package final class VectorSearch {
         }
         filter = try CompiledFilter.compile(spec.filter)
         isDefaultField = spec.field.count == 0 || spec.field.text == "vector"
-        path = try FieldPath(isDefaultField ? Array("vector".utf8) : Array(spec.field), field: "field")
+        path = try FieldPath(request: isDefaultField ? Self.defaultField : spec.field, field: "field")
         query = try VectorQuery(spec.vector, metric: spec.metric)
         if isDefaultField, let expected = collection.vectorDimensions, expected != query.dimensions {
             throw VectorField.mismatch(expected: expected, actual: query.dimensions)
@@ -44,6 +44,11 @@ package final class VectorSearch {
         deadline = spec.deadline
         results = VectorResults(capacity: spec.limit, byteCountMax: spec.resultByteCountMax)
         scan = CollectionScan(engine, collection, range: filter.keyRange, atLeast: spec.atLeast)
+    }
+
+    private static var defaultField: UnsafeRawBufferPointer {
+        let name: StaticString = "vector"
+        return UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
     }
 
     /// Scans on within the budget's time; never `full`.
@@ -65,8 +70,8 @@ package final class VectorSearch {
     private func consider(_ document: DocumentView) throws(DocumentError) {
         if isDefaultField && !document.flags.contains(.vector) { return }
         guard filter.matchesEverything || filter.matches(document.bytes) else { return }
-        let value = path.find(in: document.bytes)
-        guard value.count > 0, nexa_vector_dimensions(value.baseAddress, value.count) == query.dimensions,
+        guard let value = path.find(in: document.bytes),
+            nexa_vector_dimensions(value.baseAddress, value.count) == query.dimensions,
             gathered.gather(value, dimensions: query.dimensions) == NEXA_VECTOR_OK
         else { return }
         scoredCount += 1
