@@ -2,7 +2,7 @@
 ///
 /// Shared by recovery, inspection, salvage and the manifest: whoever reads log bytes reads them here.
 package final class LogScanner {
-    static let windowByteCount = 1 << 20
+    package static let defaultWindowByteCount = 1 << 20
 
     package let file: any File
     package let fileID: UInt64
@@ -13,13 +13,16 @@ package final class LogScanner {
     private var windowOffset: UInt64 = 0
     private var windowByteCount = 0
 
-    /// Starts at `offset`; `limit` is at most the file's length.
-    package init(file: any File, fileID: UInt64, from offset: UInt64, limit: UInt64) {
+    /// Starts at `offset`; `limit` is at most the file's length. The window is what one read asks for.
+    package init(
+        file: any File, fileID: UInt64, from offset: UInt64, limit: UInt64,
+        windowByteCount: Int = LogScanner.defaultWindowByteCount
+    ) {
         self.file = file
         self.fileID = fileID
         self.offset = offset
         self.limit = limit
-        window = .allocate(byteCount: LogScanner.windowByteCount, alignment: 8)
+        window = .allocate(byteCount: windowByteCount, alignment: 8)
     }
 
     deinit { window.deallocate() }
@@ -35,6 +38,9 @@ package final class LogScanner {
         guard bytes.count >= byteCount else { return (.fault(.truncated, header: header), bytes) }
         return (LogRecordDecoder.decode(bytes, fileID: fileID, offset: offset), bytes)
     }
+
+    /// Forgets what was read: a file that is being written has more to say.
+    package func refresh() { windowByteCount = 0 }
 
     /// Moves to another place, a multiple of 8.
     package func move(to offset: UInt64) {
@@ -61,6 +67,26 @@ package final class LogScanner {
             place += UInt64(count)
         }
         return remains
+    }
+
+    /// The next sealed header of this file at or behind `start`; nil when there is none. Does not move.
+    package func nextHeader(from start: UInt64) throws(StorageError) -> UInt64? {
+        var place = start
+        while place < limit {
+            let bytes = try load(at: place, atLeast: RecordHeader.byteCount)
+            guard bytes.count >= RecordHeader.byteCount else { return nil }
+            var position = 0
+            while position + RecordHeader.byteCount <= bytes.count {
+                if LogRecordDecoder.sealedHeader(bytes.baseAddress! + position, fileID: fileID, offset: place + UInt64(position))
+                    != nil
+                {
+                    return place + UInt64(position)
+                }
+                position += RecordHeader.alignment
+            }
+            place += UInt64(position)
+        }
+        return nil
     }
 
     /// Surveys the places in `bytes` that have a whole header's length behind them. Answers how far it came.

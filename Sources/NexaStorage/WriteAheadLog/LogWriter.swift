@@ -135,7 +135,10 @@ package final class LogWriter: @unchecked Sendable {
     package func abandon() {
         file.close()
         if failure == nil { failure = .closed }
-        segments.finish(end.segmentID, at: end)
+        // Readers behind the log get only what is certain.
+        var certain = end
+        certain.lsn = syncedLSN
+        segments.finish(end.segmentID, at: certain)
     }
 }
 
