@@ -268,20 +268,6 @@ def test_metrics_and_health_can_be_read(make_node):
     assert node.http("/nowhere")[0] == 404
 
 
-def test_tools_talk_to_a_running_node(make_node):
-    node = make_node().start()
-    fill(node, 100)
-    where = ["--host", "127.0.0.1", "--port", str(node.port)]
-    ping = tool("ping", *where)
-    assert ping.returncode == 0, ping
-    status = tool("status", *where)
-    assert status.returncode == 0 and status.stdout.strip(), status
-    bench = tool("bench", *where, "--duration", "1", "--connections", "4")
-    assert bench.returncode == 0, bench
-    node.stop()
-    assert tool("ping", *where).returncode > 0
-
-
 # Looking at a stopped node's files
 
 
