@@ -30,7 +30,7 @@ extension CommitPipeline {
             guard ring.hasRoom(for: state.nextLSN) else { return .ring }
             guard state.buffers.prepare(recordByteCount) else { return .logBuffer }
             if state.active.hasRoom(for: tableByteCount),
-                state.activeRangeDeletes + rangeDeletes <= MemTableTombstones.countMax
+                state.activeRangeDeletes + rangeDeletes <= CommitPipeline.rangeDeleteCountMax
             {
                 return nil
             }

@@ -84,9 +84,9 @@ final class CommitPipeline: Sendable {
         guard batch.byteCount <= options.batchByteCountMax else {
             throw .tooLarge(what: "batch", byteCount: batch.byteCount, limit: options.batchByteCountMax)
         }
-        guard batch.rangeDeleteCount <= MemTableTombstones.countMax else {
+        guard batch.rangeDeleteCount <= CommitPipeline.rangeDeleteCountMax else {
             throw .tooLarge(
-                what: "number of range deletes in a batch", byteCount: batch.rangeDeleteCount, limit: MemTableTombstones.countMax)
+                what: "number of range deletes in a batch", byteCount: batch.rangeDeleteCount, limit: CommitPipeline.rangeDeleteCountMax)
         }
         let record = RecordPayload(batch, compresses: options.compressesLog)
         let recordByteCount = RecordHeader.recordByteCount(storedByteCount: record.stored.count)
@@ -134,6 +134,9 @@ final class CommitPipeline: Sendable {
             precondition(inserted, "a memtable refused an entry whose space was reserved")
         }
     }
+
+    /// Range deletes of one memtable: each reader of it cuts them into fragments.
+    static let rangeDeleteCountMax = 4096
 
     /// Upper bound of what a batch takes in a memtable.
     static func arenaByteCountMax(payloadByteCount: Int, operationCount: Int) -> Int {

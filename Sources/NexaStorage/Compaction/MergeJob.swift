@@ -227,6 +227,7 @@ extension TableFile {
         self.init(
             level: level, number: number, byteCount: info.byteCount, smallestKey: info.smallest, largestKey: info.largest,
             smallestLSN: info.lsnMin, largestLSN: info.lsnMax, entryCount: info.entryCount,
-            tombstoneCount: info.tombstoneCount + info.rangeTombstoneCount, fileContext: info.fileContext, digest: info.digest)
+            tombstoneCount: info.tombstoneCount + info.rangeTombstoneCount, rangeTombstoneCount: info.rangeTombstoneCount,
+            fileContext: info.fileContext, digest: info.digest)
     }
 }

@@ -44,7 +44,7 @@ package final class Engine: Sendable {
     let compacting = NexaLock()
     let editing = NexaLock()
     /// Guarded by `editing`.
-    nonisolated(unsafe) let manifest: ManifestWriter
+    let manifest: ManifestWriter
     private let isClosed = Atomic<Bool>(false)
 
     init(_ parts: Parts) {

@@ -4,7 +4,7 @@
 ///     1  store uuid      16 bytes, big-endian
 ///     2  durable mark    segment | offset | lsn | chain (8)
 ///     3  added table     level | number | byte count | key length | smallest key | key length | largest key | smallest lsn | largest lsn |
-///                        entries | tombstones | file context (8) | digest (8)
+///                        entries | tombstones | range tombstones | file context (8) | digest (8)
 ///     5  removed table   level | number
 ///     7  lowest log segment        9  next file number        11  flushed lsn
 ///    13  epoch           epoch | first lsn
@@ -129,7 +129,7 @@ extension TableFile {
             bytes.appendVarint(UInt64(key.count))
             bytes += key
         }
-        for value in [smallestLSN, largestLSN, entryCount, tombstoneCount] { bytes.appendVarint(value) }
+        for value in [smallestLSN, largestLSN, entryCount, tombstoneCount, rangeTombstoneCount] { bytes.appendVarint(value) }
         bytes.appendLE(fileContext)
         bytes.appendLE(digest)
     }
@@ -139,11 +139,13 @@ extension TableFile {
             let byteCount = reader.varint(),
             let smallestKey = reader.prefixedBytes(), let largestKey = reader.prefixedBytes(), let smallestLSN = reader.varint(),
             let largestLSN = reader.varint(), let entryCount = reader.varint(), let tombstoneCount = reader.varint(),
+            let rangeTombstoneCount = reader.varint(),
             let fileContext = reader.fixedLE(), let digest = reader.fixedLE()
         else { return nil }
         self.init(
             level: Int(level), number: number, byteCount: byteCount, smallestKey: smallestKey, largestKey: largestKey,
             smallestLSN: smallestLSN, largestLSN: largestLSN, entryCount: entryCount, tombstoneCount: tombstoneCount,
+            rangeTombstoneCount: rangeTombstoneCount,
             fileContext: fileContext, digest: digest)
     }
 }

@@ -11,6 +11,8 @@ package struct TableFile: Hashable, Sendable {
     package var entryCount: UInt64
     /// Point and range tombstones among the entries.
     package var tombstoneCount: UInt64
+    /// Range tombstones alone: such a table is compacted even when its level is not too large, so that what it hides leaves the disk.
+    package var rangeTombstoneCount: UInt64
     /// The random number that seeds the checksums of this file's blocks.
     package var fileContext: UInt64
     /// XXH3-64 that the file's footer holds as well: a file of another store, or an older one under this name, does not fit.
@@ -19,7 +21,7 @@ package struct TableFile: Hashable, Sendable {
     package init(
         level: Int, number: UInt64, byteCount: UInt64, smallestKey: [UInt8], largestKey: [UInt8], smallestLSN: LSN,
         largestLSN: LSN,
-        entryCount: UInt64, tombstoneCount: UInt64, fileContext: UInt64, digest: UInt64
+        entryCount: UInt64, tombstoneCount: UInt64, rangeTombstoneCount: UInt64 = 0, fileContext: UInt64, digest: UInt64
     ) {
         self.level = level
         self.number = number
@@ -30,6 +32,7 @@ package struct TableFile: Hashable, Sendable {
         self.largestLSN = largestLSN
         self.entryCount = entryCount
         self.tombstoneCount = tombstoneCount
+        self.rangeTombstoneCount = rangeTombstoneCount
         self.fileContext = fileContext
         self.digest = digest
     }

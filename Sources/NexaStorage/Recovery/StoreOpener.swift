@@ -22,7 +22,7 @@ final class StoreOpener {
         self.options = options
         plan = MemoryPlan(options)
         cache = try BlockCache(capacity: plan.cacheByteCount)
-        manifest = try ManifestWriter.open(directory: layout.directory, fileSystem: fileSystem)
+        manifest = try Self.openManifest(layout: layout, fileSystem: fileSystem)
         let state = manifest.state
         var tableOptions = TableOptions()
         tableOptions.blockByteCount = options.blockByteCount
@@ -39,13 +39,27 @@ final class StoreOpener {
             table: try MemTable(capacity: plan.memTableByteCount, id: 1), firstLSN: state.flushedLSN + 1)
     }
 
+    /// The manifest that counts, continued; or that of a new store.
+    private static func openManifest(
+        layout: StoreLayout, fileSystem: any FileSystem
+    ) throws(StorageError) -> ManifestWriter {
+        if let recovered = try ManifestReader.read(directory: layout.directory, fileSystem: fileSystem) {
+            return try ManifestWriter.start(after: recovered, directory: layout.directory, fileSystem: fileSystem)
+        }
+        var initial = VersionEdit()
+        initial.storeUUID = .random()
+        initial.epochs = [EpochStart(epoch: 1, firstLSN: 1)]
+        return try ManifestWriter.create(directory: layout.directory, fileSystem: fileSystem, initial: initial)
+    }
+
+    private var storeUUID: StoreUUID { manifest.state.storeUUID ?? StoreUUID(high: 0, low: 0) }
+
     /// Reads the log and starts a new segment behind it.
     func recover(lock: any FileLock) throws(StorageError) -> Engine.Parts {
         for table in version.allTables { try checkPresence(of: table.file) }
         let state = manifest.state
-        let evidence = DurableEvidence(walLow: state.walLow, flushedLSN: state.flushedLSN, mark: state.durableMark)
         let recovered = try LogRecovery.recover(
-            directory: layout.logDirectory, fileSystem: fileSystem, storeUUID: manifest.storeUUID, evidence: evidence
+            directory: layout.logDirectory, fileSystem: fileSystem, storeUUID: storeUUID, evidence: state.logEvidence
         ) { record, payload throws(StorageError) in
             try self.replay(record, payload)
         }
@@ -60,7 +74,7 @@ final class StoreOpener {
         end.lsn = max(end.lsn, flushedLSN)
         end.epoch = max(end.epoch, state.epochs.last?.epoch ?? 1)
         let writer = try LogWriter.start(
-            after: end, segmentID: recovered.nextSegmentID, isLinked: isLinked, storeUUID: manifest.storeUUID,
+            after: end, segmentID: recovered.nextSegmentID, isLinked: isLinked, storeUUID: storeUUID,
             segments: segments)
         if state.walLow == 0 { try nameFirstSegment(recovered) }
 
@@ -68,7 +82,7 @@ final class StoreOpener {
             options: options, plan: plan, lastLSN: end.lsn, epoch: end.epoch, active: active,
             memTableCount: 1, nextMemTableID: nextMemTableID)
         return Engine.Parts(
-            options: options, layout: layout, recoverySummary: recovered.summary, storeUUID: manifest.storeUUID,
+            options: options, layout: layout, recoverySummary: recovered.summary, storeUUID: storeUUID,
             fileSystem: fileSystem, plan: plan, lock: lock,
             views: ViewStore(View(memTables: [active], version: version, floor: end.lsn)), tableStore: tableStore,
             segments: segments, pipeline: pipeline, log: LogRole(pipeline: pipeline, writer: writer), manifest: manifest)
@@ -105,7 +119,7 @@ final class StoreOpener {
         let counts = try check(payload, record)
         let needed = CommitPipeline.arenaByteCountMax(payloadByteCount: payload.count, operationCount: counts.operations)
         let tombstones = active.table.rangeTombstones.tombstones.count + counts.rangeDeletes
-        if !active.hasRoom(for: needed) || tombstones > MemTableTombstones.countMax {
+        if !active.hasRoom(for: needed) || tombstones > CommitPipeline.rangeDeleteCountMax {
             try flushActive(before: record, capacityAtLeast: needed)
         }
         CommitPipeline.apply(payload, to: active.table, lsn: header.lsn)
