@@ -43,6 +43,7 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
         .target(name: "NexaClient", dependencies: ["NexaWire"], swiftSettings: settings),
         .target(name: "NexaTestKit", dependencies: ["NexaWire", "NexaStorage", "NexaDocuments"], swiftSettings: settings),
@@ -51,6 +52,7 @@ let package = Package(
             dependencies: [
                 "CSupport", "NexaClient", "NexaServer", "NexaStorage", "NexaWire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ], swiftSettings: settings,
             // The node is one file: the Swift runtime is linked statically in release builds.

@@ -1,0 +1,58 @@
+/// What the admin port answers to a request: a pure decision over method, path and `Host`.
+
+import Synchronization
+
+package struct AdminReply: Equatable {
+    package var status: Int
+    package var contentType = "text/plain; charset=utf-8"
+    package var body: String
+
+    private init(_ status: Int, _ body: String) {
+        self.status = status
+        self.body = body
+    }
+
+    package init(method: String, path: String, hosts: [String], source: any AdminSource) {
+        guard hosts.count == 1, Self.isLoopback(host: hosts[0]) else {
+            self.init(403, "this port answers to loopback names only\n")
+            return
+        }
+        guard method == "GET" || method == "HEAD" else {
+            self.init(405, "GET and HEAD only\n")
+            return
+        }
+        switch path.prefix(while: { $0 != "?" }) {
+        case "/metrics":
+            self.init(200, source.metricsText())
+            contentType = "text/plain; version=0.0.4; charset=utf-8"
+        case "/health":
+            if let ailment = source.ailment() { self.init(503, ailment + "\n") } else { self.init(200, "ok\n") }
+        case "/readyz":
+            if source.isReady() { self.init(200, "ready\n") } else { self.init(503, "not ready\n") }
+        default: self.init(404, "there are /metrics, /health and /readyz\n")
+        }
+    }
+
+    private static func isLoopback(host: String) -> Bool {
+        let name: Substring
+        if host.hasPrefix("[") {
+            name = host.prefix { $0 != "]" }.dropFirst()
+        } else {
+            name = host.prefix { $0 != ":" }
+        }
+        return ServerConfiguration.isLoopback(String(name))
+    }
+}
+
+/// At most 64 admin connections at a time.
+final class AdminConnectionCount: Sendable {
+    private let count = Atomic<Int>(0)
+
+    func enter() -> Bool {
+        if count.wrappingAdd(1, ordering: .relaxed).newValue <= 64 { return true }
+        leave()
+        return false
+    }
+
+    func leave() { count.wrappingSubtract(1, ordering: .relaxed) }
+}

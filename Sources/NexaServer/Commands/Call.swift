@@ -1,0 +1,51 @@
+/// What a command knows about its request besides the fields, and what it may say when it is done.
+
+import NexaDocuments
+import NexaStorage
+import NexaWire
+
+/// One request on its way through the executor.
+struct Call {
+    let type: MessageType
+    let requestID: UInt32?
+    /// The answer carries a position.
+    let wantsToken: Bool
+    /// The newest write of this connection: reads see at least this.
+    let floor: LSN
+
+    init(type: MessageType, frame: Frame, floor: LSN) {
+        self.type = type
+        requestID = frame.requestID
+        wantsToken = frame.header.flags.contains(.token)
+        self.floor = floor
+    }
+
+    init(type: MessageType, requestID: UInt32?, wantsToken: Bool, floor: LSN) {
+        self.type = type
+        self.requestID = requestID
+        self.wantsToken = wantsToken
+        self.floor = floor
+    }
+}
+
+/// How a command ended.
+package enum Outcome {
+    /// The answer is in the output; it may leave when `hold` is acknowledged (0: at once). `commitCount` batches were committed.
+    case answered(hold: LSN, commitCount: Int)
+    /// Nothing was done: the command may wait for the disk or take long, and belongs into the work pool.
+    case offload
+    /// The command goes on in slices; in the work pool only.
+    case work(LongWork)
+    /// The answer is in the output; take no more requests and close.
+    case disconnect
+    /// End what the target names; the handler answers.
+    case cancel(CancelTarget)
+    /// The client takes `chunkCount` more chunks of a stream; there is no answer.
+    case credit(stream: UInt64, chunkCount: Int)
+}
+
+/// What a CANCEL names.
+package enum CancelTarget: Equatable, Sendable {
+    case stream(UInt64)
+    case request(UInt32)
+}

@@ -1,0 +1,168 @@
+/// Databases and collections: list, create, drop, count. Changes run in the work pool; answers wait until the catalog's newest
+/// change is durable, so a name that was seen does not vanish in a crash.
+
+import NexaDocuments
+import NexaStorage
+import NexaWire
+
+extension Executor {
+    // MARK: Lists
+
+    func listDatabases(_ call: Call, _ session: Session, _ output: OutputBytes) -> Outcome {
+        let view = node.store.catalog.view
+        let names = view.databaseNames
+        let mark = begin(.success, call, lsn: view.lsn, output)
+        output.writeMapHeader(2)
+        output.writeString("databases")
+        writeList(names, output)
+        output.writeString("count")
+        output.writeInt(names.count)
+        end(mark, session, output)
+        return .answered(hold: view.lsn, commitCount: 0)
+    }
+
+    func listCollections(_ call: Call, _ session: Session, _ output: OutputBytes) throws(DocumentError) -> Outcome {
+        // An existing client asks for databases this way: `database: true`.
+        if let raw = fields.raw(.database), raw.count == 1, raw[0] == 0xC3 { return listDatabases(call, session, output) }
+        _ = try fields.text(.database)
+        let database = requestedDatabase(session)
+        let view = node.store.catalog.view
+        let names = view.collections(of: database)?.map(\.name) ?? []
+        let mark = begin(.success, call, lsn: view.lsn, output)
+        output.writeMapHeader(3)
+        output.writeString("database")
+        output.writeString(database)
+        output.writeString("collections")
+        writeList(names, output)
+        output.writeString("count")
+        output.writeInt(names.count)
+        end(mark, session, output)
+        return .answered(hold: view.lsn, commitCount: 0)
+    }
+
+    private func writeList(_ names: [String], _ output: OutputBytes) {
+        output.writeArrayHeader(names.count)
+        for name in names { output.writeString(name) }
+    }
+
+    // MARK: Changes
+
+    func createDatabase(_ call: Call, _ session: Session, _ output: OutputBytes) throws(DocumentError) -> Outcome {
+        let name = try requiredDatabase()
+        if !mayBlock { throw .wouldBlock }
+        let (isNew, lsn) = try node.store.catalog.createDatabase(name, durability: node.configuration.durability)
+        if !isNew && call.type == .createDatabase {
+            throw DocumentError(.conflict, "Database '\(name)' already exists", details: [.init("database", .string(name))])
+        }
+        let mark = begin(.success, call, lsn: lsn, output)
+        output.writeMapHeader(2)
+        output.writeString("database")
+        output.writeString(name)
+        output.writeString("message")
+        output.writeString("Database created")
+        end(mark, session, output)
+        return .answered(hold: lsn, commitCount: 1)
+    }
+
+    func dropDatabase(_ call: Call, _ session: Session, _ output: OutputBytes) throws(DocumentError) -> Outcome {
+        let name = try requiredDatabase()
+        if !mayBlock { throw .wouldBlock }
+        let lsn = try node.store.catalog.dropDatabase(name, durability: node.configuration.durability)
+        let mark = begin(.success, call, lsn: lsn, output)
+        let rides = call.type == .dropCollection
+        output.writeMapHeader(rides ? 3 : 2)
+        if rides {
+            output.writeString("success")
+            output.writeBool(true)
+        }
+        output.writeString("database")
+        output.writeString(name)
+        output.writeString("message")
+        output.writeString("Database '\(name)' dropped successfully")
+        end(mark, session, output)
+        return .answered(hold: lsn, commitCount: 1)
+    }
+
+    func createCollection(_ call: Call, _ session: Session, _ output: OutputBytes) throws(DocumentError) -> Outcome {
+        let (database, name) = try requiredCollection(session)
+        let dimensions = try fields.count(.dimensions)
+        if !mayBlock { throw .wouldBlock }
+        let made = try node.store.catalog.createCollection(
+            database: database, name: name, vectorDimensions: dimensions, durability: node.configuration.durability)
+        if !made.isNew {
+            throw DocumentError(
+                .conflict, "Collection '\(name)' already exists in database '\(database)'",
+                details: [.init("collection", .string(name))])
+        }
+        answerChange(made.lsn, database, name, "Collection created", call, session, output)
+        return .answered(hold: made.lsn, commitCount: 1)
+    }
+
+    func dropCollection(_ call: Call, _ session: Session, _ output: OutputBytes) throws(DocumentError) -> Outcome {
+        if fields.has(.dropDatabase), try fields.flag(.dropDatabase) == true { return try dropDatabase(call, session, output) }
+        let (database, name) = try requiredCollection(session)
+        if !mayBlock { throw .wouldBlock }
+        let lsn = try node.store.catalog.dropCollection(
+            database: database, name: name, durability: node.configuration.durability)
+        answerChange(lsn, database, name, "Collection dropped", call, session, output)
+        return .answered(hold: lsn, commitCount: 1)
+    }
+
+    private func answerChange(
+        _ lsn: LSN, _ database: String, _ collection: String, _ message: StaticString, _ call: Call, _ session: Session,
+        _ output: OutputBytes
+    ) {
+        let mark = begin(.success, call, lsn: lsn, output)
+        output.writeMapHeader(3)
+        output.writeString("database")
+        output.writeString(database)
+        output.writeString("collection")
+        output.writeString(collection)
+        output.writeString("message")
+        output.writeString(message)
+        end(mark, session, output)
+    }
+
+    // MARK: Counts
+
+    func collectionStatistics(_ call: Call, _ session: Session) throws(DocumentError) -> Outcome {
+        if fields.has(.getDatabaseStats), try fields.flag(.getDatabaseStats) == true {
+            return try databaseStatistics(call, session)
+        }
+        if !mayBlock { throw .wouldBlock }
+        let (database, name) = try requiredCollection(session)
+        guard let collection = node.store.catalog.view.collection(database: database, name: name) else {
+            throw Catalog.noSuchCollection(name, database: database)
+        }
+        let scan = worker.makeStatistics([collection], atLeast: call.floor, deadline: try deadline())
+        return .work(LongWork(.statistics(scan, database: database, collection: collection)))
+    }
+
+    func databaseStatistics(_ call: Call, _ session: Session) throws(DocumentError) -> Outcome {
+        if !mayBlock { throw .wouldBlock }
+        _ = try fields.text(.database)
+        let database = requestedDatabase(session)
+        guard let collections = node.store.catalog.view.collections(of: database) else { throw Catalog.noSuchDatabase(database) }
+        let scan = worker.makeStatistics(collections, atLeast: call.floor, deadline: try deadline())
+        return .work(LongWork(.statistics(scan, database: database, collection: nil)))
+    }
+
+    // MARK: Names
+
+    func deadline() throws(DocumentError) -> UInt64? { try fields.deadline(limit: node.configuration.requestLimit) }
+
+    private func requiredDatabase() throws(DocumentError) -> String {
+        guard let name = try fields.text(fields.has(.database) ? .database : .name), !name.isEmpty else {
+            throw DocumentError(.badRequest, "Missing 'database' field", details: [.init("field", "database")])
+        }
+        return String(decoding: name, as: UTF8.self)
+    }
+
+    private func requiredCollection(_ session: Session) throws(DocumentError) -> (database: String, name: String) {
+        guard let name = try fields.text(fields.has(.collection) ? .collection : .name), !name.isEmpty else {
+            throw DocumentError(.badRequest, "Missing 'collection' field", details: [.init("field", "collection")])
+        }
+        _ = try fields.text(.database)
+        return (requestedDatabase(session), String(decoding: name, as: UTF8.self))
+    }
+}

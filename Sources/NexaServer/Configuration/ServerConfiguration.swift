@@ -1,0 +1,80 @@
+/// Everything a node can be told, with its defaults. One value, built once, never changed while the node runs.
+///
+/// Names, help and checks stand in `Setting.all`; the three sources (flags, `NEXADB_*`, file) are merged in
+/// `ConfigurationSources`. docs/configuration.md is the user's copy of this list.
+
+import NexaStorage
+
+/// How log lines look on standard error.
+package enum LogFormat: String, CaseIterable, Sendable { case text, json }
+
+/// How much a node writes to its log.
+package enum LogThreshold: String, CaseIterable, Sendable { case trace, debug, info, notice, warning, error, critical }
+
+package struct ServerConfiguration: Equatable, Sendable {
+    // Where
+    package var dataDirectory = "./data"
+    package var host = "127.0.0.1"
+    /// 0 takes a free port and prints it.
+    package var port = 6970
+    /// `nil` turns the admin listener off; 0 takes a free port.
+    package var adminPort: Int? = 6971
+    /// Lets a node without authentication listen on an address that is not loopback.
+    package var insecure = false
+
+    // Storage
+    package var durability = Durability.disk
+    package var memory = ByteCount(1 << 30)
+
+    // Threads; 0 means one for each core
+    package var loopCount = 0
+    package var workerCount = 0
+
+    // Limits
+    package var connectionCountMax = 10_000
+    package var frameByteCountMax = ByteCount(16 << 20)
+    package var inFlightCountMax = 1_024
+    package var streamCountMax = 16
+    /// Answers a client has not taken yet: above this the connection is not read any more.
+    package var outputByteCountMax = ByteCount(1 << 20)
+    /// Requests and answers of all connections together: above this only small connections are read.
+    package var bufferByteCountMax = ByteCount(256 << 20)
+
+    // Times
+    package var handshakeLimit = TimeLimit.seconds(60)
+    package var idleLimit = TimeLimit.off
+    package var frameLimit = TimeLimit.seconds(30)
+    package var writeStallLimit = TimeLimit.seconds(60)
+    package var requestLimit = TimeLimit.seconds(30)
+    package var shutdownLimit = TimeLimit.seconds(10)
+
+    // Log
+    package var logThreshold = LogThreshold.info
+    package var logFormat = LogFormat.text
+
+    package init() {}
+
+    /// Checks what no single setting can see.
+    package func validate() throws(ConfigurationError) {
+        if frameByteCountMax.value < 4 << 10 || frameByteCountMax.value > 1 << 30 {
+            throw ConfigurationError("max-frame is \(frameByteCountMax.text); it must lie between 4KiB and 1GiB")
+        }
+        if memory.value < 16 << 20 { throw ConfigurationError("memory is \(memory.text); at least 16MiB are needed") }
+        if !insecure && !Self.isLoopback(host) {
+            throw ConfigurationError(
+                "refusing to listen on \(host): this node has no authentication, so anybody who reaches it could read and "
+                    + "change all data. Use host 127.0.0.1, or say --insecure if the network is closed")
+        }
+    }
+
+    /// Whether only this machine can reach `host`.
+    package static func isLoopback(_ host: String) -> Bool {
+        host == "localhost" || host == "::1" || (host.hasPrefix("127.") && host.allSatisfy { $0.isNumber || $0 == "." })
+    }
+}
+
+/// A setting that cannot be taken, as a sentence that names it and its source.
+package struct ConfigurationError: Error, Equatable, CustomStringConvertible {
+    package let description: String
+    package init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,138 @@
+/// The table of settings: one row each, with the name that flags and files share, how its text is read, and how it is shown.
+///
+///     name          flag            variable              file
+///     max-frame     --max-frame     NEXADB_MAX_FRAME      max-frame = 16MiB
+
+import NexaStorage
+
+package struct Setting: Sendable {
+    package let name: String
+    package let help: String
+    let read: @Sendable (inout ServerConfiguration, String) -> Bool
+    let show: @Sendable (ServerConfiguration) -> String
+
+    /// The environment variable of this setting.
+    package var variable: String { "NEXADB_" + name.uppercased().map { $0 == "-" ? "_" : $0 } }
+
+    /// Reads `text` into `configuration`; `source` is named in the error.
+    package func apply(_ text: String, to configuration: inout ServerConfiguration, source: String) throws(ConfigurationError) {
+        guard read(&configuration, text) else {
+            throw ConfigurationError("\(source): '\(text)' is not a value for \(name) (\(help))")
+        }
+    }
+
+    /// The value as text that `apply` reads back.
+    package func text(in configuration: ServerConfiguration) -> String { show(configuration) }
+
+    package static func named(_ name: String) -> Setting? { all.first { $0.name == name } }
+
+    package static let all: [Setting] = [
+        text("data-dir", "directory of this node's data", \.dataDirectory),
+        text("host", "address to listen on", \.host),
+        number("port", "port of the NEXA protocol, 0 takes a free one", \.port, 0...65_535),
+        Setting(
+            name: "admin-port", help: "port of /metrics and /health on 127.0.0.1, 0 takes a free one, off turns it off",
+            read: { configuration, text in
+                if text == "off" {
+                    configuration.adminPort = nil
+                    return true
+                }
+                guard let value = Int(text), (0...65_535).contains(value) else { return false }
+                configuration.adminPort = value
+                return true
+            },
+            show: { $0.adminPort.map { "\($0)" } ?? "off" }),
+        Setting(
+            name: "insecure", help: "true: listen beyond loopback without authentication",
+            read: { configuration, text in
+                switch text {
+                case "true", "yes", "1": configuration.insecure = true
+                case "false", "no", "0": configuration.insecure = false
+                default: return false
+                }
+                return true
+            },
+            show: { "\($0.insecure)" }),
+        Setting(
+            name: "durability", help: "disk: answer after fdatasync; os: answer after write",
+            read: { configuration, text in
+                switch text {
+                case "disk": configuration.durability = .disk
+                case "os": configuration.durability = .os
+                default: return false
+                }
+                return true
+            },
+            show: { $0.durability == .disk ? "disk" : "os" }),
+        byteCount("memory", "memory for memtables and block cache", \.memory),
+        number("threads", "event loops, 0: one for each core", \.loopCount, 0...256),
+        number("workers", "threads for scans and reads from disk, 0: one for each core, at least 2", \.workerCount, 0...256),
+        number("max-connections", "connections at the same time", \.connectionCountMax, 1...1_000_000),
+        byteCount("max-frame", "largest request or answer", \.frameByteCountMax),
+        number("max-in-flight", "requests under way for each connection", \.inFlightCountMax, 1...1_000_000),
+        number("max-streams", "open streams for each connection", \.streamCountMax, 1...10_000),
+        byteCount("max-output", "answers kept for a slow reader before its connection is no longer read", \.outputByteCountMax),
+        byteCount("max-buffers", "requests and answers kept for all connections", \.bufferByteCountMax),
+        limit("handshake-timeout", "time for the first request of a connection", \.handshakeLimit),
+        limit("idle-timeout", "time without a request after which a connection is closed", \.idleLimit),
+        limit("frame-timeout", "time for a request to arrive whole once it has begun", \.frameLimit),
+        limit("write-timeout", "time a client may leave its answers untaken", \.writeStallLimit),
+        limit("request-timeout", "time for one scan or search", \.requestLimit),
+        limit("shutdown-timeout", "time to finish requests when the node is asked to stop", \.shutdownLimit),
+        choice("log-level", "trace, debug, info, notice, warning, error or critical", \.logThreshold),
+        choice("log-format", "text or json", \.logFormat),
+    ]
+
+    private typealias Path<Value> = any WritableKeyPath<ServerConfiguration, Value> & Sendable
+
+    private static func text(_ name: String, _ help: String, _ path: Path<String>) -> Setting {
+        Setting(
+            name: name, help: help,
+            read: { configuration, text in
+                configuration[keyPath: path] = text
+                return !text.isEmpty
+            }, show: { $0[keyPath: path] })
+    }
+
+    private static func number(_ name: String, _ help: String, _ path: Path<Int>, _ range: ClosedRange<Int>) -> Setting {
+        Setting(
+            name: name, help: "\(help), \(range.lowerBound) to \(range.upperBound)",
+            read: { configuration, text in
+                guard let value = Int(text), range.contains(value) else { return false }
+                configuration[keyPath: path] = value
+                return true
+            }, show: { "\($0[keyPath: path])" })
+    }
+
+    private static func byteCount(_ name: String, _ help: String, _ path: Path<ByteCount>) -> Setting {
+        Setting(
+            name: name, help: "\(help), such as 64KiB, 16MiB, 1GiB",
+            read: { configuration, text in
+                guard let value = ByteCount(parsing: text) else { return false }
+                configuration[keyPath: path] = value
+                return true
+            }, show: { $0[keyPath: path].text })
+    }
+
+    private static func limit(_ name: String, _ help: String, _ path: Path<TimeLimit>) -> Setting {
+        Setting(
+            name: name, help: "\(help), such as 250ms, 30s, 10m, off",
+            read: { configuration, text in
+                guard let value = TimeLimit(parsing: text) else { return false }
+                configuration[keyPath: path] = value
+                return true
+            }, show: { $0[keyPath: path].text })
+    }
+
+    private static func choice<Value: RawRepresentable<String> & Sendable>(
+        _ name: String, _ help: String, _ path: Path<Value>
+    ) -> Setting {
+        Setting(
+            name: name, help: help,
+            read: { configuration, text in
+                guard let value = Value(rawValue: text) else { return false }
+                configuration[keyPath: path] = value
+                return true
+            }, show: { $0[keyPath: path].rawValue })
+    }
+}

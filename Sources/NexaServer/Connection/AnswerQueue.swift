@@ -1,0 +1,96 @@
+/// The answers of one connection on their way out, in the order in which they may leave.
+///
+///     bytes   | answers that may leave | answer of a write | answers behind it ... |
+///                                      ^ Mark(offset, lsn): from here on nothing leaves before `lsn` is acknowledged
+///
+/// Invariants: offsets count from the connection's first answer byte and only grow; marks are in the order of their offsets and
+/// their LSNs do not fall, so the first unacknowledged mark ends what may leave. Answers of reads need no mark of their own:
+/// a read behind an unacknowledged write of its connection reads at that write's position and stands behind its answer.
+
+import NexaStorage
+import NexaWire
+
+package struct AnswerQueue: ~Copyable {
+    /// From `offset` on nothing may leave before `lsn` is acknowledged.
+    private struct Mark {
+        var offset: UInt64
+        var lsn: LSN
+        /// When the requests arrived that the mark stands for, and how many they are: for the latency of writes.
+        var arrival: UInt64
+        var requestCount: Int
+    }
+
+    /// Whole frames, appended by commands.
+    package let bytes: OutputBytes
+    /// Offset of the first byte in `bytes`.
+    private var start: UInt64 = 0
+    private var marks: [Mark] = []
+    private var firstMark = 0
+
+    package init(bytes: OutputBytes = OutputBytes(capacity: 64)) { self.bytes = bytes }
+
+    /// Bytes that have not been handed to the socket.
+    package var byteCount: Int { bytes.byteCount }
+    /// Whether some answer waits for the log.
+    package var isHeld: Bool { firstMark < marks.count }
+    /// The newest position that an answer waits for, 0 when none does.
+    package var heldLSN: LSN { isHeld ? marks[marks.count - 1].lsn : 0 }
+
+    /// The bytes from `byteOffset` in `bytes` on wait for `lsn`.
+    package mutating func hold(from byteOffset: Int, until lsn: LSN, arrival: UInt64, requestCount: Int = 1) {
+        if isHeld {
+            let last = marks.count - 1
+            if marks[last].lsn >= lsn {
+                // Already behind a mark that is acknowledged later.
+                marks[last].requestCount += requestCount
+                return
+            }
+            if marks[last].arrival == arrival {
+                // Requests of one read are committed in one round: one mark with the last position serves them all.
+                marks[last].lsn = lsn
+                marks[last].requestCount += requestCount
+                return
+            }
+        }
+        marks.append(Mark(offset: start + UInt64(byteOffset), lsn: lsn, arrival: arrival, requestCount: requestCount))
+    }
+
+    /// How many bytes may leave when everything up to `acknowledged` is. Drops the marks that are passed, and reports the
+    /// arrival of their requests.
+    package mutating func release(_ acknowledged: LSN, passed: (_ arrival: UInt64, _ requestCount: Int) -> Void) -> Int {
+        while firstMark < marks.count, marks[firstMark].lsn <= acknowledged {
+            passed(marks[firstMark].arrival, marks[firstMark].requestCount)
+            firstMark += 1
+        }
+        if firstMark == marks.count {
+            marks.removeAll(keepingCapacity: marks.capacity <= 64)
+            firstMark = 0
+            return bytes.byteCount
+        }
+        if firstMark >= 32 {
+            marks.removeFirst(firstMark)
+            firstMark = 0
+        }
+        return Int(marks[firstMark].offset - start)
+    }
+
+    /// The first `count` bytes were handed to the socket.
+    package mutating func consume(_ count: Int) {
+        bytes.removeFirst(count)
+        start += UInt64(count)
+    }
+
+    /// Forgets everything behind the first unacknowledged mark: what was promised there will not come true.
+    package mutating func dropHeld() {
+        guard isHeld else { return }
+        bytes.truncate(to: Int(marks[firstMark].offset - start))
+        marks.removeAll()
+        firstMark = 0
+    }
+
+    /// Gives memory back when nothing is queued; for idle connections.
+    package mutating func shrink() {
+        if bytes.isEmpty { bytes.removeAll(keepingCapacity: false) }
+        if !isHeld { marks = [] }
+    }
+}

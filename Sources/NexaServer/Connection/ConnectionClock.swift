@@ -1,0 +1,77 @@
+/// The time limits of a connection, looked at by the loop's coarse timer: no timer and no clock call a request.
+///
+/// Times are milliseconds of the loop's clock, which advances with each tick of that timer (a quarter of a second), so a limit
+/// is kept to within one tick.
+
+/// A limit that was passed.
+package enum TimeLimitPassed: Equatable, Sendable {
+    /// No request came after the connection was opened.
+    case handshake
+    /// A frame began and did not become whole.
+    case frame
+    /// The client does not take its answers.
+    case writeStall
+    /// Nothing was asked for a long time.
+    case idle
+
+    package var text: String {
+        switch self {
+        case .handshake: "no request came in time after connecting (handshake-timeout)"
+        case .frame: "the request did not arrive whole in time (frame-timeout)"
+        case .writeStall: "answers were not taken in time (write-timeout)"
+        case .idle: "nothing was asked for too long (idle-timeout)"
+        }
+    }
+}
+
+package struct ConnectionClock: Sendable {
+    private var openedAt: UInt64
+    private var lastRequestAt: UInt64
+    private var hasServed = false
+    private var frameBeganAt: UInt64?
+    private var stalledAt: UInt64?
+    private var stalledByteCount = 0
+
+    package init(now: UInt64) {
+        openedAt = now
+        lastRequestAt = now
+    }
+
+    /// A whole request was taken.
+    @inline(__always)
+    package mutating func served(at now: UInt64) {
+        hasServed = true
+        lastRequestAt = now
+    }
+
+    /// Whether input ends within a frame, after all whole frames were taken.
+    @inline(__always)
+    package mutating func partialFrame(_ isPartial: Bool, at now: UInt64) {
+        if !isPartial {
+            frameBeganAt = nil
+        } else if frameBeganAt == nil {
+            frameBeganAt = now
+        }
+    }
+
+    /// How many bytes the socket has not taken. Fewer than last time, or none, is progress.
+    package mutating func unsent(_ byteCount: Int, at now: UInt64) {
+        if byteCount == 0 {
+            stalledAt = nil
+        } else if stalledAt == nil || byteCount != stalledByteCount {
+            stalledAt = now
+        }
+        stalledByteCount = byteCount
+    }
+
+    /// The limit that has passed at `now`, if any.
+    package func passed(_ limits: ConnectionLimits, isBusy: Bool, at now: UInt64) -> TimeLimitPassed? {
+        func isOver(_ since: UInt64, _ limit: UInt64) -> Bool { limit > 0 && now &- since > limit }
+        if let stalledAt, isOver(stalledAt, limits.writeStallMilliseconds) { return .writeStall }
+        if isBusy { return nil }
+        if let frameBeganAt, isOver(frameBeganAt, limits.frameMilliseconds) { return .frame }
+        if !hasServed && isOver(openedAt, limits.handshakeMilliseconds) { return .handshake }
+        if isOver(lastRequestAt, limits.idleMilliseconds) { return .idle }
+        return nil
+    }
+}

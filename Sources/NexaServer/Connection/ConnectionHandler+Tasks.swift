@@ -1,0 +1,125 @@
+/// Requests that are away in the work pool, and streams: departure, return, credit, cancellation.
+///
+/// A stream's next chunk is asked for when the client has credit for it and the connection's output is not full, so one stream
+/// holds one chunk in the pool and at most the output limit here, whatever the size of its result.
+
+import NIOCore
+import NexaDocuments
+import NexaStorage
+import NexaWire
+import Synchronization
+
+extension ConnectionHandler {
+    func depart(_ type: MessageType, _ frame: Frame, _ payload: UnsafeRawBufferPointer, wantsToken: Bool) {
+        let task = PoolTask(
+            type: type, requestID: frame.requestID, wantsToken: wantsToken, payload: payload, session: session, floor: readFloor,
+            streamID: takeStreamID(), arrival: burstArrival)
+        machine.depart(hasRequestID: frame.requestID != nil)
+        tasks.append(task)
+        submit(task)
+    }
+
+    private func submit(_ task: PoolTask) {
+        task.isAway = true
+        loop.metrics.add(to: .jobs)
+        let home = TaskHome(handler: self, loop: loop)
+        if !Self.run(task, in: loop.pool, home: home) {
+            refuse(DocumentError(.overloaded, "Too many scans and searches wait already"), requestID: task.requestID)
+            end(task)
+        }
+    }
+
+    /// Gives the task to the pool; a turn that used its time up goes to the end of the queue.
+    private static func run(_ task: PoolTask, in pool: WorkPool<Executor>, home: TaskHome) -> Bool {
+        pool.submit { executor in
+            let turn = task.turn(executor) { pool.queuedCount > 0 }
+            if case .finished(_, let commitCount) = turn, commitCount > 0 {
+                // This thread may wait: it syncs by itself, and the answer leaves as soon as it is back on its loop.
+                executor.engine.flushLogInline()
+            }
+            if turn == .again, run(task, in: pool, home: home) { return }
+            home.eventLoop.execute { home.handler.value.returned(task, turn) }
+        }
+    }
+
+    private func returned(_ task: PoolTask, _ turn: PoolTask.Turn) {
+        task.isAway = false
+        guard machine.phase != .closed else {
+            if task.isStream { streamEnded() }
+            return
+        }
+        switch turn {
+        case .again:
+            // The pool took it no more.
+            refuse(DocumentError(.shuttingDown, "The node is stopping"), requestID: task.requestID)
+            end(task)
+        case .chunk:
+            if !task.isStream {
+                task.isStream = true
+                loop.node.streamCount.wrappingAdd(1, ordering: .relaxed)
+                loop.metrics.add(to: .streamsOpened)
+                machine.becomeStream(hasRequestID: task.requestID != nil)
+            }
+            task.credit -= 1
+            enqueue(task, hold: 0, commitCount: 0)
+            if task.credit <= 0 { task.park() }
+        case .finished(let hold, let commitCount):
+            enqueue(task, hold: hold, commitCount: commitCount)
+            loop.metrics.record(nanoseconds: MonotonicTime.nanoseconds() &- task.arrival, count: 1, in: .scan)
+            end(task)
+        }
+        goOn()
+        pumpStreams()
+    }
+
+    private func end(_ task: PoolTask) {
+        if task.isStream { streamEnded() }
+        tasks.removeAll { $0 === task }
+        machine.arrive(hasRequestID: task.requestID != nil)
+    }
+
+    /// Asks the pool for the next chunk of every stream whose client can take one.
+    func pumpStreams() {
+        guard !tasks.isEmpty, machine.phase != .closed else { return }
+        for task in tasks where task.isStream && !task.isAway {
+            let isStarved = task.credit <= 0 && !task.isCancelled
+            if isStarved || machine.answers.byteCount > machine.limits.outputByteCountMax { continue }
+            submit(task)
+        }
+    }
+
+    func credit(_ stream: UInt64, _ count: Int) {
+        // A stream that is not there any more has ended meanwhile: nothing to say.
+        guard let task = tasks.first(where: { $0.streamID == stream }) else { return }
+        task.credit = min(task.credit + count, 1_000_000)
+        pumpStreams()
+    }
+
+    func cancel(_ target: CancelTarget, requestID: UInt32?) {
+        let task = tasks.first { task in
+            switch target {
+            case .stream(let id): task.streamID == id
+            case .request(let id): task.requestID == id
+            }
+        }
+        task?.cancel()
+        let output = machine.answers.bytes
+        let mark = output.beginFrame(.success, requestID: requestID)
+        output.writeMapHeader(1)
+        output.writeString("cancelled")
+        output.writeBool(task != nil)
+        output.endFrame(mark)
+        pumpStreams()
+    }
+}
+
+/// Where a task returns to.
+private struct TaskHome: Sendable {
+    let eventLoop: any EventLoop
+    let handler: NIOLoopBound<ConnectionHandler>
+
+    init(handler: ConnectionHandler, loop: LoopContext) {
+        eventLoop = loop.eventLoop
+        self.handler = NIOLoopBound(handler, eventLoop: loop.eventLoop)
+    }
+}

@@ -1,0 +1,379 @@
+/// The one handler of a connection: carries bytes between the socket, the machine and the executor. Confined to its event loop.
+///
+///     channelRead ─► frames in place ─► executor (inline) ─► answers ─► channelReadComplete: one flush
+///                          └─► PoolTask (work pool) ─► taskReturned ─┘
+///
+/// Per burst of requests, not per request: one clock call, one flush, one round of the log. A whole request of a few bytes costs
+/// no allocation here.
+
+import Logging
+import NIOCore
+import NexaDocuments
+import NexaStorage
+import NexaWire
+import Synchronization
+
+final class ConnectionHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    let loop: LoopContext
+    var machine: ConnectionMachine
+    var session = Session()
+    /// Requests in the pool and open streams, oldest first.
+    var tasks: [PoolTask] = []
+    /// Place in the loop's list.
+    var place = -1
+    private(set) var context: ChannelHandlerContext?
+    /// Input that could not be dropped yet: the beginning of a frame, or frames that wait for their turn.
+    private var inbound: ByteBuffer?
+    private var account = BufferAccount()
+    /// The newest position that this connection wrote: its reads see at least this.
+    private var floor: LSN = 0
+    private var commitCount = 0
+    private var requestCount = 0
+    private var arrival: UInt64 = 0
+    private var isReadPending = false
+    private var isWaiting = false
+    private var isFlushing = false
+    private var nextStreamID: UInt64 = 1
+
+    init(loop: LoopContext) {
+        self.loop = loop
+        machine = ConnectionMachine(limits: loop.node.limits, now: loop.now)
+    }
+
+    // MARK: Channel events
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        place = loop.add(self)
+        if context.channel.isActive { channelActive(context: context) }
+    }
+
+    func channelActive(context: ChannelHandlerContext) { readOn() }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var buffer = unwrapInboundIn(data)
+        isReadPending = false
+        arrival = MonotonicTime.nanoseconds()
+        loop.metrics.add(buffer.readableBytes, to: .bytesReceived)
+        if inbound == nil {
+            take(&buffer)
+            if buffer.readableBytes > 0 {
+                // Copied, so that the receive buffer can be used again.
+                var rest = context.channel.allocator.buffer(capacity: max(512, buffer.readableBytes))
+                rest.writeBuffer(&buffer)
+                inbound = rest
+            }
+        } else {
+            inbound!.writeBuffer(&buffer)
+            takeInbound()
+        }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        endBurst()
+        readOn()
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        guard context.channel.isWritable, !isFlushing else { return }
+        goOn()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        // The client will send no more, but may be waiting for answers.
+        if case .some(ChannelEvent.inputClosed) = event as? ChannelEvent {
+            machine.drain()
+            inbound = nil
+            finishIfDone()
+        } else {
+            context.fireUserInboundEventTriggered(event)
+        }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+
+    func channelInactive(context: ChannelHandlerContext) { forget() }
+
+    func handlerRemoved(context: ChannelHandlerContext) { forget() }
+
+    /// The client is gone: everything done for it ends.
+    private func forget() {
+        guard machine.phase != .closed else { return }
+        machine.close()
+        for task in tasks { task.cancel() }
+        for task in tasks where task.isStream && !task.isAway { streamEnded() }
+        tasks.removeAll()
+        inbound = nil
+        account.update(0, in: loop.node)
+        if place >= 0 { loop.remove(at: place) }
+        place = -1
+        context = nil
+        loop.metrics.add(to: .connectionsClosed)
+        loop.node.connectionCount.wrappingSubtract(1, ordering: .relaxed)
+    }
+
+    // MARK: Input
+
+    /// Serves the whole frames at the front of `buffer` and drops them.
+    private func take(_ buffer: inout ByteBuffer) {
+        var used = 0
+        buffer.withUnsafeReadableBytes { bytes in used = serve(bytes) }
+        buffer.moveReaderIndex(forwardBy: used)
+    }
+
+    private func takeInbound() {
+        guard var buffer = inbound else { return }
+        inbound = nil
+        take(&buffer)
+        guard buffer.readableBytes > 0, machine.phase == .open else { return }
+        if buffer.readerIndex > 64 << 10 || buffer.readerIndex > buffer.readableBytes { buffer.discardReadBytes() }
+        inbound = buffer
+    }
+
+    private func serve(_ bytes: UnsafeRawBufferPointer) -> Int {
+        var offset = 0
+        var isPartial = false
+        loop: while true {
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
+            switch machine.decide(rest) {
+            case .execute(let frame), .control(let frame):
+                execute(frame)
+                offset += frame.byteCount
+            case .reject(let rejection):
+                refuse(DocumentError(rejection.error), requestID: rejection.requestID)
+                offset += rejection.byteCount
+            case .fail(let error):
+                refuse(DocumentError(error), requestID: nil)
+                machine.drain()
+            case .needMoreBytes:
+                isPartial = !rest.isEmpty
+                break loop
+            case .wait: break loop
+            case .discard:
+                offset = bytes.count
+                break loop
+            }
+        }
+        machine.clock.partialFrame(isPartial, at: self.loop.now)
+        return offset
+    }
+
+    private func execute(_ frame: Frame) {
+        requestCount += 1
+        loop.metrics.countRequest(frame.header.type)
+        machine.clock.served(at: loop.now)
+        guard let type = frame.type else {
+            refuse(Executor.unknownType(frame.header.type), requestID: frame.requestID)
+            return
+        }
+        let payload: UnsafeRawBufferPointer
+        do throws(WireError) {
+            payload = try loop.executor.inflater.payload(of: frame)
+        } catch {
+            refuse(DocumentError(error), requestID: frame.requestID)
+            machine.drain()
+            return
+        }
+        let start = machine.answers.byteCount
+        let wantsToken = frame.header.flags.contains(.token)
+        let outcome = loop.executor.execute(
+            type: type, requestID: frame.requestID, wantsToken: wantsToken, payload: payload, session: &session, floor: floor,
+            into: machine.answers.bytes)
+        switch outcome {
+        case .answered(let hold, let count):
+            if hold > 0 { held(from: start, until: hold, commitCount: count) }
+            if type == .connect, session.features.contains(.lz4) { machine.acceptCompressedRequests() }
+        case .offload: depart(type, frame, payload, wantsToken: wantsToken)
+        case .disconnect:
+            machine.drain()
+            for task in tasks { task.cancel() }
+        case .cancel(let target): cancel(target, requestID: frame.requestID)
+        case .credit(let stream, let count): credit(stream, count)
+        case .work: preconditionFailure("long work does not begin on an event loop")
+        }
+    }
+
+    private func held(from start: Int, until lsn: LSN, commitCount count: Int) {
+        machine.answers.hold(from: start, until: lsn, arrival: arrival)
+        floor = max(floor, lsn)
+        commitCount += count
+    }
+
+    func refuse(_ error: DocumentError, requestID: UInt32?) {
+        loop.executor.fail(error, session, requestID: requestID, into: machine.answers.bytes)
+    }
+
+    // MARK: Output
+
+    /// What a burst of requests or a returned task leaves to do.
+    private func endBurst() {
+        if requestCount > 0 {
+            let nanoseconds = MonotonicTime.nanoseconds() &- arrival
+            loop.metrics.record(nanoseconds: nanoseconds, count: requestCount, in: .read)
+            requestCount = 0
+        }
+        if commitCount > 0 {
+            loop.committed(commitCount)
+            commitCount = 0
+        }
+        flush()
+        account.update(machine.answers.byteCount + (inbound?.readableBytes ?? 0), in: loop.node)
+        finishIfDone()
+    }
+
+    /// Hands the acknowledged prefix of the answers to the socket, as far as the client takes them.
+    private func flush() {
+        guard let context, !isFlushing else { return }
+        isFlushing = true
+        defer { isFlushing = false }
+        var acknowledged: LSN
+        repeat {
+            acknowledged = machine.answers.isHeld ? loop.node.engine.acknowledgedLSN : 0
+            let count = releasableByteCount(acknowledged)
+            if count > 0 && context.channel.isWritable { send(count, context) }
+            guard machine.answers.isHeld, !isWaiting else { return }
+            isWaiting = true
+            loop.wait(self)
+            // The log may have moved between the look and the entry in the list.
+        } while loop.node.engine.acknowledgedLSN != acknowledged
+    }
+
+    private func releasableByteCount(_ acknowledged: LSN) -> Int {
+        guard machine.answers.isHeld else { return machine.answers.byteCount }
+        let now = MonotonicTime.nanoseconds()
+        let metrics = loop.metrics
+        return machine.answers.release(acknowledged) { arrival, requestCount in
+            metrics.record(nanoseconds: now &- arrival, count: requestCount, in: .write)
+        }
+    }
+
+    private func send(_ count: Int, _ context: ChannelHandlerContext) {
+        loop.scratch.clear()
+        loop.scratch.writeBytes(UnsafeRawBufferPointer(rebasing: machine.answers.bytes.bytes[..<count]))
+        machine.answers.consume(count)
+        loop.metrics.add(count, to: .bytesSent)
+        loop.metrics.add(to: .flushes)
+        context.writeAndFlush(wrapOutboundOut(loop.scratch), promise: nil)
+        if loop.scratch.capacity > 1 << 20 { loop.scratch = ByteBuffer() }
+    }
+
+    /// The log moved, or failed.
+    func logMoved() {
+        isWaiting = false
+        guard machine.phase != .closed else { return }
+        if loop.node.logHasFailed {
+            flush()
+            if machine.answers.isHeld {
+                machine.answers.dropHeld()
+                refuse(
+                    DocumentError(.storageFailed, "The log could not be written: whether the last writes are durable is unknown"),
+                    requestID: nil)
+                machine.drain()
+            }
+        }
+        goOn()
+    }
+
+    /// Something that was in the way is gone: serve what waits, send what may leave, read on.
+    func goOn() {
+        guard machine.phase != .closed else { return }
+        flush()
+        if inbound != nil {
+            arrival = MonotonicTime.nanoseconds()
+            takeInbound()
+        }
+        endBurst()
+        readOn()
+    }
+
+    /// Asks the socket for more, unless something has to be taken or finished first.
+    private func readOn() {
+        guard let context, !isReadPending else { return }
+        let buffered = inbound?.readableBytes ?? 0
+        guard machine.wantsInput(bufferedByteCount: buffered) else { return }
+        if loop.node.buffersAreFull && account.isLarge {
+            loop.metrics.add(to: .readPauses)
+            return
+        }
+        isReadPending = true
+        context.read()
+    }
+
+    // MARK: End
+
+    func finishIfDone() {
+        guard let context, machine.isFinished(socketIsEmpty: true) else { return }
+        // Close takes its turn behind what the socket still holds.
+        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer())).whenComplete { _ in bound.value.close(promise: nil) }
+    }
+
+    /// The node stops: finish what is under way and close, or close at once.
+    func stop(isForced: Bool) {
+        guard let context else { return }
+        if isForced {
+            context.close(promise: nil)
+        } else {
+            machine.drain()
+            inbound = nil
+            finishIfDone()
+        }
+    }
+
+    /// Looks at the time limits; several times a second at the most.
+    func tick(_ now: UInt64) {
+        guard let context else { return }
+        if context.channel.isWritable {
+            machine.clock.unsent(0, at: now)
+        } else {
+            let pending = (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+            machine.clock.unsent(pending + machine.answers.byteCount, at: now)
+        }
+        let isBusy = !tasks.isEmpty || machine.answers.byteCount > 0
+        if let limit = machine.clock.passed(machine.limits, isBusy: isBusy, at: now) {
+            loop.metrics.add(to: .connectionsTimedOut)
+            loop.node.logger.debug("connection closed", metadata: ["reason": "\(limit.text)"])
+            if limit == .frame || limit == .handshake {
+                refuse(DocumentError(.timeout, "Closing: \(limit.text)"), requestID: nil)
+                machine.drain()
+                inbound = nil
+                goOn()
+            } else {
+                context.close(promise: nil)
+            }
+            return
+        }
+        if machine.answers.byteCount == 0 && inbound == nil { machine.answers.shrink() }
+        if !isReadPending { readOn() }
+    }
+
+    // MARK: Access for the other files of this handler
+
+    func takeStreamID() -> UInt64 {
+        defer { nextStreamID += 1 }
+        return nextStreamID
+    }
+
+    var burstArrival: UInt64 { arrival }
+    var readFloor: LSN { floor }
+
+    /// Queues the frames of a task that came back, in front of nothing that was answered before.
+    func enqueue(_ task: PoolTask, hold: LSN, commitCount count: Int) {
+        let start = machine.answers.byteCount
+        machine.answers.bytes.append(task.output.bytes)
+        task.output.removeAll(keepingCapacity: task.output.capacityByteCount <= 512 << 10)
+        if hold > 0 {
+            machine.answers.hold(from: start, until: hold, arrival: task.arrival)
+            floor = max(floor, hold)
+            commitCount += count
+        }
+    }
+
+    func streamEnded() {
+        loop.node.streamCount.wrappingSubtract(1, ordering: .relaxed)
+        loop.metrics.add(to: .streamsClosed)
+    }
+}

@@ -1,0 +1,130 @@
+/// Everything that the connections of one event loop share: the executor, the counters, the list of connections that wait for
+/// the log, the coarse clock. Confined to its loop.
+///
+///     read burst ─► commits ─► (once a round) endRound ─► sync inline, or wake the log thread
+///                                                   └──► releaseHeldAnswers ◄── one wake-up a commit group (LoopPort)
+
+import NIOCore
+import NexaDocuments
+import NexaStorage
+
+final class LoopContext {
+    /// How often time limits are looked at.
+    static let tickMilliseconds: UInt64 = 250
+
+    let node: NodeContext
+    let pool: WorkPool<Executor>
+    let eventLoop: any EventLoop
+    let executor: Executor
+    let metrics: LoopMetrics
+    let policy: FlushPolicy
+    private(set) var port: LoopPort!
+    /// Milliseconds since the loop's start, advanced by the timer.
+    private(set) var now: UInt64 = 0
+    /// Reused for what is handed to sockets.
+    var scratch = ByteBuffer()
+
+    private var connections: [ConnectionHandler] = []
+    private var waiting: [ConnectionHandler] = []
+    private var spare: [ConnectionHandler] = []
+    private var commitCount = 0
+    private var isRoundScheduled = false
+    private var endRoundTask: (@Sendable () -> Void)!
+    private var timer: RepeatedTask?
+
+    init(node: NodeContext, pool: WorkPool<Executor>, eventLoop: any EventLoop, policy: FlushPolicy) {
+        eventLoop.preconditionInEventLoop()
+        self.node = node
+        self.pool = pool
+        self.eventLoop = eventLoop
+        self.policy = policy
+        executor = Executor(node: node, mayBlock: false)
+        metrics = executor.metrics
+        port = LoopPort(eventLoop: eventLoop, context: self)
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        endRoundTask = { bound.value.endRound() }
+        timer = eventLoop.scheduleRepeatedTask(
+            initialDelay: .milliseconds(Int64(Self.tickMilliseconds)), delay: .milliseconds(Int64(Self.tickMilliseconds))
+        ) { _ in bound.value.tick() }
+    }
+
+    // MARK: Connections
+
+    /// Adds a connection and answers its place in the list.
+    func add(_ connection: ConnectionHandler) -> Int {
+        connections.append(connection)
+        return connections.count - 1
+    }
+
+    /// Removes the connection at `place`; the last one takes its place.
+    func remove(at place: Int) {
+        let last = connections.removeLast()
+        if place < connections.count {
+            connections[place] = last
+            last.place = place
+        }
+    }
+
+    /// Ends all connections: they finish what is under way, or are cut when `isForced`.
+    func stopConnections(isForced: Bool) {
+        for connection in connections { connection.stop(isForced: isForced) }
+        if isForced { timer?.cancel() }
+    }
+
+    var connectionCount: Int { connections.count }
+
+    private func tick() {
+        now += Self.tickMilliseconds
+        // From the back: a connection that is closed is replaced by one that was looked at.
+        var index = connections.count - 1
+        while index >= 0 {
+            if index < connections.count { connections[index].tick(now) }
+            index -= 1
+        }
+        if now % 5_000 == 0 { executor.releaseViews() }
+    }
+
+    // MARK: Durability
+
+    /// A connection committed batches in this round.
+    @inline(__always)
+    func committed(_ count: Int) {
+        commitCount += count
+        guard !isRoundScheduled else { return }
+        isRoundScheduled = true
+        eventLoop.execute(endRoundTask)
+    }
+
+    /// All connections that had input in this round were served: one sync for what they committed.
+    private func endRound() {
+        isRoundScheduled = false
+        let count = commitCount
+        commitCount = 0
+        switch policy.choose(commitCount: count) {
+        case .inline:
+            if node.engine.flushLogInline() { metrics.add(to: .inlineSyncs) }
+        case .logThread:
+            node.engine.wakeLog()
+        }
+        releaseHeldAnswers(isWake: false)
+    }
+
+    /// The connection holds answers until the log moves; it is called again by `releaseHeldAnswers`.
+    func wait(_ connection: ConnectionHandler) {
+        if waiting.isEmpty { port.beginWaiting() }
+        waiting.append(connection)
+    }
+
+    func releaseHeldAnswers(isWake: Bool) {
+        if isWake { metrics.add(to: .durabilityWakes) }
+        guard !waiting.isEmpty else { return }
+        // A connection that still waits puts itself on the other list.
+        var released = spare
+        spare = []
+        swap(&released, &waiting)
+        for connection in released { connection.logMoved() }
+        released.removeAll(keepingCapacity: true)
+        spare = released
+        if waiting.isEmpty { port.endWaiting() }
+    }
+}

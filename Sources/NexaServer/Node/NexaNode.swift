@@ -1,0 +1,155 @@
+/// A running node: engine, store, pool, event loops, listeners. Starting goes from the disk up, stopping from the listener down.
+///
+///     start: lock + recover ─► store ─► pool ─► loops ─► admin port ─► listen
+///     stop:  listener ─► connections finish (shutdown-timeout, then cut) ─► pool ─► engine (END record) ─► loops
+///
+/// Control plane only: nothing here is on a request's path.
+
+import Logging
+import NIOCore
+import NIOPosix
+import NexaDocuments
+import NexaStorage
+import Synchronization
+
+package final class NexaNode: Sendable {
+    package let context: NodeContext
+    private let group: MultiThreadedEventLoopGroup
+    private let pool: WorkPool<Executor>
+    private let loops: [NIOLoopBound<LoopContext>]
+    private let listener: any Channel
+    private let admin: AdminListener?
+    private let observer: ObserverToken
+
+    /// The port of the NEXA protocol.
+    package var port: Int { listener.localAddress?.port ?? 0 }
+    /// The admin port, if there is one.
+    package var adminPort: Int? { admin?.port }
+
+    private init(
+        context: NodeContext, group: MultiThreadedEventLoopGroup, pool: WorkPool<Executor>, loops: [NIOLoopBound<LoopContext>],
+        listener: any Channel, admin: AdminListener?, observer: ObserverToken
+    ) {
+        self.context = context
+        self.group = group
+        self.pool = pool
+        self.loops = loops
+        self.listener = listener
+        self.admin = admin
+        self.observer = observer
+    }
+
+    // MARK: Start
+
+    package static func start(
+        _ configuration: ServerConfiguration, logger: Logger, fileSystem: any FileSystem = PosixFileSystem(),
+        policy: FlushPolicy = FlushPolicy()
+    ) async throws -> NexaNode {
+        try configuration.validate()
+        let context = try openStore(configuration, logger, fileSystem)
+        let cores = System.coreCount
+        let pool = WorkPool<Executor>(
+            threadCount: configuration.workerCount > 0 ? configuration.workerCount : max(2, cores), capacity: 65_536
+        ) { Executor(node: context, mayBlock: true) }
+        let group = MultiThreadedEventLoopGroup(
+            numberOfThreads: configuration.loopCount > 0 ? configuration.loopCount : cores)
+        do {
+            var loops: [NIOLoopBound<LoopContext>] = []
+            var ports: [LoopPort] = []
+            for eventLoop in group.makeIterator() {
+                let (loop, port) = try await eventLoop.submit {
+                    let loop = LoopContext(node: context, pool: pool, eventLoop: eventLoop, policy: policy)
+                    return (NIOLoopBound(loop, eventLoop: eventLoop), loop.port!)
+                }.get()
+                loops.append(loop)
+                ports.append(port)
+            }
+            let observer = context.engine.addDurabilityObserver { [ports] _, error in
+                context.noteLog(failed: error != nil)
+                for port in ports { port.logMoved() }
+            }
+            let admin = try await startAdmin(configuration, group, context)
+            let listener = try await Listener.start(configuration, group: group, context: context, loops: loops)
+            return NexaNode(
+                context: context, group: group, pool: pool, loops: loops, listener: listener, admin: admin, observer: observer)
+        } catch {
+            pool.stop()
+            try? context.engine.close()
+            try? await group.shutdownGracefully()
+            throw error
+        }
+    }
+
+    private static func openStore(
+        _ configuration: ServerConfiguration, _ logger: Logger, _ fileSystem: any FileSystem
+    ) throws -> NodeContext {
+        let start = MonotonicTime.nanoseconds()
+        logger.info("opening data", metadata: ["data_dir": "\(configuration.dataDirectory)"])
+        var options = EngineOptions(memoryByteCount: configuration.memory.value)
+        options.defaultDurability = configuration.durability
+        let engine = try Engine.open(directory: configuration.dataDirectory, fileSystem: fileSystem, options: options)
+        do {
+            let store = try DocumentStore(engine: engine)
+            let identity = try NodeIdentity.load(directory: configuration.dataDirectory, fileSystem: fileSystem)
+            let milliseconds = (MonotonicTime.nanoseconds() &- start) / 1_000_000
+            logger.info("data open", metadata: ["lsn": "\(engine.appliedLSN)", "milliseconds": "\(milliseconds)"])
+            return NodeContext(configuration: configuration, store: store, logger: logger, identity: identity)
+        } catch {
+            try? engine.close()
+            throw error
+        }
+    }
+
+    private static func startAdmin(
+        _ configuration: ServerConfiguration, _ group: MultiThreadedEventLoopGroup, _ context: NodeContext
+    ) async throws -> AdminListener? {
+        guard let port = configuration.adminPort else { return nil }
+        do {
+            return try await AdminListener.start(port: port, group: group, source: context)
+        } catch {
+            throw StartError(
+                "cannot listen on admin port \(port): \(error) (another port: --admin-port N; none: --admin-port off)")
+        }
+    }
+
+    // MARK: Stop
+
+    /// Finishes requests, closes the log with an END record and ends all threads. Answers the error of the engine's close.
+    package func stop() async throws {
+        context.beginDraining()
+        try? await listener.close()
+        await forEachLoop { $0.stopConnections(isForced: false) }
+        let deadline = MonotonicTime.nanoseconds() &+ UInt64(context.configuration.shutdownLimit.milliseconds) &* 1_000_000
+        while context.connectionCount.load(ordering: .acquiring) > 0, MonotonicTime.nanoseconds() < deadline {
+            try? await Task.sleep(nanoseconds: 5_000_000)
+        }
+        await forEachLoop { $0.stopConnections(isForced: true) }
+        await admin?.close()
+        pool.stop()
+        context.engine.removeDurabilityObserver(observer)
+        let result = Result { try context.engine.close() }
+        try? await group.shutdownGracefully()
+        try result.get()
+    }
+
+    private func forEachLoop(_ body: @escaping @Sendable (LoopContext) -> Void) async {
+        for loop in loops {
+            try? await loop.eventLoop.submit { body(loop.value) }.get()
+        }
+    }
+}
+
+/// Why a node could not start, as a sentence with a way out.
+package struct StartError: Error, CustomStringConvertible {
+    package let description: String
+    package init(_ description: String) { self.description = description }
+}
+
+extension NodeContext: AdminSource {
+    package func ailment() -> String? {
+        let metrics = engine.metrics()
+        return metrics.refusal.map { "writes are refused: \($0)" }
+    }
+
+    package func isReady() -> Bool { !isDraining }
+}

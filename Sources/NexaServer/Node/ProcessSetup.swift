@@ -1,0 +1,54 @@
+/// What a node asks of its process before it starts: files for many connections, private files, no death by a closed pipe.
+
+import Glibc
+
+package enum ProcessSetup {
+    package static func prepare() {
+        signal(SIGPIPE, SIG_IGN)
+        umask(0o077)
+        raiseFileLimit()
+    }
+
+    /// Raises the soft limit of open files to the hard one and answers it.
+    @discardableResult
+    package static func raiseFileLimit() -> Int {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 0 }
+        if limit.rlim_cur < limit.rlim_max {
+            limit.rlim_cur = limit.rlim_max
+            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+            getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        }
+        return Int(clamping: limit.rlim_cur)
+    }
+
+    /// The whole of a small text file; nil when it cannot be read.
+    package static func readFile(_ path: String, byteCountMax: Int = 1 << 20) -> String? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var content: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 16 << 10)
+        while content.count <= byteCountMax {
+            let count = read(descriptor, &chunk, chunk.count)
+            if count < 0 { return nil }
+            if count == 0 { return String(validating: content, as: UTF8.self) }
+            content.append(contentsOf: chunk[..<count])
+        }
+        return nil
+    }
+
+    /// All environment variables.
+    package static func environment() -> [String: String] {
+        var variables: [String: String] = [:]
+        var entry = environ
+        while let text = entry.pointee {
+            let line = String(cString: text)
+            if let equals = line.firstIndex(of: "=") {
+                variables[String(line[..<equals])] = String(line[line.index(after: equals)...])
+            }
+            entry += 1
+        }
+        return variables
+    }
+}

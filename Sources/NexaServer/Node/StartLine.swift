@@ -1,0 +1,19 @@
+/// The one line that a node prints when it listens: what runs, where the data lies, how durable it is.
+
+import NexaStorage
+
+package struct StartLine {
+    package let text: String
+
+    package init(node: NexaNode) {
+        let configuration = node.context.configuration
+        let host = configuration.host.contains(":") ? "[\(configuration.host)]" : configuration.host
+        let admin = node.adminPort.map { ", metrics on http://127.0.0.1:\($0)/metrics" } ?? ""
+        let durability =
+            configuration.durability == .disk
+            ? "disk (answers leave after fdatasync)" : "os (answers leave after write; a power cut may lose the last moments)"
+        text =
+            "nexadb \(node.context.identity.version) listening on \(host):\(node.port)\(admin), "
+            + "data in \(configuration.dataDirectory), durability \(durability), memory \(configuration.memory.text)"
+    }
+}

@@ -1,0 +1,122 @@
+/// One request on its way through the work pool and back: a copy of its payload, of its session, and the memory of its answer.
+///
+/// `@unchecked Sendable`: it belongs to one thread at a time. The event loop hands it to the pool (`submit` orders the two) and
+/// gets it back through `EventLoop.execute`; `isCancelled` alone is touched from both sides.
+
+import NexaDocuments
+import NexaStorage
+import NexaWire
+import Synchronization
+
+package final class PoolTask: @unchecked Sendable {
+    /// What came of a turn on a pool thread.
+    package enum Turn: Equatable, Sendable {
+        /// The time slice is used up; others wait.
+        case again
+        /// Frames of a stream are in `output`; more to come.
+        case chunk
+        /// The last frame is in `output`. It may leave when `hold` is acknowledged.
+        case finished(hold: LSN, commitCount: Int)
+    }
+
+    let type: MessageType
+    let requestID: UInt32?
+    let wantsToken: Bool
+    let floor: LSN
+    /// Names the stream, should the request become one.
+    let streamID: UInt64
+    /// When the request arrived, in `MonotonicTime`.
+    let arrival: UInt64
+    let output = OutputBytes(capacity: 512)
+    private let payload: UnsafeMutableRawBufferPointer
+    private var session: Session
+    private var work: LongWork?
+    private let cancelled = Atomic<Bool>(false)
+
+    // The event loop's side of a stream.
+    /// Chunks that the client still takes.
+    var credit: Int
+    /// The task is in the pool or on its way back.
+    var isAway = true
+    /// A chunk came back: it counts as a stream until it ends.
+    var isStream = false
+
+    /// Turns of one task before others get theirs.
+    private static let turnNanoseconds: UInt64 = 20_000_000
+    static let creditDefault = 2
+
+    init(
+        type: MessageType, requestID: UInt32?, wantsToken: Bool, payload: UnsafeRawBufferPointer, session: Session, floor: LSN,
+        streamID: UInt64, arrival: UInt64
+    ) {
+        self.type = type
+        self.requestID = requestID
+        self.wantsToken = wantsToken
+        self.floor = floor
+        self.streamID = streamID
+        self.arrival = arrival
+        self.session = session
+        credit = Self.creditDefault
+        self.payload = .allocate(byteCount: payload.count, alignment: 16)
+        self.payload.copyMemory(from: payload)
+    }
+
+    deinit { payload.deallocate() }
+
+    /// Bytes held for the client's request.
+    var payloadByteCount: Int { payload.count }
+
+    var isCancelled: Bool { cancelled.load(ordering: .acquiring) }
+    /// From any thread: the next slice ends with CANCELLED.
+    func cancel() { cancelled.store(true, ordering: .releasing) }
+
+    /// On a pool thread: works until a chunk is full, the end, or others have waited for a while.
+    func turn(_ executor: Executor, othersWait: () -> Bool) -> Turn {
+        let call = Call(type: type, requestID: requestID, wantsToken: wantsToken, floor: floor)
+        let start = MonotonicTime.nanoseconds()
+        while true {
+            let frameStart = output.byteCount
+            do throws(DocumentError) {
+                if isCancelled { throw DocumentError(.cancelled, "The request was cancelled") }
+                guard let work else {
+                    if let turn = begin(executor) { return turn }
+                    continue
+                }
+                switch try work.step(executor, call, session, streamID: streamID, output) {
+                case .paused:
+                    if othersWait(), MonotonicTime.nanoseconds() &- start > Self.turnNanoseconds { return .again }
+                case .chunk:
+                    return .chunk
+                case .answered(let hold):
+                    self.work = nil
+                    return .finished(hold: hold, commitCount: 0)
+                }
+            } catch {
+                work = nil
+                output.truncate(to: frameStart)
+                executor.fail(error, session, requestID: requestID, into: output)
+                return .finished(hold: 0, commitCount: 0)
+            }
+        }
+    }
+
+    /// Executes the request; nil when it goes on as `work`.
+    private func begin(_ executor: Executor) -> Turn? {
+        let outcome = executor.execute(
+            type: type, requestID: requestID, wantsToken: wantsToken, payload: UnsafeRawBufferPointer(payload),
+            isValidated: true, session: &session, floor: floor, into: output)
+        switch outcome {
+        case .answered(let hold, let commitCount): return .finished(hold: hold, commitCount: commitCount)
+        case .work(let work):
+            self.work = work
+            return nil
+        case .offload, .disconnect, .cancel, .credit:
+            let error = DocumentError(.internal, "\(type.name) cannot be served by the work pool")
+            executor.fail(error, session, requestID: requestID, into: output)
+            return .finished(hold: 0, commitCount: 0)
+        }
+    }
+
+    /// The stream waits for its client.
+    func park() { work?.park() }
+}

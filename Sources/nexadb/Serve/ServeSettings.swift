@@ -1,0 +1,44 @@
+// The flags of `nexadb serve`: one for each row of `Setting.all`, as text that the row itself reads.
+
+import ArgumentParser
+
+struct ServeSettings: ParsableArguments {
+    @Option(help: "Directory of this node's data. (default: ./data)") var dataDir: String?
+    @Option(help: "Address to listen on. (default: 127.0.0.1)") var host: String?
+    @Option(help: "Port of the NEXA protocol; 0 takes a free one. (default: 6970)") var port: String?
+    @Option(help: "Port of /metrics and /health on 127.0.0.1; 0 takes a free one, 'off' none. (default: 6971)")
+    var adminPort: String?
+    @Flag(help: "Listen beyond loopback without authentication.") var insecure = false
+    @Option(help: "disk: answer after fdatasync; os: answer after write. (default: disk)") var durability: String?
+    @Option(help: "Memory for memtables and block cache. (default: 1GiB)") var memory: String?
+    @Option(help: "Event loops; 0: one for each core.") var threads: String?
+    @Option(help: "Threads for scans and reads from disk; 0: one for each core, at least 2.") var workers: String?
+    @Option(help: "Connections at the same time. (default: 10000)") var maxConnections: String?
+    @Option(help: "Largest request or answer. (default: 16MiB)") var maxFrame: String?
+    @Option(help: "Requests under way for each connection. (default: 1024)") var maxInFlight: String?
+    @Option(help: "Open streams for each connection. (default: 16)") var maxStreams: String?
+    @Option(help: "Answers kept for a slow reader. (default: 1MiB)") var maxOutput: String?
+    @Option(help: "Requests and answers kept for all connections. (default: 256MiB)") var maxBuffers: String?
+    @Option(help: "Time for the first request of a connection. (default: 60s)") var handshakeTimeout: String?
+    @Option(help: "Time without a request after which a connection is closed. (default: off)") var idleTimeout: String?
+    @Option(help: "Time for a request to arrive whole. (default: 30s)") var frameTimeout: String?
+    @Option(help: "Time a client may leave its answers untaken. (default: 60s)") var writeTimeout: String?
+    @Option(help: "Time for one scan or search. (default: 30s)") var requestTimeout: String?
+    @Option(help: "Time to finish requests when the node is asked to stop. (default: 10s)") var shutdownTimeout: String?
+    @Option(help: "trace, debug, info, notice, warning, error or critical. (default: info)") var logLevel: String?
+    @Option(help: "text or json. (default: text)") var logFormat: String?
+
+    /// Name and text of each flag that was given.
+    var flags: [(name: String, text: String)] {
+        let given: [(name: String, text: String?)] = [
+            ("data-dir", dataDir), ("host", host), ("port", port), ("admin-port", adminPort),
+            ("insecure", insecure ? "true" : nil), ("durability", durability), ("memory", memory), ("threads", threads),
+            ("workers", workers), ("max-connections", maxConnections), ("max-frame", maxFrame),
+            ("max-in-flight", maxInFlight), ("max-streams", maxStreams), ("max-output", maxOutput),
+            ("max-buffers", maxBuffers), ("handshake-timeout", handshakeTimeout), ("idle-timeout", idleTimeout),
+            ("frame-timeout", frameTimeout), ("write-timeout", writeTimeout), ("request-timeout", requestTimeout),
+            ("shutdown-timeout", shutdownTimeout), ("log-level", logLevel), ("log-format", logFormat),
+        ]
+        return given.compactMap { flag in flag.text.map { (flag.name, $0) } }
+    }
+}
