@@ -11,15 +11,105 @@ package struct RangeTombstone: Sendable, Equatable {
     }
 }
 
-/// An immutable set of range tombstones, cut into disjoint fragments so that a look-up is one binary search.
+/// An immutable set of range tombstones, cut at every start and end into disjoint fragments, so that a look-up is one binary search.
+///
+///     tombstones   |-------- 9 --------|            fragments   |- 9 -|- 9 7 -|- 9 -|- 7 -|
+///                        |--- 7 ------------|       (LSNs descend; neighbours with the same LSNs are joined)
 package final class RangeTombstoneSet: Sendable {
+    /// No tombstones.
     package static let empty = RangeTombstoneSet([])
+
+    struct Fragment: Sendable, Equatable {
+        var start: [UInt8]
+        var end: [UInt8]
+        /// Of the tombstones that cover it; descending, distinct.
+        var lsns: [LSN]
+    }
+
     /// The tombstones as they were given.
     package let tombstones: [RangeTombstone]
+    /// In key order.
+    let fragments: [Fragment]
+    /// The highest LSN of all.
+    package let lsnMax: LSN
+
     package var isEmpty: Bool { tombstones.isEmpty }
 
-    package init(_ tombstones: [RangeTombstone]) { self.tombstones = tombstones }
+    /// Costs n log n, plus the number of tombstones that overlap at each cut.
+    package init(_ tombstones: [RangeTombstone]) {
+        self.tombstones = tombstones
+        self.lsnMax = tombstones.reduce(0) { max($0, $1.lsn) }
+        self.fragments = RangeTombstoneSet.cut(tombstones)
+    }
 
-    /// The newest tombstone with an LSN of at most `lsn` that covers `key`; 0 when there is none.
-    package func covering(_ key: UnsafeRawBufferPointer, at lsn: LSN) -> LSN { fatalError("not built yet") }
+    /// The tombstones of all sets.
+    package convenience init(joining sets: [RangeTombstoneSet]) {
+        self.init(sets.flatMap(\.tombstones))
+    }
+
+    private static func cut(_ tombstones: [RangeTombstone]) -> [Fragment] {
+        let sorted = tombstones.filter { isBelow($0.start, $0.end) }.sorted { isBelow($0.start, $1.start) }
+        guard !sorted.isEmpty else { return [] }
+        var cuts = sorted.flatMap { [$0.start, $0.end] }
+        cuts.sort(by: isBelow)
+        var fragments: [Fragment] = []
+        var active: [RangeTombstone] = []
+        var upcoming = 0
+        for index in cuts.indices.dropLast() where cuts[index] != cuts[index + 1] {
+            let (start, end) = (cuts[index], cuts[index + 1])
+            active.removeAll { !isBelow(start, $0.end) }
+            while upcoming < sorted.count, sorted[upcoming].start == start {
+                active.append(sorted[upcoming])
+                upcoming += 1
+            }
+            guard !active.isEmpty else { continue }
+            var lsns = active.map(\.lsn).sorted(by: >)
+            var last: LSN?
+            lsns.removeAll { lsn in
+                defer { last = lsn }
+                return lsn == last
+            }
+            if let before = fragments.last, before.end == start, before.lsns == lsns {
+                fragments[fragments.count - 1].end = end
+            } else {
+                fragments.append(Fragment(start: start, end: end, lsns: lsns))
+            }
+        }
+        return fragments
+    }
+
+    /// The newest tombstone with an LSN of at most `lsn` that covers `key`; 0 when none does.
+    package func covering(_ key: UnsafeRawBufferPointer, at lsn: LSN) -> LSN {
+        let index = indexOfFragment(endingAfter: key)
+        guard index < fragments.count, !isBelow(key, fragments[index].start) else { return 0 }
+        return fragments[index].newest(at: lsn)
+    }
+
+    /// The first fragment whose end is above `key`; `fragments.count` where there is none.
+    func indexOfFragment(endingAfter key: UnsafeRawBufferPointer) -> Int {
+        var low = 0
+        var high = fragments.count
+        while low < high {
+            let middle = (low + high) / 2
+            if isBelow(key, fragments[middle].end) { high = middle } else { low = middle + 1 }
+        }
+        return low
+    }
+}
+
+extension RangeTombstoneSet.Fragment {
+    /// The highest LSN of at most `lsn`; 0 when all are above it.
+    func newest(at lsn: LSN) -> LSN {
+        for candidate in lsns where candidate <= lsn { return candidate }
+        return 0
+    }
+}
+
+/// Bytewise order of keys.
+func isBelow(_ left: [UInt8], _ right: [UInt8]) -> Bool {
+    left.withUnsafeBytes { left in right.withUnsafeBytes { right in compareKeys(left, right) < 0 } }
+}
+
+func isBelow(_ left: UnsafeRawBufferPointer, _ right: [UInt8]) -> Bool {
+    right.withUnsafeBytes { compareKeys(left, $0) < 0 }
 }
