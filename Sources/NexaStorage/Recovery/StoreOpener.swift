@@ -21,14 +21,14 @@ final class StoreOpener {
         self.fileSystem = fileSystem
         self.options = options
         plan = MemoryPlan(options)
-        cache = try BlockCache(capacity: plan.cacheByteCount)
+        cache = BlockCache(capacity: plan.cacheByteCount, blockByteCount: options.blockByteCount)
         manifest = try Self.openManifest(layout: layout, fileSystem: fileSystem)
         let state = manifest.state
         var tableOptions = TableOptions()
         tableOptions.blockByteCount = options.blockByteCount
         tableOptions.filterBitsPerKey = options.filterBitsPerKey
         tableOptions.compresses = options.compressesBlocks
-        if let uuid = state.storeUUID { tableOptions.storeUUID = (uuid.high, uuid.low) }
+        if let uuid = state.storeUUID { tableOptions.storeUUID = uuid }
         let store = TableStore(
             layout: layout, fileSystem: fileSystem, cache: cache, options: tableOptions, nextNumber: state.nextFile)
         tableStore = store

@@ -4,7 +4,7 @@ import CSupport
 ///
 ///       0  8 magic "NXSST\r\n\x1a"        8  2 version 1     10 2 oldest reader that understands it, 1     12 4 128
 ///      16  8 file number                 24  8 file context: random, seeds the checksum of every block
-///      32 16 UUID of the store that wrote it
+///      32 16 UUID of the store that wrote it, big-endian
 ///      48  8 offset of the meta-index    56  4 its stored length      60 4 flags that a reader must know, 0
 ///      64  8 offset of the index         72  4 its stored length (0: no data blocks)
 ///      76  1 levels of the index, 1      77  1 codec used, 1 is LZ4   78 2 key order, 0 is bytewise
@@ -20,8 +20,7 @@ struct TableFooter: Equatable, Sendable {
 
     var fileNumber: UInt64 = 0
     var fileContext: UInt64 = 0
-    var storeUUIDLow: UInt64 = 0
-    var storeUUIDHigh: UInt64 = 0
+    var storeUUID = StoreUUID(high: 0, low: 0)
     var metaIndex = BlockHandle()
     var index = BlockHandle()
     var dataEnd: UInt64 = 0
@@ -38,8 +37,8 @@ struct TableFooter: Equatable, Sendable {
             ByteOrder.storeLE(UInt32(TableFooter.byteCount), to: base, at: 12)
             ByteOrder.storeLE(fileNumber, to: base, at: 16)
             ByteOrder.storeLE(fileContext, to: base, at: 24)
-            ByteOrder.storeLE(storeUUIDLow, to: base, at: 32)
-            ByteOrder.storeLE(storeUUIDHigh, to: base, at: 40)
+            ByteOrder.storeBE(storeUUID.high, to: base, at: 32)
+            ByteOrder.storeBE(storeUUID.low, to: base, at: 40)
             ByteOrder.storeLE(metaIndex.offset, to: base, at: 48)
             ByteOrder.storeLE(metaIndex.byteCount, to: base, at: 56)
             ByteOrder.storeLE(index.offset, to: base, at: 64)
@@ -79,8 +78,7 @@ struct TableFooter: Equatable, Sendable {
         var footer = TableFooter()
         footer.fileNumber = ByteOrder.loadLE(base, at: 16)
         footer.fileContext = ByteOrder.loadLE(base, at: 24)
-        footer.storeUUIDLow = ByteOrder.loadLE(base, at: 32)
-        footer.storeUUIDHigh = ByteOrder.loadLE(base, at: 40)
+        footer.storeUUID = StoreUUID(high: ByteOrder.loadBE(base, at: 32), low: ByteOrder.loadBE(base, at: 40))
         footer.metaIndex = BlockHandle(offset: ByteOrder.loadLE(base, at: 48), byteCount: ByteOrder.loadLE(base, at: 56))
         footer.index = BlockHandle(offset: ByteOrder.loadLE(base, at: 64), byteCount: ByteOrder.loadLE(base, at: 72))
         footer.dataEnd = ByteOrder.loadLE(base, at: 80)

@@ -10,9 +10,8 @@ package struct TableOptions: Sendable {
     package var filterBitsPerKey = 10
     /// LZ4 for blocks where it saves at least 12 %.
     package var compresses = true
-    /// Which store wrote the table, two halves; goes into the footer.
-    package var storeUUIDLow: UInt64 = 0
-    package var storeUUIDHigh: UInt64 = 0
+    /// Which store wrote the table; goes into the footer.
+    package var storeUUID = StoreUUID(high: 0, low: 0)
 
     package init() {}
 }
@@ -194,8 +193,7 @@ package final class TableWriter {
         footer.metaIndex = try appendMetaIndex(names)
         footer.fileNumber = info.fileNumber
         footer.fileContext = info.fileContext
-        footer.storeUUIDLow = options.storeUUIDLow
-        footer.storeUUIDHigh = options.storeUUIDHigh
+        footer.storeUUID = options.storeUUID
         footer.dataEnd = dataEnd
         footer.dataBlockCount = dataBlockCount
         footer.digest = output.digest

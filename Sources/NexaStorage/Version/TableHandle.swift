@@ -20,7 +20,7 @@ final class TableHandle: Sendable {
 
     deinit {
         if let pointer = UnsafeRawPointer(bitPattern: opened.load(ordering: .acquiring)) {
-            Unmanaged<TableReader>.fromOpaque(pointer).takeRetainedValue().close()
+            Unmanaged<TableReader>.fromOpaque(pointer).release()
         }
         if isObsolete.load(ordering: .acquiring) { store.discard(file.number) }
     }
