@@ -103,10 +103,10 @@ struct ServerBench: ParsableCommand {
         let name = compact ? "\(target.rawValue) (compact)" : target.rawValue
         let report = LoadReport(run: run, targetName: name, result: result)
         if json == "-" {
-            print(JSONWriter.pretty(report.json))
+            print(JSONLayout.pretty(report.json))
         } else {
             print(report.text)
-            if let json, !SmallFile.write(JSONWriter.pretty(report.json) + "\n", to: json) {
+            if let json, !SmallFile.write(JSONLayout.pretty(report.json) + "\n", to: json) {
                 throw LoadFailure(description: "cannot write \(json)")
             }
         }

@@ -11,6 +11,9 @@ enum Console {
     /// A line on stdout. Written at once, so that it keeps its place between lines of stderr.
     static func say(_ message: String) { emit(message + "\n", to: 1) }
 
+    /// Text without a line's end, on stderr.
+    static func prompt(_ text: String) { emit(text, to: 2) }
+
     private static func emit(_ text: String, to descriptor: Int32) {
         var text = text
         text.withUTF8 { bytes in
@@ -24,7 +27,7 @@ enum Console {
     }
 
     static var isInputTerminal: Bool { isatty(0) == 1 }
-    static var isErrorTerminal: Bool { isatty(2) == 1 }
+    static var isOutputTerminal: Bool { isatty(1) == 1 }
 
     /// 1234567 as "1,234,567".
     static func grouped(_ number: UInt64) -> String {

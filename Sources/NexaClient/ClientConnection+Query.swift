@@ -1,0 +1,31 @@
+import NexaWire
+
+extension ClientConnection {
+    /// Runs a QUERY and gives the documents to `body` as they come, whether the node answers with one list or, on a connection that
+    /// negotiated "stream", with a stream. Each chunk taken gives the node credit for another. Returns the number of documents.
+    package func query(_ payload: MessagePackValue, _ body: (MessagePackValue) -> Void) throws(ClientError) -> Int {
+        let first = try request(.query, payload)
+        var count = 0
+        switch first.type {
+        case .success:
+            guard let documents = first.payload.arrayValue else { throw .protocolViolation("QUERY answers a list") }
+            for document in documents { body(document) }
+            return documents.count
+        case .streamStart:
+            let credit: MessagePackValue = ["stream": first.payload["stream"] ?? 0, "credit": 1]
+            while true {
+                let next = try receive()
+                switch next.type {
+                case .streamChunk:
+                    let documents = next.payload["documents"]?.arrayValue ?? []
+                    count += documents.count
+                    for document in documents { body(document) }
+                    try sendUnanswered(.cursorCredit, credit)
+                case .streamEnd: return count
+                default: throw .protocolViolation("\(next.type.name) inside a stream")
+                }
+            }
+        default: throw .protocolViolation("\(first.type.name) answers no QUERY")
+        }
+    }
+}
