@@ -45,3 +45,34 @@ package struct BatchCursor {
         return UnsafeRawBufferPointer(rebasing: bytes[start..<position])
     }
 }
+
+/// Checks of whole payloads.
+enum BatchPayload {
+    /// What a batch contains.
+    struct Counts {
+        var operations = 0
+        var rangeDeletes = 0
+    }
+
+    /// A record whose hash is right was written so; that it is a whole batch is checked all the same, whoever wrote it.
+    @discardableResult
+    static func check(
+        _ payload: UnsafeRawBufferPointer, _ record: LogRecord, directory: String
+    ) throws(StorageError) -> Counts {
+        guard record.header.type == .batch || record.header.type == .ddl else { return Counts() }
+        var cursor = BatchCursor(payload)
+        var counts = Counts()
+        do throws(MalformedBatch) {
+            while let operation = try cursor.next() {
+                counts.operations += 1
+                if operation.kind == .rangeDelete { counts.rangeDeletes += 1 }
+            }
+            if counts.operations == Int(record.header.operationCount) { return counts }
+        } catch {}
+        throw .corruption(
+            Corruption(
+                file: Path.join(directory, LogFileName.segment(record.segmentID)), offset: record.offset,
+                lsn: record.header.lsn - 1, reason: "the payload is not the batch that its header announces",
+                remedy: "Restore a backup or copy from a replica."))
+    }
+}

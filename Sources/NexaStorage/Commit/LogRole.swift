@@ -20,6 +20,10 @@ final class LogRole: Sendable {
 
     struct Confined {
         var writer: LogWriter
+        /// Where the last acknowledged record ends: behind it writing goes on after a failure.
+        var acknowledgedEnd: LogEnd
+        /// Where the last record known to be on disk ends.
+        var durableEnd: LogEnd
         var taken: [LogBuffer] = []
         /// When the oldest record that was written and not synced was written; nil when everything is synced.
         var unsyncedSince: UInt64?
@@ -35,7 +39,7 @@ final class LogRole: Sendable {
 
     init(pipeline: CommitPipeline, writer: LogWriter) {
         self.pipeline = pipeline
-        confined = Confined(writer: writer)
+        confined = Confined(writer: writer, acknowledgedEnd: writer.end, durableEnd: writer.end)
     }
 
     /// Something is reserved that was not written, and the log takes it.
@@ -87,19 +91,28 @@ final class LogRole: Sendable {
         try confined.writer.close()
     }
 
-    /// Runs `body` with the writer while nobody else can write.
-    func withWriter<Result>(_ body: (inout LogWriter) throws(StorageError) -> Result) throws(StorageError) -> Result {
+    /// What the manifest may testify about the log.
+    var durableMark: DurableMark {
         take()
         defer { release() }
-        return try body(&confined.writer)
+        return confined.durableEnd.durableMark
     }
 
-    /// After `withWriter` has replaced a failed writer.
-    func clearPoison() {
-        confined.taken.removeAll()
-        confined.unsyncedSince = nil
-        confined.needsMark = false
+    /// After a failure: leaves the failed segment behind and begins a new one behind the last acknowledged record. Tables must
+    /// hold everything up to there. Returns the id of the segment; writes are still refused.
+    func restart(storeUUID: StoreUUID) throws(StorageError) -> UInt64 {
+        take()
+        defer { release() }
+        precondition(isPoisoned.load(ordering: .acquiring), "the log has not failed")
+        let failed = confined.writer
+        failed.abandon()
+        let id = failed.end.segmentID + 1
+        let writer = try LogWriter.start(
+            after: confined.acknowledgedEnd.behind(segment: failed.end.segmentID), segmentID: id, isLinked: false,
+            storeUUID: storeUUID, segments: failed.segments)
+        confined = Confined(writer: writer, acknowledgedEnd: writer.end, durableEnd: writer.end)
         isPoisoned.store(false, ordering: .releasing)
+        return id
     }
 
     // MARK: - Taking the role
@@ -108,8 +121,13 @@ final class LogRole: Sendable {
         isHeld.compareExchange(expected: false, desired: true, ordering: .sequentiallyConsistent).exchanged
     }
 
+    /// For the few callers that must have it; the holder may be in a sync.
     private func take() {
-        while !tryTake() { sched_yield() }
+        var spins = 0
+        while !tryTake() {
+            spins += 1
+            if spins < 64 { sched_yield() } else { usleep(50) }
+        }
     }
 
     /// Sequentially consistent with `tryTake`: a committer that found the role taken reserved before the holder's next look.
@@ -155,12 +173,14 @@ final class LogRole: Sendable {
             try writer.sync()
             syncCount.add(1, ordering: .relaxed)
             positions.noteDurable(last)
+            confined.durableEnd = writer.end
             confined.unsyncedSince = nil
             confined.needsMark = true
         } else if confined.unsyncedSince == nil {
             confined.unsyncedSince = now
         }
         positions.noteAcknowledged(last)
+        confined.acknowledgedEnd = writer.end
     }
 
     /// Runs `body`; a failure poisons the log.
@@ -179,5 +199,14 @@ final class LogRole: Sendable {
             observers.notify(pipeline.positions.acknowledged, refusal)
             return false
         }
+    }
+}
+
+extension LogEnd {
+    /// The same record, as the end of another segment: a failed log is continued behind its newest segment.
+    fileprivate func behind(segment id: UInt64) -> LogEnd {
+        var end = self
+        end.segmentID = id
+        return end
     }
 }

@@ -20,6 +20,7 @@ package final class WriteBatch {
     private(set) var rangeDeleteCount = 0
     private var storage: UnsafeMutableRawPointer
     private var capacity: Int
+    private var scratch = UnsafeMutableRawBufferPointer(start: nil, count: 0)
 
     /// An empty batch with room for `reserve` bytes.
     package init(reserve: Int = 1024) {
@@ -27,7 +28,10 @@ package final class WriteBatch {
         storage = .allocate(byteCount: capacity, alignment: 16)
     }
 
-    deinit { storage.deallocate() }
+    deinit {
+        storage.deallocate()
+        scratch.deallocate()
+    }
 
     /// The payload; valid until the batch changes.
     package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: storage, count: byteCount) }
@@ -41,7 +45,18 @@ package final class WriteBatch {
             storage.deallocate()
             capacity = 4096
             storage = .allocate(byteCount: capacity, alignment: 16)
+            scratch.deallocate()
+            scratch = UnsafeMutableRawBufferPointer(start: nil, count: 0)
         }
+    }
+
+    /// Memory for the compressed form of the payload, kept between commits.
+    func compressionScratch(byteCount: Int) -> UnsafeMutableRawBufferPointer {
+        if scratch.count < byteCount {
+            scratch.deallocate()
+            scratch = .allocate(byteCount: max(byteCount, 4096), alignment: 16)
+        }
+        return UnsafeMutableRawBufferPointer(rebasing: scratch[..<byteCount])
     }
 
     /// Sets `key` to `value`.

@@ -45,6 +45,7 @@ package final class Engine: Sendable {
     let editing = NexaLock()
     /// Guarded by `editing`.
     let manifest: ManifestWriter
+    let manifestHasFailed = Atomic<Bool>(false)
     private let isClosed = Atomic<Bool>(false)
 
     init(_ parts: Parts) {
@@ -167,6 +168,9 @@ package final class Engine: Sendable {
     package func makeSnapshot() -> Snapshot {
         Snapshot(lsn: snapshots.pin { visibleLSN }, list: snapshots)
     }
+
+    /// A reader of the log behind its writer, from `lsn` on: the source of replication. Reads durable records only.
+    package func tail(from lsn: LSN) -> LogTail { LogTail(segments: segments, from: lsn) }
 
     /// The LSN at which a view with this floor answers a read at `lsn`, which lies below: `lsn` itself while a snapshot pins
     /// it; else the floor, which was visible when the caller asked.

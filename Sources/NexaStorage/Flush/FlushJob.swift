@@ -22,18 +22,21 @@ extension Engine {
         }
     }
 
-    /// Everything in `slots` up to `limit` becomes a table of L0, durably, and the memtables leave the view.
-    func replace(_ slots: [MemTableSlot], flushedLSN: LSN, limit: LSN) throws(StorageError) {
+    /// Everything in `slots` up to `limit` becomes a table of L0, durably; in the view the memtables make way for `successors`.
+    func replace(
+        _ slots: [MemTableSlot], by successors: [MemTableSlot] = [], flushedLSN: LSN, limit: LSN
+    ) throws(StorageError) {
         let boundaries = snapshots.boundaries { visibleLSN }
         let tables = try writeTables(of: slots, boundaries: boundaries, limit: limit)
         var edit = VersionEdit()
         edit.added = tables.map(\.file)
         edit.flushedLSN = flushedLSN
         edit.walLow = segments.segment(holding: flushedLSN + 1)?.id
+        edit.durableMark = log.durableMark
         let flushed = Set(slots.map { ObjectIdentifier($0) })
         try publish(edit) { view in
             View(
-                memTables: view.memTables.filter { !flushed.contains(ObjectIdentifier($0)) },
+                memTables: successors + view.memTables.filter { !flushed.contains(ObjectIdentifier($0)) },
                 version: view.version.applying(added: tables.map { (level: 0, table: $0) }, removed: []),
                 floor: max(view.floor, boundaries.visible))
         }
@@ -62,7 +65,7 @@ extension Engine {
     }
 
     /// Gives up the segments that recovery and `tail(from:)` do not need.
-    private func retireSegments() throws(StorageError) {
+    func retireSegments() throws(StorageError) {
         let low = manifest.state.walLow
         let retained = UInt64(options.retainedSegmentCount)
         try segments.retire(below: low > retained ? low - retained : 0)

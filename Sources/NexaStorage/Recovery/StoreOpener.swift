@@ -116,34 +116,13 @@ final class StoreOpener {
     private func replay(_ record: LogRecord, _ payload: UnsafeRawBufferPointer) throws(StorageError) {
         let header = record.header
         guard header.lsn > flushedLSN, header.type == .batch || header.type == .ddl else { return }
-        let counts = try check(payload, record)
+        let counts = try BatchPayload.check(payload, record, directory: layout.logDirectory)
         let needed = CommitPipeline.arenaByteCountMax(payloadByteCount: payload.count, operationCount: counts.operations)
         let tombstones = active.table.rangeTombstones.tombstones.count + counts.rangeDeletes
         if !active.hasRoom(for: needed) || tombstones > CommitPipeline.rangeDeleteCountMax {
             try flushActive(before: record, capacityAtLeast: needed)
         }
         CommitPipeline.apply(payload, to: active.table, lsn: header.lsn)
-    }
-
-    /// A record whose hash is right was written so: it must also be a whole batch.
-    private func check(
-        _ payload: UnsafeRawBufferPointer, _ record: LogRecord
-    ) throws(StorageError) -> (operations: Int, rangeDeletes: Int) {
-        var cursor = BatchCursor(payload)
-        var operations = 0
-        var rangeDeletes = 0
-        do throws(MalformedBatch) {
-            while let operation = try cursor.next() {
-                operations += 1
-                if operation.kind == .rangeDelete { rangeDeletes += 1 }
-            }
-            if operations == Int(record.header.operationCount) { return (operations, rangeDeletes) }
-        } catch {}
-        throw .corruption(
-            Corruption(
-                file: Path.join(layout.logDirectory, LogFileName.segment(record.segmentID)), offset: record.offset,
-                lsn: record.header.lsn - 1, reason: "the payload is not the batch that its header announces",
-                remedy: "Restore a backup or copy from a replica."))
     }
 
     /// A memtable is full in the middle of replay: it becomes a table now, so that memory stays bounded. The log is synced

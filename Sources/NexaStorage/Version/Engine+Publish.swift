@@ -1,5 +1,7 @@
 // The one way in which the set of tables changes: first the manifest, then the view, then the files.
 
+import Synchronization
+
 extension Engine {
     /// Makes `edit` durable, then publishes what `change` makes of the view. Files that the edit removes go when their last
     /// reader is gone. One edit at a time.
@@ -7,7 +9,7 @@ extension Engine {
         var edit = edit
         edit.nextFile = tableStore.nextFileNumber
         try editing.withLock { () throws(StorageError) in
-            try manifest.append(edit)
+            try appendToManifest(edit)
             let moved = Set(edit.added.map(\.number))
             let gone = Set(edit.removed.map(\.number)).subtracting(moved)
             views.update { view in
@@ -18,5 +20,20 @@ extension Engine {
             }
         }
         updatePressure()
+    }
+
+    /// After a failure it is open whether the edit survives, so nothing that depends on it was removed; the next edit goes to a
+    /// new manifest that begins with the state before.
+    private func appendToManifest(_ edit: VersionEdit) throws(StorageError) {
+        if manifestHasFailed.load(ordering: .relaxed) {
+            try manifest.restart()
+            manifestHasFailed.store(false, ordering: .relaxed)
+        }
+        do throws(StorageError) {
+            try manifest.append(edit)
+        } catch {
+            manifestHasFailed.store(true, ordering: .relaxed)
+            throw error
+        }
     }
 }

@@ -1,0 +1,52 @@
+// Writing again after the log failed. The failed file is never synced again: the kernel may have dropped its dirty pages. What
+// was acknowledged is in the memtables, so it becomes tables; what was not is dropped from them; the log goes on in a segment
+// that does not continue the old ones.
+//
+//     1  nobody is in flight (commits are refused)           3  a new segment, unlinked      (a crash here: tables up to cut)
+//     2  tables with everything up to cut = acknowledged     4  walLow names it; old segments go; commits are taken again
+
+import Glibc
+
+extension Engine {
+    /// After a failed log write: starts a new segment behind the last acknowledged record and accepts writes again. What was
+    /// applied but never acknowledged is dropped. Does nothing when writes are not refused.
+    package func resume() throws(StorageError) {
+        try flushing.withLock { () throws(StorageError) in
+            switch pipeline.gate.withLock({ pipeline.state.refusal }) {
+            case .none: return
+            case .closed?: throw .closed
+            case .some: break
+            }
+            while pipeline.ring.applied < pipeline.positions.reserved { sched_yield() }
+            let cut = pipeline.positions.acknowledged
+            let slot = MemTableSlot(
+                table: try MemTable(capacity: plan.memTableByteCount, id: pipeline.gate.withLock { pipeline.state.nextMemTableID }),
+                firstLSN: cut + 1)
+            try replace(views.load().view.memTables, by: [slot], flushedLSN: cut, limit: cut)
+
+            var edit = VersionEdit()
+            edit.walLow = try log.restart(storeUUID: storeUUID)
+            try publish(edit) { $0 }
+            pipeline.restart(at: cut, active: slot)
+            try retireSegments()
+        }
+    }
+}
+
+extension CommitPipeline {
+    /// Takes commits again, from `lsn` on, into `slot`.
+    func restart(at lsn: LSN, active slot: MemTableSlot) {
+        gate.withLock {
+            ring.restart(at: lsn)
+            positions.restart(at: lsn)
+            state.buffers.discardAll()
+            state.active = slot
+            state.activeRangeDeletes = 0
+            state.memTableCount = 1
+            state.nextMemTableID += 1
+            state.nextLSN = lsn + 1
+            state.refusal = nil
+            gate.broadcast()
+        }
+    }
+}
