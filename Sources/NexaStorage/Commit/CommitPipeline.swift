@@ -86,7 +86,8 @@ final class CommitPipeline: Sendable {
         }
         guard batch.rangeDeleteCount <= CommitPipeline.rangeDeleteCountMax else {
             throw .tooLarge(
-                what: "number of range deletes in a batch", byteCount: batch.rangeDeleteCount, limit: CommitPipeline.rangeDeleteCountMax)
+                what: "number of range deletes in a batch", byteCount: batch.rangeDeleteCount,
+                limit: CommitPipeline.rangeDeleteCountMax)
         }
         let record = RecordPayload(batch, compresses: options.compressesLog)
         let recordByteCount = RecordHeader.recordByteCount(storedByteCount: record.stored.count)

@@ -144,7 +144,7 @@ final class LogRole: Sendable {
         pipeline.gate.withLock { pipeline.state.buffers.take(into: &confined.taken) }
         guard !confined.taken.isEmpty || (synced && confined.unsyncedSince != nil) else { return }
         let start = monotonicNanoseconds()
-        let succeeded = attempt { writer throws(StorageError) in try writeTaken(&writer, synced: synced, now: start) }
+        let succeeded = attempt { writer throws(StorageError) in try writeTaken(writer, synced: synced, now: start) }
         nanoseconds.add(monotonicNanoseconds() &- start, ordering: .relaxed)
         if succeeded {
             pipeline.gate.withLock {
@@ -156,7 +156,7 @@ final class LogRole: Sendable {
         confined.taken.removeAll(keepingCapacity: true)
     }
 
-    private func writeTaken(_ writer: inout LogWriter, synced: Bool, now: UInt64) throws(StorageError) {
+    private func writeTaken(_ writer: LogWriter, synced: Bool, now: UInt64) throws(StorageError) {
         let positions = pipeline.positions
         var last = positions.written
         var needsSync = synced
@@ -185,9 +185,9 @@ final class LogRole: Sendable {
 
     /// Runs `body`; a failure poisons the log.
     @discardableResult
-    private func attempt(_ body: (inout LogWriter) throws(StorageError) -> Void) -> Bool {
+    private func attempt(_ body: (LogWriter) throws(StorageError) -> Void) -> Bool {
         do {
-            try body(&confined.writer)
+            try body(confined.writer)
             return true
         } catch {
             isPoisoned.store(true, ordering: .releasing)

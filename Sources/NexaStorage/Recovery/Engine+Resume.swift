@@ -20,7 +20,8 @@ extension Engine {
             while pipeline.ring.applied < pipeline.positions.reserved { sched_yield() }
             let cut = pipeline.positions.acknowledged
             let slot = MemTableSlot(
-                table: try MemTable(capacity: plan.memTableByteCount, id: pipeline.gate.withLock { pipeline.state.nextMemTableID }),
+                table: try MemTable(
+                    capacity: plan.memTableByteCount, id: pipeline.gate.withLock { pipeline.state.nextMemTableID }),
                 firstLSN: cut + 1)
             try replace(views.load().view.memTables, by: [slot], flushedLSN: cut, limit: cut)
 

@@ -81,7 +81,6 @@ private func verifyTables(
     for file in files {
         do throws(StorageError) {
             let reader = try store.openTable(file)
-            defer { reader.close() }
             try reader.verify()
             report.entryCount += file.entryCount
         } catch {

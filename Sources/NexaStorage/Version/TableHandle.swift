@@ -91,7 +91,7 @@ final class TableStore: Sendable {
 
     func openTable(_ file: TableFile) throws(StorageError) -> TableReader {
         try TableReader.open(
-            path: layout.tablePath(file.number), fileSystem: fileSystem, cache: cache, expecting: nil)
+            path: layout.tablePath(file.number), fileSystem: fileSystem, cache: cache, expecting: TableInfo(file))
     }
 
     /// Remembers a file to remove; called wherever the last reference to its handle goes, so it does no I/O.
@@ -126,4 +126,15 @@ func compareBytes(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointe
         if order != 0 { return Int(order) }
     }
     return left.count - right.count
+}
+
+extension TableInfo {
+    /// What the manifest says that a table's footer must say, too.
+    init(_ file: TableFile) {
+        self.init()
+        fileNumber = file.number
+        byteCount = file.byteCount
+        fileContext = file.fileContext
+        digest = file.digest
+    }
 }
