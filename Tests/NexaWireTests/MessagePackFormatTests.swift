@@ -8,7 +8,10 @@ struct MessagePackFormatTests {
     struct Row: Sendable, CustomTestStringConvertible {
         var value: MessagePackValue
         var encodings: [[UInt8]]
-        var testDescription: String { String(describing: value).prefix(60) + " (\(encodings.count) encodings)" }
+        var testDescription: String {
+            let head = encodings[0].prefix(9).map { String($0, radix: 16) }.joined(separator: " ")
+            return "\(head)... (\(encodings[0].count) bytes, \(encodings.count) encodings)"
+        }
     }
 
     static func be<T: FixedWidthInteger>(_ value: T) -> [UInt8] { withUnsafeBytes(of: value.bigEndian) { Array($0) } }
