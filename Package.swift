@@ -62,7 +62,11 @@ let package = Package(
         .testTarget(
             name: "NexaDocumentsTests", dependencies: ["NexaDocuments", "NexaStorage", "NexaWire", "NexaTestKit"],
             swiftSettings: settings),
-        .testTarget(name: "NexaServerTests", dependencies: ["NexaServer", "NexaTestKit"], swiftSettings: settings),
+        .testTarget(
+            name: "NexaServerTests",
+            dependencies: [
+                "NexaServer", "NexaDocuments", "NexaStorage", "NexaWire", "NexaTestKit", .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: settings),
         .testTarget(
             name: "NexaToolsTests", dependencies: ["nexadb", "NexaClient", "NexaWire", "NexaStorage", "NexaTestKit"],
             swiftSettings: settings),

@@ -52,8 +52,8 @@ package enum ConfigurationSources {
         _ content: String, path: String
     ) throws(ConfigurationError) -> [(number: Int, setting: Setting, text: String)] {
         var rows: [(number: Int, setting: Setting, text: String)] = []
-        for (index, rawLine) in content.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-            let line = trim(rawLine.prefix { $0 != "#" })
+        for (index, rawLine) in content.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
+            let line = trim(withoutComment(rawLine))
             if line.isEmpty { continue }
             guard let equals = line.firstIndex(of: "=") else {
                 throw ConfigurationError("\(path):\(index + 1): expected 'name = value'")
@@ -68,6 +68,16 @@ package enum ConfigurationSources {
             rows.append((index + 1, setting, String(text)))
         }
         return rows
+    }
+
+    /// A comment begins at a `#` at the start of a line or after a blank, so that a path may hold one.
+    private static func withoutComment(_ line: Substring) -> Substring {
+        var previous: Character = " "
+        for index in line.indices {
+            if line[index] == "#", previous.isWhitespace { return line[..<index] }
+            previous = line[index]
+        }
+        return line
     }
 
     private static func trim(_ text: Substring) -> Substring {
