@@ -46,7 +46,7 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
         .target(name: "NexaClient", dependencies: ["NexaWire"], swiftSettings: settings),
-        .target(name: "NexaTestKit", dependencies: ["NexaWire", "NexaStorage", "NexaDocuments"], swiftSettings: settings),
+        .target(name: "NexaTestKit", dependencies: ["CSupport", "NexaWire", "NexaStorage", "NexaDocuments"], swiftSettings: settings),
         .executableTarget(
             name: "nexadb",
             dependencies: [

@@ -37,6 +37,8 @@ package struct EngineOptions: Sendable {
     package var filterBitsPerKey = 10
     /// Bytes of one log segment, preallocated.
     package var segmentByteCount = 64 << 20
+    /// Bytes of a manifest, preallocated, at least.
+    package var manifestByteCount = 1 << 20
     /// Bytes of one table that a compaction writes.
     package var tableByteCount = 32 << 20
     /// Size that the first level under L0 has before the next one opens.

@@ -16,8 +16,11 @@ extension Engine {
         directory: String, fileSystem: any FileSystem, options: EngineOptions
     ) throws(StorageError) -> Engine {
         let layout = StoreLayout(directory: directory)
-        for path in [layout.directory, layout.logDirectory, layout.tableDirectory] { try fileSystem.createDirectory(path) }
-        try fileSystem.syncDirectory(layout.directory)
+        // A directory without a durable name takes everything in it along.
+        for path in [layout.directory, layout.logDirectory, layout.tableDirectory] where !fileSystem.exists(path) {
+            try fileSystem.createDirectory(path)
+            try fileSystem.syncDirectory(Path.directory(of: path))
+        }
         let lock = try fileSystem.lockFile(layout.lockPath)
         do {
             let opener = try StoreOpener(layout: layout, fileSystem: fileSystem, options: options)

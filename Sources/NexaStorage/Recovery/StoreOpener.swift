@@ -22,7 +22,7 @@ final class StoreOpener {
         self.options = options
         plan = MemoryPlan(options)
         cache = BlockCache(capacity: plan.cacheByteCount, blockByteCount: options.blockByteCount)
-        manifest = try Self.openManifest(layout: layout, fileSystem: fileSystem)
+        manifest = try Self.openManifest(layout: layout, fileSystem: fileSystem, options: options)
         let state = manifest.state
         var tableOptions = TableOptions()
         tableOptions.blockByteCount = options.blockByteCount
@@ -41,15 +41,18 @@ final class StoreOpener {
 
     /// The manifest that counts, continued; or that of a new store.
     private static func openManifest(
-        layout: StoreLayout, fileSystem: any FileSystem
+        layout: StoreLayout, fileSystem: any FileSystem, options: EngineOptions
     ) throws(StorageError) -> ManifestWriter {
+        let size = ManifestOptions(byteCountMin: options.manifestByteCount)
         if let recovered = try ManifestReader.read(directory: layout.directory, fileSystem: fileSystem) {
-            return try ManifestWriter.start(after: recovered, directory: layout.directory, fileSystem: fileSystem)
+            return try ManifestWriter.start(
+                after: recovered, directory: layout.directory, fileSystem: fileSystem, options: size)
         }
         var initial = VersionEdit()
         initial.storeUUID = .random()
         initial.epochs = [EpochStart(epoch: 1, firstLSN: 1)]
-        return try ManifestWriter.create(directory: layout.directory, fileSystem: fileSystem, initial: initial)
+        return try ManifestWriter.create(
+            directory: layout.directory, fileSystem: fileSystem, initial: initial, options: size)
     }
 
     private var storeUUID: StoreUUID { manifest.state.storeUUID ?? StoreUUID(high: 0, low: 0) }
