@@ -4,5 +4,5 @@ import ArgumentParser
 struct NexaDB: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "nexadb", abstract: "A replicated document database node: server, shell and tools in one binary.",
-        subcommands: [Serve.self, Ping.self, Status.self, Shell.self, Bench.self])
+        subcommands: [Serve.self, Ping.self, Status.self, Shell.self, Bench.self, Check.self, Dump.self])
 }

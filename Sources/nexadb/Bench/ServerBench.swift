@@ -144,8 +144,8 @@ struct ServerBench: ParsableCommand {
         return plan
     }
 
-    /// A million ids for each second of the clock, above any key space: runs do not create each other's ids.
+    /// A thousand ids for each millisecond of the clock, above any key space: runs do not create each other's ids.
     private static func unusedID() -> UInt64 {
-        (100_000 + MonotonicClock.nanoseconds(of: CLOCK_REALTIME) / 1_000_000_000 % 900_000) * 1_000_000
+        (100_000_000 + MonotonicClock.nanoseconds(of: CLOCK_REALTIME) / 1_000_000 % 900_000_000) * 1_000
     }
 }

@@ -27,6 +27,7 @@ enum Console {
     }
 
     static var isInputTerminal: Bool { isatty(0) == 1 }
+    static var isErrorTerminal: Bool { isatty(2) == 1 }
     static var isOutputTerminal: Bool { isatty(1) == 1 }
 
     /// 1234567 as "1,234,567".
