@@ -8,7 +8,13 @@
  *          | key bytes | value bytes | padding to 8
  *
  * An insert has happened when its CAS on level 0 has; the links above it are only short cuts, and `prev` is helped along by the
- * next insert at the same place. */
+ * next insert at the same place.
+ *
+ * Beside the list stands an open hash table from key to the newest entry of that key: a point look-up costs two cache misses, and
+ * one when the key is not there, where a search from the top costs one per level. It is an accelerator only: when it is full, keys
+ * that it does not know are searched for in the list.
+ *
+ *   slot = high 32 bits: of the key's hash | low 32 bits: offset of the node;  0 = empty */
 #ifndef NEXA_SKIPLIST_H
 #define NEXA_SKIPLIST_H
 
@@ -37,8 +43,10 @@ nexa_status nexa_skiplist_insert(nexa_skiplist *list, nexa_skiplist_hint *hint, 
 /* Arena bytes that an insert takes at most. */
 size_t nexa_skiplist_insert_max(size_t key_len, size_t value_len);
 
-/* The newest entry of exactly `key` with an LSN of at most `lsn`; it stays valid as long as the list. */
-bool nexa_skiplist_get(const nexa_skiplist *list, const uint8_t *key, size_t key_len, uint64_t lsn, nexa_entry *entry);
+/* The newest entry of exactly `key` with an LSN of at most `lsn`; it stays valid as long as the list. `hash` is
+ * nexa_xxh3(key, key_len, 0). */
+bool nexa_skiplist_get(const nexa_skiplist *list, const uint8_t *key, size_t key_len, uint64_t hash, uint64_t lsn,
+                       nexa_entry *entry);
 
 size_t nexa_skiplist_byte_count(const nexa_skiplist *list);
 size_t nexa_skiplist_capacity(const nexa_skiplist *list);

@@ -1,6 +1,8 @@
 /* The arena skiplist of nexa_skiplist.h. */
 #include "nexa_skiplist.h"
 
+#include "nexa_hash.h"
+
 #include <stdatomic.h>
 #include <sys/mman.h>
 
@@ -20,12 +22,16 @@ typedef struct node {
 
 struct nexa_skiplist {
     size_t capacity;
+    /* The hash table: in memory of its own, filled to three quarters at most. */
+    _Atomic uint64_t *slots;
+    uint64_t slot_mask;
     uint64_t seed;
     uint32_t head;
     _Atomic uint32_t height;
     /* Written by every insert: on a line of their own, away from what readers load. */
     _Alignas(64) _Atomic uint64_t used;
     _Atomic uint64_t entry_count;
+    _Atomic uint64_t slots_taken;
 };
 
 typedef struct target {
@@ -58,6 +64,13 @@ static inline size_t node_byte_count(unsigned height, size_t key_len, size_t val
     return (sizeof(node) + height * sizeof(uint32_t) + key_len + value_len + 7) & ~(size_t)7;
 }
 
+/* A slot for each 128 bytes of arena: enough for entries of about that size and more, and 1/16 of the arena's memory. */
+static uint64_t slot_count_for(size_t capacity) {
+    uint64_t count = 1024;
+    while (count < capacity / 128) count *= 2;
+    return count;
+}
+
 /* MARK: life */
 
 nexa_status nexa_skiplist_create(size_t capacity, nexa_skiplist **result) {
@@ -67,8 +80,17 @@ nexa_status nexa_skiplist_create(size_t capacity, nexa_skiplist **result) {
     void *memory = mmap(NULL, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) return NEXA_NO_MEMORY;
     if (capacity >= HUGE_PAGES_FROM) madvise(memory, capacity, MADV_HUGEPAGE);
+    uint64_t slot_count = slot_count_for(capacity);
+    void *slots = mmap(NULL, slot_count * sizeof(uint64_t), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                       -1, 0);
+    if (slots == MAP_FAILED) {
+        munmap(memory, capacity);
+        return NEXA_NO_MEMORY;
+    }
     nexa_skiplist *list = memory;
     list->capacity = capacity;
+    list->slots = slots;
+    list->slot_mask = slot_count - 1;
     list->seed = (uint64_t)(uintptr_t)memory;
     list->head = (uint32_t)first;
     node_at(list, list->head)->height = NEXA_SKIPLIST_HEIGHT_MAX;
@@ -79,7 +101,9 @@ nexa_status nexa_skiplist_create(size_t capacity, nexa_skiplist **result) {
 }
 
 void nexa_skiplist_destroy(nexa_skiplist *list) {
-    if (list) munmap(list, list->capacity);
+    if (!list) return;
+    munmap((void *)list->slots, (list->slot_mask + 1) * sizeof(uint64_t));
+    munmap(list, list->capacity);
 }
 
 size_t nexa_skiplist_capacity(const nexa_skiplist *list) { return list->capacity; }
@@ -125,14 +149,65 @@ static uint32_t search(const nexa_skiplist *list, const target *target) {
     return next;
 }
 
-bool nexa_skiplist_get(const nexa_skiplist *list, const uint8_t *key, size_t key_len, uint64_t lsn, nexa_entry *entry) {
-    target target = make_target(key, key_len, lsn);
-    uint32_t offset = search(list, &target);
+static inline bool has_key(const node *node, const uint8_t *key, size_t key_len) {
+    return node->key_len == key_len && (key_len == 0 || memcmp(key_of(node), key, key_len) == 0);
+}
+
+/* MARK: the hash table */
+
+/* The newest node of the key; NIL when the table does not have it. `*is_complete`: then the list does not have it either. */
+static uint32_t find_indexed(const nexa_skiplist *list, const uint8_t *key, size_t key_len, uint64_t hash, bool *is_complete) {
+    for (uint64_t at = hash & list->slot_mask;; at = (at + 1) & list->slot_mask) {
+        uint64_t slot = atomic_load_explicit(&list->slots[at], memory_order_acquire);
+        if (slot == 0) break;
+        if (slot >> 32 == hash >> 32 && has_key(node_at(list, (uint32_t)slot), key, key_len)) return (uint32_t)slot;
+    }
+    uint64_t taken = atomic_load_explicit(&list->slots_taken, memory_order_acquire);
+    *is_complete = taken <= (list->slot_mask + 1) / 4 * 3;
+    return NIL;
+}
+
+/* Makes the table point to the node, unless it knows a newer one of the key. `slots_taken` goes beyond three quarters when the
+ * first key had to be left out, and says so before the insert returns. */
+static void index_node(nexa_skiplist *list, uint32_t offset, const uint8_t *key, size_t key_len, uint64_t hash) {
+    uint64_t added = (hash >> 32 << 32) | offset;
+    uint64_t lsn = node_at(list, offset)->lsn;
+    for (uint64_t at = hash & list->slot_mask;; at = (at + 1) & list->slot_mask) {
+        uint64_t slot = atomic_load_explicit(&list->slots[at], memory_order_acquire);
+        if (slot == 0) {
+            uint64_t limit = (list->slot_mask + 1) / 4 * 3;
+            if (atomic_fetch_add_explicit(&list->slots_taken, 1, memory_order_acq_rel) >= limit) return;
+            if (atomic_compare_exchange_strong_explicit(&list->slots[at], &slot, added, memory_order_acq_rel,
+                                                        memory_order_acquire))
+                return;
+            atomic_fetch_sub_explicit(&list->slots_taken, 1, memory_order_acq_rel);
+        }
+        if (slot >> 32 != hash >> 32 || !has_key(node_at(list, (uint32_t)slot), key, key_len)) continue;
+        while (node_at(list, (uint32_t)slot)->lsn <= lsn)
+            if (atomic_compare_exchange_weak_explicit(&list->slots[at], &slot, added, memory_order_acq_rel,
+                                                      memory_order_acquire))
+                return;
+        return;
+    }
+}
+
+bool nexa_skiplist_get(const nexa_skiplist *list, const uint8_t *key, size_t key_len, uint64_t hash, uint64_t lsn,
+                       nexa_entry *entry) {
+    bool is_complete = true;
+    uint32_t offset = find_indexed(list, key, key_len, hash, &is_complete);
     entry->valid = false;
-    if (offset == NIL) return false;
+    if (offset == NIL) {
+        if (is_complete) return false;
+        target target = make_target(key, key_len, lsn);
+        offset = search(list, &target);
+        if (offset == NIL || !has_key(node_at(list, offset), key, key_len)) return false;
+    }
+    /* The versions of a key stand side by side, the newest first. */
+    while (node_at(list, offset)->lsn > lsn) {
+        offset = next_of(list, offset, 0);
+        if (offset == NIL || !has_key(node_at(list, offset), key, key_len)) return false;
+    }
     const node *found = node_at(list, offset);
-    if (found->prefix != target.prefix || found->key_len != key_len) return false;
-    if (key_len > 0 && memcmp(key_of(found), target.key, key_len) != 0) return false;
     entry->key = key_of(found);
     entry->key_len = found->key_len;
     entry->value = entry->key + found->key_len;
@@ -258,6 +333,7 @@ nexa_status nexa_skiplist_insert(nexa_skiplist *list, nexa_skiplist_hint *hint, 
         hint->prev[level] = offset;
         hint->next[level] = next;
     }
+    index_node(list, offset, key, key_len, nexa_xxh3(key, key_len, 0));
     atomic_fetch_add_explicit(&list->entry_count, 1, memory_order_relaxed);
     return NEXA_OK;
 }

@@ -6,24 +6,24 @@ extension View {
     func get(
         _ key: UnsafeRawBufferPointer, at lsn: LSN, pin: inout BlockPin, mayBlock: Bool
     ) throws(StorageError) -> StoredValue? {
+        let hash = filterHash(key)
         for slot in memTables {
             let cover = slot.table.coveringTombstone(key, at: lsn)
-            switch slot.table.get(key, at: lsn) {
+            switch slot.table.get(key, hash: hash, at: lsn) {
             case .value(let bytes, let found): return found >= cover ? StoredValue(bytes: bytes, lsn: found) : nil
             case .deleted: return nil
             case .absent: if cover > 0 { return nil }
             }
         }
-        return try version.get(key, at: lsn, pin: &pin, mayBlock: mayBlock)
+        return try version.get(key, hash: hash, at: lsn, pin: &pin, mayBlock: mayBlock)
     }
 }
 
 extension Version {
     /// As `View.get`, in the tables.
     func get(
-        _ key: UnsafeRawBufferPointer, at lsn: LSN, pin: inout BlockPin, mayBlock: Bool
+        _ key: UnsafeRawBufferPointer, hash: UInt64, at lsn: LSN, pin: inout BlockPin, mayBlock: Bool
     ) throws(StorageError) -> StoredValue? {
-        let hash = filterHash(key)
         // Tables of L0 overlap and are ordered by their newest entry; a key's versions are ordered with them.
         for table in levels[0] where table.mayContain(key) {
             switch try table.find(key, hash: hash, at: lsn, pin: &pin, mayBlock: mayBlock) {

@@ -62,8 +62,13 @@ package final class MemTable: @unchecked Sendable {
 
     /// The newest point entry of `key` with an LSN of at most `lsn`. Range tombstones: ask `coveringTombstone`.
     package func get(_ key: UnsafeRawBufferPointer, at lsn: LSN) -> MemTableLookup {
+        get(key, hash: filterHash(key), at: lsn)
+    }
+
+    /// As above, with the `filterHash` of the key at hand.
+    package func get(_ key: UnsafeRawBufferPointer, hash: UInt64, at lsn: LSN) -> MemTableLookup {
         var entry = nexa_entry()
-        guard nexa_skiplist_get(list, key.bytePointer, key.count, lsn, &entry) else { return .absent }
+        guard nexa_skiplist_get(list, key.bytePointer, key.count, hash, lsn, &entry) else { return .absent }
         if entry.kind == OpKind.delete.rawValue { return .deleted(entry.lsn) }
         return .value(UnsafeRawBufferPointer(start: entry.value, count: Int(entry.value_len)), entry.lsn)
     }
