@@ -63,7 +63,7 @@ package enum ManifestReader {
         let stop = try readEdits(scanner, &found)
         // The marker was set after the snapshot was durable; the header remembers how many edits that are.
         var situation = TailDecision.Situation(
-            stop: stop, lsn: found.lastEdit, chain: found.chain, provenLSN: header.previous.lsn)
+            stop: stop, lsn: found.lastEdit, chain: found.chain, provenLSN: max(header.previous.lsn, try scanner.witnessedLSN()))
         if stop.needsLookBehind {
             let remains = try scanner.remains(from: scanner.offset)
             situation.hasRecordsBehind = remains.headerCount > 0

@@ -145,14 +145,16 @@ extension ManifestWriter {
         offset += UInt64(record.count)
     }
 
-    /// A witness that the last edit was durable; the next sync takes it along.
+    /// Witnesses that the last edit was durable, behind it and in the witness slot; the next sync takes them along.
     private func writeMark() throws(StorageError) {
         var record = [UInt8](repeating: 0, count: LogWriter.noteByteCount)
         try record.withUnsafeMutableBytes { bytes in
             Result { () throws(StorageError) in
                 LogNote(chain: chain).fill(bytes, type: .mark, lsn: lastEdit, epoch: 0)
-                RecordHeader.seal(bytes.baseAddress!, fileID: marker.manifestID, offset: offset, durableLSN: lastEdit)
-                try file!.write(UnsafeRawBufferPointer(bytes), at: offset)
+                for place in [offset, LogNote.witnessOffset] {
+                    RecordHeader.seal(bytes.baseAddress!, fileID: marker.manifestID, offset: place, durableLSN: lastEdit)
+                    try file!.write(UnsafeRawBufferPointer(bytes), at: place)
+                }
             }
         }.get()
         offset += UInt64(record.count)
@@ -168,13 +170,13 @@ extension ManifestWriter {
         let next = ManifestFileName.Marker(iteration: old.iteration + 1, manifestID: try unusedID())
         let edits = state.snapshot()
         let records = edits.enumerated().map { ManifestWriter.record(of: $1, number: lastEdit + 1 + LSN($0)) }
-        let snapshotByteCount = records.reduce(LogFileHeader.blockByteCount) { $0 + $1.count }
+        let snapshotByteCount = records.reduce(0) { $0 + $1.count }
         let path = Path.join(directory, ManifestFileName.manifest(next.manifestID))
 
         file?.close()
         let file = try fileSystem.open(path, .createNew)
         self.file = file
-        capacity = UInt64(max(options.byteCountMin, 2 * snapshotByteCount + LogFileHeader.blockByteCount))
+        capacity = UInt64(max(options.byteCountMin, LogFileHeader.blockByteCount + 2 * snapshotByteCount + 1024))
         try file.preallocate(capacity)
         let header = LogFileHeader(
             kind: .manifest, fileID: next.manifestID, firstLSN: lastEdit + 1,

@@ -16,7 +16,7 @@ package struct DurableEvidence: Equatable, Sendable {
         self.acknowledgedLSN = acknowledgedLSN
     }
 
-    /// The highest LSN that the log must reach. Tables count as well: the log is synced up to an LSN before a table that holds it is
-    /// installed, so that a log which ends earlier has lost something.
-    package var provenLSN: LSN { max(mark?.lsn ?? 0, acknowledgedLSN, flushedLSN) }
+    /// The highest LSN that the log must reach. Tables do not count: after a failed sync they may hold what the log has lost, and what they
+    /// hold is not missed.
+    package var provenLSN: LSN { max(mark?.lsn ?? 0, acknowledgedLSN) }
 }

@@ -37,8 +37,8 @@ package struct SegmentEnd: Equatable, Sendable {
     package static let none = SegmentEnd(segmentID: 0, offset: 0, lsn: 0, chain: LogChain.start)
 }
 
-/// The first block of a log segment or manifest, 128 bytes of 4,096, little-endian; the rest is zero, so that rewriting the header of a
-/// recycled file can never tear a record:
+/// The first block of a log segment or manifest, 128 bytes of 4,096, little-endian; behind it only the witness slot of `LogNote`, and zeros,
+/// so that rewriting the header of a recycled file can never tear a record:
 ///
 ///       0  8  magic "NXWAL\r\n\x1a" or "NXMAN\r\n\x1a"
 ///       8  2  version             10  2  lowest reader version          12  4  length of this header = 128

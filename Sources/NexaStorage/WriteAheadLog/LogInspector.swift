@@ -103,20 +103,22 @@ package enum LogInspector {
             -> Bool
         {
             let offset = scanner.offset
-            let next = try scanner.nextHeader(from: offset + UInt64(RecordHeader.alignment))
             chain = nil
-            if let next {
-                report(.damage(offset: offset, byteCount: next - offset, fault: fault))
-                scanner.move(to: next)
-                return true
-            }
             if let header {
+                // A whole header says how long its damaged record is.
                 let byteCount = min(UInt64(header.recordByteCount), scanner.limit - offset)
                 report(.damage(offset: offset, byteCount: byteCount, fault: fault))
-            } else {
-                visit(.rest(offset: offset, byteCount: scanner.limit - offset))
+                scanner.move(to: offset + byteCount)
+                return true
             }
-            return false
+            let next = try scanner.nextHeader(from: offset + UInt64(RecordHeader.alignment))
+            guard let next else {
+                visit(.rest(offset: offset, byteCount: scanner.limit - offset))
+                return false
+            }
+            report(.damage(offset: offset, byteCount: next - offset, fault: fault))
+            scanner.move(to: next)
+            return true
         }
 
         private mutating func take(_ record: LogRecord) {

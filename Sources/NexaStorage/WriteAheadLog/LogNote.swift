@@ -2,8 +2,12 @@
 /// that segment's file (8), which was durable before END was written; else 0.
 ///
 /// The record's LSN and epoch repeat those of the last record in front of it.
+///
+/// A MARK is also written to the *witness slot*, a sector of its own in the header block, over the one before: should the log's last sector
+/// be lost with the last records and the MARK behind them, the slot still knows how far the log was durable.
 struct LogNote: Equatable {
     static let byteCount = 16
+    static let witnessOffset: UInt64 = 512
 
     var chain: UInt64
     var nextFileByteCount: UInt64

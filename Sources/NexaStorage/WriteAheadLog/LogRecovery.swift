@@ -1,6 +1,7 @@
 /// What recovery found.
 package struct RecoveredLog: Sendable {
-    /// The last record that counts. Writing goes on behind it, in segment `nextSegmentID`.
+    /// The last record that counts. Writing goes on behind it, in segment `nextSegmentID`. Where tables hold more than the log (after a
+    /// failed sync), it goes on behind them instead, not linked.
     package var end: LogEnd
     package var nextSegmentID: UInt64
     package var segments: [LogSegments.Segment]
@@ -169,7 +170,7 @@ extension LogRecovery {
         var situation = TailDecision.Situation(
             stop: stop, lsn: end.lsn, chain: end.chain, next: next?.header.previous,
             nextFileByteCount: contents.fileByteCount(segment.id + 1),
-            provenLSN: evidence.provenLSN)
+            provenLSN: max(evidence.provenLSN, try scanner.witnessedLSN()))
         var dropped: UInt64 = 0
         if next == nil, stop.needsLookBehind {
             let remains = try scanner.remains(from: end.offset)

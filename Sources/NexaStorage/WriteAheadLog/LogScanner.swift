@@ -42,6 +42,15 @@ package final class LogScanner {
     /// Forgets what was read: a file that is being written has more to say.
     package func refresh() { windowByteCount = 0 }
 
+    /// What the file's witness slot knows to have been durable; 0 when it says nothing. Does not move.
+    package func witnessedLSN() throws(StorageError) -> LSN {
+        let bytes = try load(at: LogNote.witnessOffset, atLeast: RecordHeader.recordByteCount(storedByteCount: LogNote.byteCount))
+        guard case .record(let header) = LogRecordDecoder.decode(bytes, fileID: fileID, offset: LogNote.witnessOffset),
+            header.type == .mark
+        else { return 0 }
+        return header.durableLSN
+    }
+
     /// Moves to another place, a multiple of 8.
     package func move(to offset: UInt64) {
         precondition(offset % UInt64(RecordHeader.alignment) == 0, "records are aligned")

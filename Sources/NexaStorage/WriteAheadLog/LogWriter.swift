@@ -116,7 +116,9 @@ package final class LogWriter: @unchecked Sendable {
     package func writeMark(durable: LSN) throws(StorageError) {
         try checkUsable()
         guard !lastIsMark else { return }
-        try writeNote(.mark, durableLSN: max(durable, syncedLSN))
+        let durableLSN = max(durable, syncedLSN)
+        try writeNote(.mark, durableLSN: durableLSN)
+        try writeWitness(durableLSN: durableLSN)
         lastIsMark = true
     }
 
@@ -213,6 +215,7 @@ extension LogWriter {
 
     private func finish(nextFileByteCount: UInt64) throws(StorageError) {
         try writeNote(.end, nextFileByteCount: nextFileByteCount, durableLSN: syncedLSN)
+        try writeWitness(durableLSN: syncedLSN)
         try poisoning { () throws(StorageError) in try file.sync() }
         segments.finish(end.segmentID, at: end)
     }
@@ -237,6 +240,15 @@ extension LogWriter {
             .fill(scratch, type: type, lsn: end.lsn, epoch: end.epoch)
         RecordHeader.seal(scratch.baseAddress!, fileID: end.segmentID, offset: end.offset, durableLSN: durableLSN)
         try write(UnsafeRawBufferPointer(scratch))
+    }
+
+    private func writeWitness(durableLSN: LSN) throws(StorageError) {
+        LogNote(chain: end.chain).fill(scratch, type: .mark, lsn: end.lsn, epoch: end.epoch)
+        RecordHeader.seal(
+            scratch.baseAddress!, fileID: end.segmentID, offset: LogNote.witnessOffset, durableLSN: durableLSN)
+        try poisoning { () throws(StorageError) in
+            try file.write(UnsafeRawBufferPointer(scratch), at: LogNote.witnessOffset)
+        }
     }
 
     private func write(_ bytes: UnsafeRawBufferPointer) throws(StorageError) {

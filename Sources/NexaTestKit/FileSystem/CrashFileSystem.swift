@@ -86,10 +86,11 @@ package final class CrashFileSystem: FileSystem, @unchecked Sendable {
     /// The bytes of a file as a reader would see them now.
     package func contents(_ path: String) throws(StorageError) -> [UInt8] { try readAll(path) }
 
-    /// Replaces a file's bytes, synced, whoever has it open.
+    /// Replaces a file's bytes, synced, whoever has it open; creates it where there is none.
     package func setContents(_ path: String, _ bytes: [UInt8]) throws(StorageError) {
         try lock.withLock { () throws(StorageError) in
-            let node = try existing(path, "setContents")
+            if node(path) == nil { try insert(path, CrashNode(isDirectory: false), "open") }
+            let node = try existing(path, "open")
             node.truncate()
             bytes.withUnsafeBytes { node.write($0, at: 0) }
             node.sync()
