@@ -64,7 +64,12 @@ typedef struct {
 
 #define NEXA_NO_INDEX UINT32_MAX
 
-/* Cuts a dotted path into segments: their number, or 0 when it is empty, has an empty segment or has more than `capacity`. */
+/* Array indexes in one path. Each may be taken as a name and as an index, so the walk may branch at each: a document made for it would
+ * cost exponential time without this limit. */
+#define NEXA_PATH_INDEXES_MAX 8
+
+/* Cuts a dotted path into segments: their number, or 0 when it is empty, has an empty segment, more segments than `capacity` or more
+ * than NEXA_PATH_INDEXES_MAX array indexes. */
 size_t nexa_path_split(const void *path, size_t len, nexa_segment *segments, size_t capacity);
 
 /* The first value at a path of the map at p: through maps by name, through arrays by index and through arrays of maps. {NULL, 0} when

@@ -141,6 +141,8 @@ static bool evaluate(const nexa_filter *f, uint32_t index, const uint8_t *doc, c
 }
 
 bool nexa_filter_matches(const nexa_filter *filter, const void *doc, size_t len) {
+    static const uint8_t empty_map = 0x80;
+    if (len == 0) return evaluate(filter, 0, &empty_map, &empty_map + 1);
     return evaluate(filter, 0, doc, (const uint8_t *)doc + len);
 }
 
@@ -150,9 +152,11 @@ static bool value_is_whole(const nexa_filter *f, uint32_t offset, uint32_t len) 
 
 static bool leaf_is_sound(const nexa_filter *f, const nexa_filter_node *n) {
     if (n->segment_count == 0 || n->segment > f->segment_count || n->segment_count > f->segment_count - n->segment) return false;
+    uint32_t indexes = 0;
     for (uint32_t i = 0; i < n->segment_count; i++) {
         const nexa_segment *s = &f->segments[n->segment + i];
         if (s->offset > f->pool_len || s->len > f->pool_len - s->offset) return false;
+        if (s->index != NEXA_NO_INDEX && ++indexes > NEXA_PATH_INDEXES_MAX) return false;
     }
     if (n->op == NEXA_FILTER_EXISTS) return true;
     if (n->op != NEXA_FILTER_IN) return value_is_whole(f, n->operand, n->operand_len);

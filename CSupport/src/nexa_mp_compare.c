@@ -76,7 +76,8 @@ static int compare_timestamps(const mp_head *a, const mp_head *b) {
     return (m > n) - (m < n);
 }
 
-/* Compares the values at *a and *b and moves both past them; on malformed bytes the pointer becomes its end. */
+/* Compares the values at *a and *b. When they are equal it moves both past them, or sets them to NULL where that cannot be done
+ * (malformed bytes, nesting): the comparison of what holds them ends there. */
 static int compare(const uint8_t **a, const uint8_t *a_end, const uint8_t **b, const uint8_t *b_end, int nesting) {
     mp_head x, y;
     const int class_a = mp_class_of(*a, a_end, &x), class_b = mp_class_of(*b, b_end, &y);
@@ -109,21 +110,33 @@ static int compare(const uint8_t **a, const uint8_t *a_end, const uint8_t **b, c
     default: { /* arrays and maps: members stand behind the heads */
         const uint64_t common = x.len < y.len ? x.len : y.len;
         const uint8_t *p = x.body, *q = y.body;
-        if (nesting >= NESTING_MAX) return 0;
+        if (nesting >= NESTING_MAX) {
+            *a = *b = NULL;
+            return 0;
+        }
         for (uint64_t i = 0; i < common; i++) {
             if (class_a == MP_CLASS_MAP) {
                 const uint8_t *v = mp_next(p, a_end), *w = mp_next(q, b_end);
-                if (v == NULL || w == NULL) return (v != NULL) - (w != NULL);
+                if (v == NULL || w == NULL) {
+                    p = v;
+                    q = w;
+                    break;
+                }
                 mp_head unused;
                 const int c = mp_class_of(v, a_end, &unused), d = mp_class_of(w, b_end, &unused);
                 if (c != d) return c < d ? -1 : 1;
                 const int keys = compare(&p, a_end, &q, b_end, nesting + 1);
                 if (keys != 0) return keys;
             }
-            if (p == NULL || q == NULL) return (p != NULL) - (q != NULL);
+            if (p == NULL || q == NULL) break;
             const int members = compare(&p, a_end, &q, b_end, nesting + 1);
             if (members != 0) return members;
-            if (p == NULL || q == NULL) return (p != NULL) - (q != NULL);
+            if (p == NULL || q == NULL) break;
+        }
+        if (p == NULL || q == NULL) {
+            result = (p != NULL) - (q != NULL);
+            *a = *b = NULL;
+            return result;
         }
         if (x.len != y.len) return x.len < y.len ? -1 : 1;
         *a = p;

@@ -259,6 +259,7 @@ nexa_mp_status nexa_mp_validate(const void *data, size_t len, uint32_t depth_max
     state s; /* not cleared: about 60 KiB of stack, of which a document touches the first lines */
     uint32_t open = 0;
     *error_offset = 0;
+    if (len == 0) return NEXA_MP_TRUNCATED;
     if (len > UINT32_MAX) return NEXA_MP_NO_MEMORY;
     if (depth_max > DEPTH_LIMIT) depth_max = DEPTH_LIMIT;
     const nexa_mp_status status = run(&s, data, len, depth_max, seed, error_offset, &open);

@@ -21,6 +21,7 @@ const uint8_t mp_fixed_size[256] = {
 };
 
 size_t nexa_mp_skip(const void *data, size_t len) {
+    if (len == 0) return 0;
     const uint8_t *p = data;
     const uint8_t *const end = p + len;
     /* Values still to step over. Each needs at least one byte, so a count above the bytes left is a truncated container: no recursion,
@@ -51,6 +52,7 @@ size_t nexa_mp_skip(const void *data, size_t len) {
 
 nexa_bytes nexa_mp_map_find(const void *data, size_t len, const void *key, size_t key_len) {
     const nexa_bytes absent = {NULL, 0};
+    if (len == 0) return absent;
     const uint8_t *p = data;
     const uint8_t *const end = p + len;
     mp_head h;

@@ -50,12 +50,14 @@ static uint32_t array_index(const uint8_t *p, size_t len) {
 
 size_t nexa_path_split(const void *path, size_t len, nexa_segment *segments, size_t capacity) {
     const uint8_t *const p = path;
-    size_t count = 0, start = 0;
+    size_t count = 0, start = 0, indexes = 0;
     if (len > UINT32_MAX) return 0;
     for (size_t i = 0; i <= len; i++) {
         if (i < len && p[i] != '.') continue;
         if (i == start || count == capacity) return 0;
-        segments[count++] = (nexa_segment){(uint32_t)start, (uint32_t)(i - start), array_index(p + start, i - start)};
+        const uint32_t index = array_index(p + start, i - start);
+        if (index != NEXA_NO_INDEX && ++indexes > NEXA_PATH_INDEXES_MAX) return 0;
+        segments[count++] = (nexa_segment){(uint32_t)start, (uint32_t)(i - start), index};
         start = i + 1;
     }
     return count;

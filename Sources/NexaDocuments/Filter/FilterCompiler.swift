@@ -210,7 +210,9 @@ struct FilterCompiler {
             if dots >= limits.pathSegmentCountMax {
                 throw tooComplex("has a path of more than \(limits.pathSegmentCountMax) segments")
             }
-            throw FilterCompiler.refuse("Bad filter: the path '\(text(name))' has an empty segment", path: text(name))
+            throw FilterCompiler.refuse(
+                "Bad filter: the path '\(text(name))' has an empty segment or more than \(NEXA_PATH_INDEXES_MAX) array indexes",
+                path: text(name))
         }
         let base = UInt32(program.pool.count)
         let first = program.segments.count

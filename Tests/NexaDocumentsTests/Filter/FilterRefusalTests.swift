@@ -100,4 +100,17 @@ struct FilterRefusalTests {
         let document = MessagePackValue(dictionaryLiteral: ("k", 49_999), ("f489", 490)).encoded()
         #expect(document.withUnsafeBytes { compiled.matches($0) })
     }
+
+    /// An array index may also be a name, so a walk branches at each: "0.0.0..." over nested arrays of maps would take Fibonacci(n) steps.
+    @Test func limitsArrayIndexesInAPath() throws {
+        let error = try refusal(.map([.init(Array(repeating: "0", count: 9).joined(separator: "."), 1)]))
+        #expect(error.message.contains("8"))
+        var document: MessagePackValue = 1
+        for _ in 0..<45 { document = ["0": [document]] }
+        let filter = try FilterCasesTests.compile(.map([.init(Array(repeating: "0", count: 8).joined(separator: "."), 2)]))
+        let bytes = document.encoded()
+        let started = threadMilliseconds()
+        #expect(bytes.withUnsafeBytes { !filter.matches($0) })
+        #expect(threadMilliseconds() - started < 10)
+    }
 }

@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# Builds every fuzz target and runs each for SECONDS (default 60): Tests/Fuzz/run.sh [SECONDS] [TARGET...]
+#
+# C targets are Tests/Fuzz/fuzz_*.c, linked with the whole C core; Swift targets are Tests/Fuzz/*Fuzz.swift, linked with NexaWire and
+# the filter compiler. All run under AddressSanitizer, the C code under UndefinedBehaviorSanitizer as well. Seeds stand in
+# Tests/Fuzz/corpus/TARGET; what a run finds on top is kept in .fuzz/corpus, inputs that fail in .fuzz/findings. Exit status 1 on a finding.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+seconds=${1:-60}
+shift || true
+out=.fuzz
+mkdir -p $out/bin $out/obj $out/findings $out/logs
+
+swiftc=$(command -v swiftc)
+clang=$(dirname "$(readlink -f "$swiftc")")/clang
+[ -x "$clang" ] || clang=clang
+lz4=$(pkg-config --cflags --libs liblz4)
+c_flags="-g -O1 -std=gnu17 -D_GNU_SOURCE -ICSupport/include -fsanitize=address,undefined -fno-sanitize-recover=undefined"
+swift_flags="-g -O -swift-version 6 -parse-as-library -package-name nexadb -sanitize=fuzzer,address -enable-experimental-feature Lifetimes
+    -enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
+    -I $out/obj -Xcc -ICSupport/include -Xcc -fmodule-map-file=$out/obj/module.modulemap"
+
+# True when $1 is missing or older than one of the other arguments.
+stale() {
+    local product=$1
+    shift
+    [ ! -e "$product" ] || [ -n "$(find "$@" -newer "$product" -print -quit)" ]
+}
+
+if stale $out/obj/csupport.stamp CSupport/src CSupport/include Tests/Fuzz/run.sh; then
+    echo "building the C core"
+    rm -f $out/obj/c_*.o
+    for source in CSupport/src/*.c; do
+        $clang $c_flags -fsanitize=fuzzer-no-link -c "$source" -o "$out/obj/c_$(basename "$source" .c).o"
+    done
+    printf 'module CSupport {\n    header "%s/CSupport/include/CSupport.h"\n    export *\n}\n' "$PWD" >$out/obj/module.modulemap
+    touch $out/obj/csupport.stamp
+fi
+
+wire=$(find Sources/NexaWire -name '*.swift')
+filter="$(find Sources/NexaDocuments/Filter -name '*.swift') Sources/NexaDocuments/Basics/DocumentError.swift"
+if stale $out/obj/NexaDocuments.o $wire $filter $out/obj/csupport.stamp; then
+    echo "building NexaWire and the filter compiler"
+    $swiftc $swift_flags -wmo -module-name NexaWire -emit-module-path $out/obj/NexaWire.swiftmodule -emit-object $wire \
+        -o $out/obj/NexaWire.o
+    $swiftc $swift_flags -wmo -module-name NexaDocuments -emit-module-path $out/obj/NexaDocuments.swiftmodule -emit-object $filter \
+        -o $out/obj/NexaDocuments.o
+fi
+
+targets=()
+for source in Tests/Fuzz/fuzz_*.c Tests/Fuzz/*Fuzz.swift; do
+    [ -e "$source" ] || continue
+    name=$(basename "${source%.*}")
+    if [ $# -gt 0 ] && [[ " $* " != *" $name "* ]]; then continue; fi
+    targets+=("$name")
+    stale "$out/bin/$name" "$source" $out/obj/csupport.stamp $out/obj/NexaDocuments.o || continue
+    echo "building $name"
+    case $source in
+    *.c) $clang $c_flags -fuse-ld=lld -fsanitize=fuzzer "$source" $out/obj/c_*.o $lz4 -lm -lpthread -o "$out/bin/$name" ;;
+    *) $swiftc $swift_flags -use-ld=lld -module-name "$name" "$source" $out/obj/NexaWire.o $out/obj/NexaDocuments.o $out/obj/c_*.o \
+        $lz4 -o "$out/bin/$name" ;;
+    esac
+done
+
+# Without this, Swift's own handler takes the trap and libFuzzer writes no failing input.
+export SWIFT_BACKTRACE=enable=no
+export ASAN_OPTIONS=detect_leaks=0
+failed=0
+for name in "${targets[@]}"; do
+    mkdir -p "$out/corpus/$name" "Tests/Fuzz/corpus/$name"
+    status=0
+    "$out/bin/$name" -max_total_time="$seconds" -timeout=5 -malloc_limit_mb=64 -rss_limit_mb=1024 -max_len=4096 -print_final_stats=1 \
+        -artifact_prefix="$out/findings/$name-" "$out/corpus/$name" "Tests/Fuzz/corpus/$name" >"$out/logs/$name.log" 2>&1 || status=$?
+    runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$out/logs/$name.log")
+    if [ $status -ne 0 ]; then
+        failed=$((failed + 1))
+        echo "$name: FINDING (status $status), log in $out/logs/$name.log"
+        grep -aE 'ERROR|runtime error|SUMMARY|Test unit written' "$out/logs/$name.log" | head -5 || true
+    else
+        coverage=$(grep -aoE 'cov: [0-9]+' "$out/logs/$name.log" | tail -1)
+        echo "$name: $runs runs in $seconds s, ${coverage:-cov: ?}, no finding"
+    fi
+done
+echo "$((${#targets[@]} - failed)) passed, $failed failed"
+[ $failed -eq 0 ]
