@@ -31,6 +31,8 @@ package final class LevelIterator: InternalIterator {
     }
 
     deinit {
+        // Before the tables go, and with them perhaps the cache.
+        pin.release()
         keyBuffer.deallocate()
         cursor.deallocate()
     }
