@@ -75,19 +75,23 @@ static size_t utf8_prefix(const uint8_t *p, size_t n) {
     return n;
 }
 
-static inline uint64_t fingerprint(const uint8_t *p, size_t n) {
+/* A key's text in 64 bits, and whether it is ASCII, from the same two loads (keys of up to 16 bytes). Equal texts give equal prints. */
+static inline uint64_t fingerprint(const uint8_t *p, size_t n, bool *ascii) {
     uint64_t a, b;
     if (n >= 8) {
         a = mp_load64(p);
         b = mp_load64(p + n - 8);
+        *ascii = ((a | b) & 0x8080808080808080u) == 0 && (n <= 16 || is_ascii(p + 8, n - 16));
     } else if (n >= 4) {
         a = mp_load32(p);
         b = mp_load32(p + n - 4);
+        *ascii = ((a | b) & 0x80808080u) == 0;
     } else {
         a = n == 0 ? 0 : (uint64_t)p[0] | (uint64_t)p[n / 2] << 8 | (uint64_t)p[n - 1] << 16;
         b = 0;
+        *ascii = (a & 0x808080u) == 0;
     }
-    return (a ^ (b << 23 | b >> 41) ^ n << 56) * 0x9e3779b97f4a7c15u;
+    return (a ^ (b << 23 | b >> 41) ^ (uint64_t)n << 56) * 0x9e3779b97f4a7c15u;
 }
 
 static inline bool text_at(const uint8_t *data, uint32_t offset, const uint8_t *end, const uint8_t *key, size_t len) {
@@ -150,12 +154,19 @@ static nexa_mp_status run(state *s, const uint8_t *data, size_t len, uint32_t de
     } while (0)
 
     for (;;) {
-        /* One value at p. */
+        /* One value at p. Short strings and scalars, nearly all there is, take the first two branches. */
         if (p >= end) FAIL(NEXA_MP_TRUNCATED, p);
         const uint8_t tag = *p;
+        const uint8_t size = mp_fixed_size[tag];
         const uint8_t kind = mp_kind[tag];
-        if (kind == MP_INT || kind == MP_FLOAT || kind == MP_NIL || kind == MP_BOOL) {
-            const size_t size = mp_fixed_size[tag];
+        if ((tag & 0xe0) == 0xa0) {
+            if ((size_t)(end - p) < size) FAIL(NEXA_MP_TRUNCATED, p);
+            if (!is_ascii(p + 1, size - 1u)) {
+                const size_t good = utf8_prefix(p + 1, size - 1u);
+                if (good < size - 1u) FAIL(NEXA_MP_NOT_UTF8, p + 1 + good);
+            }
+            p += size;
+        } else if (kind <= MP_FLOAT) {
             if ((size_t)(end - p) < size) FAIL(NEXA_MP_TRUNCATED, p);
             p += size;
         } else {
@@ -227,7 +238,9 @@ static nexa_mp_status run(state *s, const uint8_t *data, size_t len, uint32_t de
             key = h.body;
             key_len = h.len;
         }
-        if (!is_ascii(key, key_len)) {
+        bool ascii;
+        const uint64_t print = fingerprint(key, key_len, &ascii);
+        if (!ascii) {
             const size_t good = utf8_prefix(key, key_len);
             if (good < key_len) FAIL(NEXA_MP_NOT_UTF8, key + good);
         }
@@ -236,7 +249,6 @@ static nexa_mp_status run(state *s, const uint8_t *data, size_t len, uint32_t de
             const int added = table_add(&f->table, data, end, (uint32_t)(key_head - data), key, key_len, seed);
             if (added <= 0) FAIL(added == 0 ? NEXA_MP_DUPLICATE_KEY : NEXA_MP_NO_MEMORY, key_head);
         } else {
-            const uint64_t print = fingerprint(key, key_len);
             const uint64_t bit = (uint64_t)1 << (print >> 58);
             if (f->key_mask & bit) {
                 for (uint32_t i = f->key_base; i < key_count; i++) {

@@ -1,6 +1,6 @@
 #include "nexa_msgpack.h"
 
-#include "nexa_mp_inline.h"
+#include "nexa_path.h"
 
 const uint8_t mp_kind[256] = {
     [0x00 ... 0x7f] = MP_INT,   [0x80 ... 0x8f] = MP_MAP, [0x90 ... 0x9f] = MP_ARRAY, [0xa0 ... 0xbf] = MP_STR,
@@ -51,24 +51,10 @@ size_t nexa_mp_skip(const void *data, size_t len) {
 }
 
 nexa_bytes nexa_mp_map_find(const void *data, size_t len, const void *key, size_t key_len) {
-    const nexa_bytes absent = {NULL, 0};
-    if (len == 0) return absent;
-    const uint8_t *p = data;
-    const uint8_t *const end = p + len;
+    const uint8_t *const p = data;
     mp_head h;
-    if (!mp_read_head(p, end, &h) || h.kind != MP_MAP) return absent;
-    p = h.body;
-    for (uint64_t left = h.len; left != 0; left--) {
-        mp_head k;
-        if (!mp_read_head(p, end, &k)) return absent;
-        const uint8_t *value = k.kind == MP_STR ? k.body + k.len : mp_next(p, end);
-        if (value == NULL) return absent;
-        const uint8_t *next = mp_next(value, end);
-        if (next == NULL) return absent;
-        if (k.kind == MP_STR && k.len == key_len && memcmp(k.body, key, key_len) == 0) {
-            return (nexa_bytes){value, (size_t)(next - value)};
-        }
-        p = next;
-    }
-    return absent;
+    if (len == 0 || key_len > UINT32_MAX || !mp_read_head(p, p + len, &h) || h.kind != MP_MAP) return (nexa_bytes){NULL, 0};
+    const uint8_t *const value = mp_entry(h.body, p + len, h.len, key, (uint32_t)key_len);
+    const uint8_t *const next = value != NULL ? mp_next(value, p + len) : NULL;
+    return next != NULL ? (nexa_bytes){value, (size_t)(next - value)} : (nexa_bytes){NULL, 0};
 }
