@@ -4,6 +4,6 @@ import ArgumentParser
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measure a server, or the storage engine alone.",
-        subcommands: [ServerBench.self],
+        subcommands: [ServerBench.self, EngineBench.self],
         defaultSubcommand: ServerBench.self)
 }
