@@ -1,0 +1,199 @@
+import NexaDocuments
+import NexaStorage
+import NexaTestKit
+import NexaWire
+import Testing
+
+struct QueryTests {
+    private func numbered(_ count: Int) throws -> (TestStore, Collection) {
+        let test = try TestStore()
+        let things = try test.collection()
+        let documents = (0..<count).map { index -> MessagePackValue in
+            ["_id": .string(String("k\(1_000_000 + index)")), "n": .int(Int64(index)), "even": .bool(index % 2 == 0)]
+        }
+        _ = try test.batch(documents: documents, in: things)
+        return (test, things)
+    }
+
+    private func numbers(_ documents: [MessagePackValue]) -> [Int64] { documents.compactMap { $0["n"]?.intValue } }
+
+    @Test func answersAllInKeyOrder() throws {
+        let (test, things) = try numbered(300)
+        #expect(numbers(try test.query(in: things)) == Array(0..<300))
+        #expect(numbers(try test.query([:], in: things)) == Array(0..<300))
+    }
+
+    @Test func neverShowsAnotherCollection() throws {
+        let (test, things) = try numbered(10)
+        let before = try test.collection("aaa")
+        let after = try test.collection("zzz")
+        try test.create(["_id": "k1000003", "n": 99], in: before)
+        try test.create(["_id": "k1000003", "n": 99], in: after)
+        #expect(numbers(try test.query(in: things)) == Array(0..<10))
+        #expect(numbers(try test.query(["_id": "k1000003"], in: things)) == [3])
+    }
+
+    @Test func filtersSkipsAndLimits() throws {
+        let (test, things) = try numbered(100)
+        #expect(numbers(try test.query(["even": true, "n": ["$gte": 90]], in: things)) == [90, 92, 94, 96, 98])
+        #expect(numbers(try test.query(["even": true], in: things) { $0.limit = 3 }) == [0, 2, 4])
+        #expect(numbers(try test.query(["even": true], in: things) { ($0.skip, $0.limit) = (2, 2) }) == [4, 6])
+        #expect(numbers(try test.query(in: things) { $0.skip = 97 }) == [97, 98, 99])
+        #expect(numbers(try test.query(in: things) { $0.skip = 100 }).isEmpty)
+        #expect(errorOf { _ = try test.query(in: things) { $0.skip = -1 } }?.code == .badRequest)
+        #expect(errorOf { _ = try test.query(in: things) { $0.limit = -1 } }?.code == .badRequest)
+    }
+
+    @Test func limitZeroCountsWithoutDocuments() throws {
+        let (test, things) = try numbered(100)
+        let cursor = try test.makeQuery(["even": true], in: things) { $0.limit = 0 }
+        let output = OutputBytes()
+        while try cursor.next(into: output, budget: StepBudget()).outcome != .done {}
+        #expect(output.isEmpty)
+        #expect(cursor.matchedCount == 50)
+        #expect(try test.count(in: things) == 100)
+        #expect(try test.count(["n": ["$lt": 10]], in: things) == 10)
+    }
+
+    @Test func scansOnlyTheKeysThatTheFilterAllows() throws {
+        let (test, things) = try numbered(1000)
+        let cursor = try test.makeQuery(["_id": ["$gte": "k1000990", "$lt": "k1000995"]], in: things)
+        let output = OutputBytes()
+        while try cursor.next(into: output, budget: StepBudget()).outcome != .done {}
+        #expect(numbers(try output.values()) == [990, 991, 992, 993, 994])
+        #expect(cursor.scannedCount <= 6)
+        #expect(try test.query(["_id": ["$gt": "z", "$lt": "a"]], in: things).isEmpty)
+    }
+
+    @Test func namesBadFilters() throws {
+        let (test, things) = try numbered(1)
+        #expect(errorOf { _ = try test.query(["n": ["$frob": 1]], in: things) }?.code == .badFilter)
+    }
+
+    @Test func chunksAreBoundedAndLoseNothing() throws {
+        let (test, things) = try numbered(500)
+        let cursor = try test.makeQuery(in: things)
+        var seen: [Int64] = []
+        var chunks = 0
+        while true {
+            let output = OutputBytes()
+            let step = try cursor.next(into: output, budget: StepBudget(documentCountMax: 7, byteCountMax: .max))
+            let documents = try output.values()
+            #expect(documents.count == step.count && step.count <= 7)
+            seen += numbers(documents)
+            chunks += 1
+            if step.outcome == .done { break }
+        }
+        #expect(seen == Array(0..<500))
+        #expect(chunks >= 72)
+        #expect(cursor.returnedCount == 500)
+    }
+
+    @Test func chunksEndSoonAfterTheirBytes() throws {
+        let (test, things) = try numbered(500)
+        let cursor = try test.makeQuery(in: things)
+        let output = OutputBytes()
+        let step = try cursor.next(into: output, budget: StepBudget(byteCountMax: 1000))
+        #expect(step.outcome == .full)
+        #expect(output.byteCount >= 1000 && output.byteCount < 1200)
+    }
+
+    @Test func pausesWhenTheTimeIsUpAndGoesOn() throws {
+        let (test, things) = try numbered(1000)
+        let cursor = try test.makeQuery(["n": ["$gte": 995]], in: things)
+        let output = OutputBytes()
+        var pauses = 0
+        while try cursor.next(into: output, budget: StepBudget(nanoseconds: 0)).outcome == .paused { pauses += 1 }
+        #expect(pauses > 5)
+        #expect(numbers(try output.values()) == [995, 996, 997, 998, 999])
+    }
+
+    @Test func readsOneSnapshotWhateverHappensBetweenChunks() throws {
+        let (test, things) = try numbered(200)
+        try test.engine.waitDurable(test.engine.appliedLSN)
+        for parks in [false, true] {
+            let cursor = try test.makeQuery(in: things)
+            let output = OutputBytes()
+            _ = try cursor.next(into: output, budget: StepBudget(documentCountMax: 50))
+            if parks { cursor.park() }
+            _ = try test.delete("k1000100", in: things)
+            _ = try test.update("k1000150", ["n": -1], in: things)
+            try test.create(["_id": "k1000150b", "n": -2], in: things)
+            try test.engine.waitDurable(test.engine.appliedLSN)
+            while try cursor.next(into: output, budget: StepBudget(documentCountMax: 50)).outcome != .done {
+                if parks { cursor.park() }
+            }
+            #expect(numbers(try output.values()) == Array(0..<200))
+            _ = try test.delete("k1000150b", in: things)
+            _ = try test.update("k1000150", ["n": 150], in: things)
+            try test.create(["_id": "k1000100", "n": 100], in: things)
+            try test.engine.waitDurable(test.engine.appliedLSN)
+        }
+    }
+
+    @Test func endsWhenCancelledOrLate() throws {
+        let (test, things) = try numbered(10)
+        let cancelled = try test.makeQuery(in: things)
+        cancelled.cancellation.cancel()
+        #expect(errorOf { _ = try cancelled.next(into: OutputBytes(), budget: StepBudget()) }?.code == .cancelled)
+        let late = try test.makeQuery(in: things) { $0.deadline = 1 }
+        #expect(errorOf { _ = try late.next(into: OutputBytes(), budget: StepBudget()) }?.code == .timeout)
+    }
+
+    @Test func seesWritesOfItsOwnConnectionBeforeTheyAreDurable() throws {
+        let (test, things) = try numbered(3)
+        let lsn = try test.createResult(["_id": "k2", "n": 3], in: things).lsn
+        let cursor = try test.makeQuery(in: things) { $0.atLeast = lsn }
+        #expect(cursor.lsn >= lsn)
+        let output = OutputBytes()
+        _ = try cursor.next(into: output, budget: StepBudget())
+        #expect(numbers(try output.values()) == [0, 1, 2, 3])
+    }
+
+    @Test func addsTheIDOfThePlainDialect() throws {
+        let test = try TestStore()
+        let things = try test.collection()
+        try test.create(["_id": "a", "n": 1], in: things)
+        try test.create(["_id": "b", "id": "own"], in: things)
+        let plain = try test.query(in: things) { $0.shape = .plain }
+        #expect(plain.map { $0["id"] } == ["a", "own"])
+        #expect(plain[0].fieldNames == ["id", "_id", "_created_at", "_updated_at", "n"])
+        #expect(try test.query(in: things).map { $0["id"] } == [nil, "own"])
+    }
+
+    @Test func leavesVectorsOutWhereTheDialectDoes() throws {
+        let test = try TestStore()
+        let things = try test.collection()
+        try test.create(["_id": "a", "n": 1, "vector": [1, 2], "m": 2], in: things)
+        #expect(try test.query(in: things) { $0.shape = .envelope }[0].withoutTimestamps == ["_id": "a", "n": 1, "m": 2])
+        #expect(try test.query(in: things)[0]["vector"] == [1, 2])
+        let asked = try test.query(projection: ["vector": 1], in: things) { $0.shape = .envelope }
+        #expect(asked == [["_id": "a", "vector": [1, 2]]])
+        let excluding = try test.query(projection: ["n": 0], in: things) { $0.shape = .envelope }
+        #expect(excluding[0].withoutTimestamps == ["_id": "a", "m": 2])
+    }
+
+    @Test func addsTheRevisionWhenAsked() throws {
+        let test = try TestStore()
+        let things = try test.collection()
+        let lsn = try test.createResult(["_id": "a", "n": 1], in: things).lsn
+        let found = try test.query(in: things) { $0.shape = .addsRevision }
+        #expect(found[0]["_rev"] == .int(Int64(lsn)))
+        #expect(try test.query(projection: ["n": 1], in: things) { $0.shape = .addsRevision } == [["_id": "a", "n": 1, "_rev": .int(Int64(lsn))]])
+    }
+
+    @Test func agreesWithAPlainEvaluationOfRandomFilters() throws {
+        let seed = SeededGenerator.seed(default: 20_261_122)
+        var random = SeededGenerator(seed: seed)
+        let test = try TestStore()
+        let things = try test.collection()
+        let documents = (0..<200).map { index in RandomDocuments.document("k\(1000 + index)", &random) }
+        _ = try test.batch(documents: documents, in: things)
+        for _ in 0..<400 {
+            let filter = RandomDocuments.filter(&random, depth: 2)
+            let expected = documents.filter { NaiveFilter.matches(filter, $0) }.map(\.id)
+            let found = try test.query(filter, in: things).map(\.id)
+            #expect(found == expected, "seed \(seed), filter \(filter)")
+        }
+    }
+}
