@@ -22,7 +22,8 @@ enum CatalogLoader {
                 guard let id = CatalogRecord.id(entries.value) else { throw damage("the next collection id", entries.lsn) }
                 nextID = id
             case .database:
-                databases[String(decoding: rest, as: UTF8.self), default: [:]] = [:]
+                // Collections come first in key order: the database may already have some.
+                databases[rest.text, default: [:]].merge([:]) { known, _ in known }
             case .collection:
                 guard let collection = collection(id: rest, value: entries.value) else {
                     throw damage("a collection's entry", entries.lsn)

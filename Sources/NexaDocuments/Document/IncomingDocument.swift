@@ -10,7 +10,7 @@ struct IncomingDocument {
     let bodyStart: Int
     /// Value of `_id`, unless nil.
     private(set) var idValue = UnsafeRawBufferPointer.none
-    /// Value of `id`, unless nil.
+    /// Value of `id`; where `id` may be the key, unless nil.
     private(set) var ownIDValue = UnsafeRawBufferPointer.none
     private(set) var vectorValue = UnsafeRawBufferPointer.none
     /// Entries that are not copied: at most `_id`, `id: nil` and the two timestamps.
@@ -19,12 +19,16 @@ struct IncomingDocument {
     private(set) var isMarker = false
     private(set) var markerDimensions: Int?
 
-    /// Walks `document`. BAD_REQUEST if it is not a map.
-    init(_ document: UnsafeRawBufferPointer) throws(DocumentError) {
+    private let usesIDField: Bool
+
+    /// Walks `document`. BAD_REQUEST if it is not a map. With `usesIDField` (plain dialect) `id` may be the key, and nil counts as
+    /// absent; without, it is a field like any other.
+    init(_ document: UnsafeRawBufferPointer, usesIDField: Bool) throws(DocumentError) {
         guard var walk = FieldWalk(document) else {
             throw DocumentError(.badRequest, "A document is a map of fields")
         }
         bytes = document
+        self.usesIDField = usesIDField
         fieldCount = walk.fieldCount
         bodyStart = walk.bodyStart
         while walk.next() {
@@ -32,7 +36,7 @@ struct IncomingDocument {
             switch walk.name.first {
             case UInt8(ascii: "_"): visitReserved(walk)
             case UInt8(ascii: "i") where walk.isNamed("id"):
-                if walk.value[0] == 0xC0 { droppedCount += 1 } else { ownIDValue = walk.value }
+                if usesIDField && walk.value[0] == 0xC0 { droppedCount += 1 } else { ownIDValue = walk.value }
             case UInt8(ascii: "v") where walk.isNamed("vector"): vectorValue = walk.value
             default: break
             }
@@ -62,7 +66,7 @@ struct IncomingDocument {
     /// The key that the document brings along: `_id`, else, where the dialect says so, `id`. No bytes if it brings none.
     ///
     /// Keys are text. A number is refused rather than converted: READ would not find it under the number again.
-    func givenKey(usesIDField: Bool) throws(DocumentError) -> UnsafeRawBufferPointer {
+    func givenKey() throws(DocumentError) -> UnsafeRawBufferPointer {
         let fromID = idValue.count == 0
         let value = fromID ? (usesIDField ? ownIDValue : .none) : idValue
         guard value.count > 0 else { return .none }
@@ -97,7 +101,8 @@ struct IncomingDocument {
     private func collectKeptRuns(into splice: inout DocumentSplice) {
         guard var walk = FieldWalk(bytes) else { preconditionFailure("walked before") }
         while walk.next() {
-            if Self.isTimestampName(walk) || walk.isNamed("_id") || (walk.isNamed("id") && walk.value[0] == 0xC0) { continue }
+            if Self.isTimestampName(walk) || walk.isNamed("_id") { continue }
+            if usesIDField && walk.isNamed("id") && walk.value[0] == 0xC0 { continue }
             splice.append(walk.entry, fieldCount: 1)
         }
     }

@@ -92,8 +92,8 @@ extension DocumentWorker {
         _ collection: Collection?, _ index: Int, _ options: WriteOptions
     ) throws(DocumentError) {
         guard let collection else { throw BatchOperation.bad("collection", "The operation names no collection") }
-        let incoming = try IncomingDocument(document)
-        var given = try incoming.givenKey(usesIDField: options.usesIDField)
+        let incoming = try IncomingDocument(document, usesIDField: options.usesIDField)
+        var given = try incoming.givenKey()
         if given.count == 0, let key, key.count > 0 {
             try IncomingDocument.checkKey(key)
             given = key
@@ -166,7 +166,7 @@ extension DocumentWorker {
 
     private func putNew(_ item: BatchItem, _ engineKey: UnsafeRawBufferPointer, createdAt: UnsafeRawPointer) throws(DocumentError)
     {
-        let incoming = try IncomingDocument(item.body)
+        let incoming = try IncomingDocument(item.body, usesIDField: item.options.usesIDField)
         incoming.collectRuns(into: &splice)
         let view = try putSpliced(engineKey, flags: incoming.flags, createdAt: createdAt)
         noteWritten(item, byteCount: view.bytes.count + 1)

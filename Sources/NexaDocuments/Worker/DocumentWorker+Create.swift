@@ -10,8 +10,8 @@ extension DocumentWorker {
     package func create(
         _ collection: Collection, document: UnsafeRawBufferPointer, options: WriteOptions
     ) throws(DocumentError) -> WriteResult {
-        let incoming = try IncomingDocument(document)
-        let given = try incoming.givenKey(usesIDField: options.usesIDField)
+        let incoming = try IncomingDocument(document, usesIDField: options.usesIDField)
+        let given = try incoming.givenKey()
         let engineKey = given.count > 0 ? engineKey(collection, given) : generatedEngineKey(collection)
         stampNow()
         writes.removeAll()

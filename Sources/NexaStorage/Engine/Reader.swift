@@ -24,6 +24,9 @@ package final class Reader {
         (view, generation) = engine.views.load()
     }
 
+    /// The block goes before the view, which may hold the last reference to the cache that the block lies in.
+    deinit { pin.release() }
+
     /// The value of `key` as of `lsn`; `.max` reads the newest applied state, in flight included. With `mayBlock` false a
     /// read that would need the disk throws `wouldBlock`.
     package func get(

@@ -1,5 +1,6 @@
 import NexaDocuments
 import NexaStorage
+import NexaTestKit
 import NexaWire
 import Testing
 
@@ -106,7 +107,11 @@ struct CatalogTests {
         let made = try catalog.createCollection(database: "default", name: "v", vectorDimensions: 3).collection
         #expect(made.vectorDimensions == 3)
         #expect(try !catalog.createCollection(database: "default", name: "v", vectorDimensions: 3).isNew)
-        #expect(errorOf { _ = try catalog.createCollection(database: "default", name: "v", vectorDimensions: 4) }?.code == .badRequest)
-        #expect(errorOf { _ = try catalog.createCollection(database: "default", name: "w", vectorDimensions: 0) }?.code == .badRequest)
+        #expect(
+            errorOf { _ = try catalog.createCollection(database: "default", name: "v", vectorDimensions: 4) }?.code == .badRequest
+        )
+        #expect(
+            errorOf { _ = try catalog.createCollection(database: "default", name: "w", vectorDimensions: 0) }?.code == .badRequest
+        )
     }
 }

@@ -60,9 +60,11 @@ struct ProjectionTests {
         #expect(kept["f69999"] == 69_999)
     }
 
-    @Test(arguments: [
-        7, "a", ["a": 1, "b": 0], ["a": ["$slice": 1]], ["a": nil], ["a.b": 1, "a": 1], ["a": 1, "a.b": 1], ["": 1], ["a..b": 1], [7],
-    ] as [MessagePackValue])
+    @Test(
+        arguments: [
+            7, "a", ["a": 1, "b": 0], ["a": ["$slice": 1]], ["a": nil], ["a.b": 1, "a": 1], ["a": 1, "a.b": 1], ["": 1],
+            ["a..b": 1], [7],
+        ] as [MessagePackValue])
     func refuses(projection: MessagePackValue) throws {
         #expect(errorOf { _ = try project(projection, document) }?.code == .badRequest)
     }

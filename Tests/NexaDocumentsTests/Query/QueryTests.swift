@@ -179,7 +179,10 @@ struct QueryTests {
         let lsn = try test.createResult(["_id": "a", "n": 1], in: things).lsn
         let found = try test.query(in: things) { $0.shape = .addsRevision }
         #expect(found[0]["_rev"] == .int(Int64(lsn)))
-        #expect(try test.query(projection: ["n": 1], in: things) { $0.shape = .addsRevision } == [["_id": "a", "n": 1, "_rev": .int(Int64(lsn))]])
+        #expect(
+            try test.query(projection: ["n": 1], in: things) { $0.shape = .addsRevision } == [
+                ["_id": "a", "n": 1, "_rev": .int(Int64(lsn))]
+            ])
     }
 
     @Test func agreesWithAPlainEvaluationOfRandomFilters() throws {
@@ -191,7 +194,7 @@ struct QueryTests {
         _ = try test.batch(documents: documents, in: things)
         for _ in 0..<400 {
             let filter = RandomDocuments.filter(&random, depth: 2)
-            let expected = documents.filter { NaiveFilter.matches(filter, $0) }.map(\.id)
+            let expected = documents.filter { FilterModelTests.Model.matches(filter, $0) }.map(\.id)
             let found = try test.query(filter, in: things).map(\.id)
             #expect(found == expected, "seed \(seed), filter \(filter)")
         }

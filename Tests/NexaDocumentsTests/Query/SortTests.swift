@@ -15,7 +15,9 @@ struct SortTests {
     private func ids(_ documents: [MessagePackValue]) -> String { documents.map(\.id).joined() }
 
     @Test func takesEveryFormOfOrder() throws {
-        let (test, things) = try make([["_id": "a", "n": 2, "m": 1], ["_id": "b", "n": 1, "m": 1], ["_id": "c", "n": 3, "m": 0]])
+        let (test, things) = try make([
+            ["_id": "a", "n": 2, "m": 1], ["_id": "b", "n": 1, "m": 1], ["_id": "c", "n": 3, "m": 0],
+        ])
         for sort in ["n", ["n": 1], [["n", 1]], [["n", "asc"]], ["n"], ["n": 1.0]] as [MessagePackValue] {
             #expect(ids(try test.query(sort: sort, in: things)) == "bac", "\(sort)")
         }
@@ -56,7 +58,8 @@ struct SortTests {
         var random = SeededGenerator(seed: seed)
         let documents = (0..<400).map { index -> MessagePackValue in
             [
-                "_id": .string("k\(1000 + index)"), "v": RandomDocuments.value(&random, depth: 1), "w": .int(Int64(random.below(5))),
+                "_id": .string("k\(1000 + index)"), "v": RandomDocuments.value(&random, depth: 1),
+                "w": .int(Int64(random.below(5))),
                 "pad": .string(String(repeating: "p", count: random.below(300))),
             ]
         }

@@ -1,4 +1,5 @@
 import NexaDocuments
+import NexaTestKit
 import NexaWire
 
 /// Gives MessagePack bytes of a value to `body`.
@@ -6,11 +7,7 @@ func withBytes<R>(_ value: MessagePackValue, _ body: (UnsafeRawBufferPointer) th
     try value.encoded().withUnsafeBytes(body)
 }
 
-/// Gives the UTF-8 bytes of a text to `body`.
-func withBytes<R>(_ text: String, _ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
-    try Array(text.utf8).withUnsafeBytes(body)
-}
-
+/// Gives the UTF-8 bytes of two texts to `body`.
 func withBytes<R>(
     _ first: String, _ second: String, _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws -> R
 ) rethrows -> R {

@@ -1,5 +1,6 @@
 import NexaDocuments
 import NexaStorage
+import NexaTestKit
 import NexaWire
 import Testing
 
@@ -116,7 +117,9 @@ struct BatchTests {
         }
         #expect(errorOf { _ = try test.batch(operations: [["op": "create", "data": ["a": 1]]], in: nil) }?.code == .badRequest)
         #expect(errorOf { _ = try test.batch(operations: [["op": "delete", "key": "x"]], in: things) }?.code == .conflict)
-        #expect(errorOf { _ = try test.batch(operations: [["op": "update", "key": "x", "updates": ["a": 1]]], in: things) }?.code == .conflict)
+        #expect(
+            errorOf { _ = try test.batch(operations: [["op": "update", "key": "x", "updates": ["a": 1]]], in: things) }?.code
+                == .conflict)
         #expect(try test.count(in: things) == 0)
     }
 
@@ -127,7 +130,8 @@ struct BatchTests {
         let match = MessagePackValue.int(Int64(revision))
         let wrong = MessagePackValue.int(Int64(revision + 1))
         for operation in [
-            ["op": "put", "data": ["_id": "k"], "if_match": wrong], ["op": "update", "key": "k", "updates": ["n": 2], "if_match": wrong],
+            ["op": "put", "data": ["_id": "k"], "if_match": wrong],
+            ["op": "update", "key": "k", "updates": ["n": 2], "if_match": wrong],
             ["op": "delete", "key": "k", "if_match": wrong],
         ] as [MessagePackValue] {
             #expect(errorOf { _ = try test.batch(operations: [operation], in: things) }?.code == .conflict)
@@ -157,7 +161,8 @@ struct BatchTests {
     @Test func markersInABatchStoreNothing() throws {
         let test = try TestStore()
         let things = try test.collection()
-        let outcome = try test.batch(documents: [["_nexadb_collection_marker": true, "_vector_dimensions": 2], ["a": 1]], in: things)
+        let outcome = try test.batch(
+            documents: [["_nexadb_collection_marker": true, "_vector_dimensions": 2], ["a": 1]], in: things)
         #expect(outcome.keys.count == 2)
         #expect(try test.count(in: things) == 1)
         #expect(things.vectorDimensions == 2)
@@ -175,7 +180,10 @@ struct BatchTests {
                     for round in 0..<30 {
                         let order = writer % 2 == 0 ? keys : keys.reversed()
                         let operations = order.map { key -> MessagePackValue in
-                            ["op": "put", "data": ["_id": .string(key), "writer": .int(Int64(writer)), "round": .int(Int64(round))]]
+                            [
+                                "op": "put",
+                                "data": ["_id": .string(key), "writer": .int(Int64(writer)), "round": .int(Int64(round))],
+                            ]
                         }
                         withBytes(.array(operations)) { bytes in
                             withBytes("default") { database in

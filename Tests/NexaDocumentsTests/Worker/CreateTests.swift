@@ -1,5 +1,6 @@
 import NexaDocuments
 import NexaStorage
+import NexaTestKit
 import NexaWire
 import Testing
 
@@ -55,6 +56,8 @@ struct CreateTests {
         let stored = try test.create(["_id": nil, "id": nil, "a": 1], in: things) { $0.usesIDField = true }
         #expect(stored.id.count == 16)
         #expect(stored.fieldNames == ["_id", "_created_at", "_updated_at", "a"])
+        let envelope = try test.create(["_id": nil, "id": nil], in: things)
+        #expect(envelope.fieldNames == ["_id", "_created_at", "_updated_at", "id"])
     }
 
     @Test func refusesKeysThatAreNoTextOrTooLong() throws {
@@ -105,7 +108,8 @@ struct CreateTests {
         let test = try TestStore()
         let things = try test.collection()
         let document: MessagePackValue = [
-            "bin": .binary([0, 255, 1]), "ext": .ext(0x0D, [1, 2, 3]), "f": .float32(1.5), "big": .uint(.max), "nan": .double(-0.0),
+            "bin": .binary([0, 255, 1]), "ext": .ext(0x0D, [1, 2, 3]), "f": .float32(1.5), "big": .uint(.max),
+            "nan": .double(-0.0),
         ]
         #expect(try test.create(document, in: things).without("_id", "_created_at", "_updated_at") == document)
     }

@@ -1,5 +1,6 @@
 import NexaDocuments
 import NexaStorage
+import NexaTestKit
 import NexaWire
 import Testing
 
