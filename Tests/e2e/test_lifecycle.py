@@ -43,7 +43,7 @@ def refused(node: Node) -> StartFailed:
 def test_start_up_line_tells_what_runs_where_and_how_durable(make_node):
     node = make_node("some data", "--durability", "os").start()
     line = next(text for text in node.output().splitlines() if str(node.port) in text)
-    assert "NexaDB" in line and str(node.data) in line and str(node.admin_port) in line
+    assert "nexadb" in line.lower() and str(node.data) in line and str(node.admin_port) in line
     assert re.search(r"durab\w+[^a-z]*os", line, re.I), line
     assert node.port > 1024 and node.admin_port > 1024 and node.port != node.admin_port, "port 0 takes free ones"
 
@@ -414,27 +414,39 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-def write_until_refused(c: PlainClient, limit: int) -> tuple[list[str], Refused]:
+def fill_up(filler: Path, leaving: int):
+    """Takes what is free, in pieces, because the node may take some of it meanwhile."""
+    with open(filler, "wb") as f:
+        size = 0
+        while (free := os.statvfs(filler).f_bavail * os.statvfs(filler).f_bsize) > leaving:
+            try:
+                os.posix_fallocate(f.fileno(), size, min(free - leaving, 4 * MiB))
+                size += min(free - leaving, 4 * MiB)
+            except OSError:
+                return
+
+
+def write_until_refused(node: Node, limit: int) -> tuple[list[str], Refused]:
+    """The keys acknowledged before a write is refused, on a connection of its own: the node may close it then."""
     acknowledged = []
-    for n in range(limit):
-        key = f"fill-{n:06}"
-        try:
-            c.create("c", {"_id": key, "pad": os.urandom(16_000)})
-        except Refused as refusal:
-            return acknowledged, refusal
-        acknowledged.append(key)
+    with PlainClient(node.port) as c:
+        for n in range(limit):
+            key = f"fill-{n:06}"
+            try:
+                c.create("c", {"_id": key, "pad": os.urandom(16_000)})
+            except Refused as refusal:
+                return acknowledged, refusal
+            acknowledged.append(key)
     raise AssertionError(f"{limit} writes of 16 kB were taken although the disk was full")
 
 
 def test_full_disk_refuses_writes_by_name_and_reads_go_on(make_node, small_disk, report):
     node = make_node("small/data", "--memory", "32MiB").start()
     fill(node, 500)
-    free = os.statvfs(small_disk)
     filler = small_disk / "filler"
-    with open(filler, "wb") as f:
-        os.posix_fallocate(f.fileno(), 0, max(1, free.f_bavail * free.f_bsize - 2 * MiB))
+    fill_up(filler, leaving=2 * MiB)
+    acknowledged, refusal = write_until_refused(node, 12_000)
     with PlainClient(node.port) as c:
-        acknowledged, refusal = write_until_refused(c, 12_000)
         assert refusal.code in ("STORAGE_FAILED", "READ_ONLY", "OVERLOADED")
         assert re.search("(?i)space|full", str(refusal)), refusal
         assert c.get("c", "000007")["n"] == 7
@@ -461,8 +473,8 @@ def test_file_size_limit_is_survived(make_node):
         assert isinstance(failure.code, int) and failure.code > 0, f"killed by a signal: {failure}"
         assert "large" in failure.output.lower() or "EFBIG" in failure.output
         return
+    acknowledged, refusal = write_until_refused(node, 3000)
     with PlainClient(node.port) as c:
-        acknowledged, refusal = write_until_refused(c, 3000)
         assert refusal.code in ("STORAGE_FAILED", "READ_ONLY")
         assert c.get("c", acknowledged[0]) is not None
     node.kill()

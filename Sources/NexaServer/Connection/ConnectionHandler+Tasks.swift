@@ -69,7 +69,6 @@ extension ConnectionHandler {
             end(task)
         }
         goOn()
-        pumpStreams()
     }
 
     private func end(_ task: PoolTask) {
@@ -78,13 +77,14 @@ extension ConnectionHandler {
         machine.arrive(hasRequestID: task.requestID != nil)
     }
 
-    /// Asks the pool for the next chunk of every stream whose client can take one.
+    /// Asks the pool for the next chunk of every stream whose client can take one, and for the last word of those that were
+    /// cancelled. A stream without credit on a connection that is not read any more is cancelled.
     func pumpStreams() {
         guard !tasks.isEmpty, machine.phase != .closed else { return }
         for task in tasks where task.isStream && !task.isAway {
-            let isStarved = task.credit <= 0 && !task.isCancelled
-            if isStarved || machine.answers.byteCount > machine.limits.outputByteCountMax { continue }
-            submit(task)
+            if task.credit <= 0 && machine.phase == .draining { task.cancel() }
+            let canSend = task.credit > 0 && machine.answers.byteCount <= machine.limits.outputByteCountMax
+            if canSend || task.isCancelled { submit(task) }
         }
     }
 

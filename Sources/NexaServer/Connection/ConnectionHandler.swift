@@ -85,7 +85,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         // The client will send no more, but may be waiting for answers.
         if case .some(ChannelEvent.inputClosed) = event as? ChannelEvent {
-            machine.drain()
+            drain()
             inbound = nil
             finishIfDone()
         } else {
@@ -147,7 +147,7 @@ final class ConnectionHandler: ChannelInboundHandler {
                 offset += rejection.byteCount
             case .fail(let error):
                 refuse(DocumentError(error), requestID: nil)
-                machine.drain()
+                drain()
             case .needMoreBytes:
                 isPartial = !rest.isEmpty
                 break loop
@@ -174,7 +174,7 @@ final class ConnectionHandler: ChannelInboundHandler {
             payload = try loop.executor.inflater.payload(of: frame)
         } catch {
             refuse(DocumentError(error), requestID: frame.requestID)
-            machine.drain()
+            drain()
             return
         }
         let start = machine.answers.byteCount
@@ -188,8 +188,8 @@ final class ConnectionHandler: ChannelInboundHandler {
             if type == .connect, session.features.contains(.lz4) { machine.acceptCompressedRequests() }
         case .offload: depart(type, frame, payload, wantsToken: wantsToken)
         case .disconnect:
-            machine.drain()
             for task in tasks { task.cancel() }
+            drain()
         case .cancel(let target): cancel(target, requestID: frame.requestID)
         case .credit(let stream, let count): credit(stream, count)
         case .work: preconditionFailure("long work does not begin on an event loop")
@@ -285,6 +285,7 @@ final class ConnectionHandler: ChannelInboundHandler {
             arrival = MonotonicTime.nanoseconds()
             takeInbound()
         }
+        pumpStreams()
         endBurst()
         readOn()
     }
@@ -304,6 +305,12 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     // MARK: End
 
+    /// Takes no more requests. Streams that wait for credit end, because none can come any more.
+    private func drain() {
+        machine.drain()
+        pumpStreams()
+    }
+
     func finishIfDone() {
         guard let context, machine.isFinished(socketIsEmpty: true) else { return }
         // Close takes its turn behind what the socket still holds.
@@ -317,7 +324,7 @@ final class ConnectionHandler: ChannelInboundHandler {
         if isForced {
             context.close(promise: nil)
         } else {
-            machine.drain()
+            drain()
             inbound = nil
             finishIfDone()
         }
@@ -325,7 +332,8 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     /// Looks at the time limits; several times a second at the most.
     func tick(_ now: UInt64) {
-        guard let context else { return }
+        // A read that is asked for before the channel is active is lost, and `channelActive` would not ask again.
+        guard let context, context.channel.isActive else { return }
         if context.channel.isWritable {
             machine.clock.unsent(0, at: now)
         } else {

@@ -80,7 +80,7 @@ class Node:
             if self.file_size_limit:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (self.file_size_limit, self.file_size_limit))
 
-        self.data.parent.mkdir(parents=True, exist_ok=True)
+        self.output_path.parent.mkdir(parents=True, exist_ok=True)
         self.log_start = self.output_path.stat().st_size if self.output_path.exists() else 0
         with open(self.output_path, "ab") as log:
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
