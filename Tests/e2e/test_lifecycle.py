@@ -441,7 +441,7 @@ def write_until_refused(node: Node, limit: int) -> tuple[list[str], Refused]:
 
 
 def test_full_disk_refuses_writes_by_name_and_reads_go_on(make_node, small_disk, report):
-    node = make_node("small/data", "--memory", "32MiB").start()
+    node = make_node("small/data", "--memory", "32MiB", output=small_disk.parent / "node.log").start()
     fill(node, 500)
     filler = small_disk / "filler"
     fill_up(filler, leaving=2 * MiB)
