@@ -100,19 +100,14 @@ final class LogRole: Sendable {
 
     /// After a failure: leaves the failed segment behind and begins a new one behind the last acknowledged record. Tables must
     /// hold everything up to there. Returns the id of the segment; writes are still refused.
-    func restart(storeUUID: StoreUUID) throws(StorageError) -> UInt64 {
+    func restart() throws(StorageError) -> UInt64 {
         take()
         defer { release() }
         precondition(isPoisoned.load(ordering: .acquiring), "the log has not failed")
-        let failed = confined.writer
-        failed.abandon()
-        let id = failed.end.segmentID + 1
-        let writer = try LogWriter.start(
-            after: confined.acknowledgedEnd.behind(segment: failed.end.segmentID), segmentID: id, isLinked: false,
-            storeUUID: storeUUID, segments: failed.segments)
+        let writer = try LogWriter.restart(after: confined.writer, at: confined.acknowledgedEnd)
         confined = Confined(writer: writer, acknowledgedEnd: writer.end, durableEnd: writer.end)
         isPoisoned.store(false, ordering: .releasing)
-        return id
+        return writer.end.segmentID
     }
 
     // MARK: - Taking the role
@@ -199,14 +194,5 @@ final class LogRole: Sendable {
             observers.notify(pipeline.positions.acknowledged, refusal)
             return false
         }
-    }
-}
-
-extension LogEnd {
-    /// The same record, as the end of another segment: a failed log is continued behind its newest segment.
-    fileprivate func behind(segment id: UInt64) -> LogEnd {
-        var end = self
-        end.segmentID = id
-        return end
     }
 }

@@ -93,6 +93,10 @@ package final class Engine: Sendable {
         }
         while pipeline.ring.applied < pipeline.positions.reserved { sched_yield() }
         try log.close()
+        // The log's last sector cannot testify for itself.
+        var edit = VersionEdit()
+        edit.durableMark = log.durableMark
+        try publish(edit) { $0 }
         tableStore.removeDiscarded()
     }
 

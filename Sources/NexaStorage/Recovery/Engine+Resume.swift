@@ -26,7 +26,7 @@ extension Engine {
             try replace(views.load().view.memTables, by: [slot], flushedLSN: cut, limit: cut)
 
             var edit = VersionEdit()
-            edit.walLow = try log.restart(storeUUID: storeUUID)
+            edit.walLow = try log.restart()
             try publish(edit) { $0 }
             pipeline.restart(at: cut, active: slot)
             try retireSegments()

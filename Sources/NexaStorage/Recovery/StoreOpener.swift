@@ -79,7 +79,7 @@ final class StoreOpener {
         let writer = try LogWriter.start(
             after: end, segmentID: recovered.nextSegmentID, isLinked: isLinked, storeUUID: storeUUID,
             segments: segments)
-        if state.walLow == 0 { try nameFirstSegment(recovered) }
+        try testify(about: writer, recovered)
 
         let pipeline = CommitPipeline(
             options: options, plan: plan, lastLSN: end.lsn, epoch: end.epoch, active: active,
@@ -106,10 +106,11 @@ final class StoreOpener {
             Corruption(file: path, offset: 0, reason: reason, remedy: "Restore a backup or copy from a replica."))
     }
 
-    /// The first edit of a store names its first segment: from now on the log cannot get lost unnoticed.
-    private func nameFirstSegment(_ recovered: RecoveredLog) throws(StorageError) {
+    /// Each open names the segment that it began, and the first one where the log begins: from now on neither can get lost unnoticed.
+    private func testify(about writer: LogWriter, _ recovered: RecoveredLog) throws(StorageError) {
         var edit = VersionEdit()
-        edit.walLow = recovered.segments.first?.id ?? recovered.nextSegmentID
+        if manifest.state.walLow == 0 { edit.walLow = recovered.segments.first?.id ?? recovered.nextSegmentID }
+        edit.durableMark = writer.end.durableMark
         edit.nextFile = tableStore.nextFileNumber
         try manifest.append(edit)
     }

@@ -49,14 +49,15 @@ package final class LogWriter: @unchecked Sendable {
     }
 
     /// Goes on after a failed write or sync, in a segment that does not continue the old ones, without trusting or touching them again.
-    /// Tables must hold everything up to `failed.end.lsn` already; then the manifest must name the new segment as its lowest.
-    package static func restart(after failed: LogWriter) throws(StorageError) -> LogWriter {
+    /// Tables hold everything up to `end` already, and what the failed one wrote behind it was never acknowledged. Then the manifest must
+    /// name the new segment as its lowest.
+    package static func restart(after failed: LogWriter, at end: LogEnd) throws(StorageError) -> LogWriter {
         failed.abandon()
         var segmentID = failed.end.segmentID + 1
         // The failure may have struck between a header and its sync.
         while try failed.isBegun(segmentID) { segmentID += 1 }
         return try start(
-            after: failed.end, segmentID: segmentID, isLinked: false, storeUUID: failed.storeUUID, segments: failed.segments)
+            after: end, segmentID: segmentID, isLinked: false, storeUUID: failed.storeUUID, segments: failed.segments)
     }
 
     private init(file: any File, capacity: UInt64, end: LogEnd, storeUUID: StoreUUID, segments: LogSegments) {

@@ -242,7 +242,7 @@ import Testing
         #expect(faulty.count(of: .sync) == syncCount, "a failed sync is not tried again")
         #expect(failure { try writer.append([payload(5)]) } != nil)
 
-        let second = try LogWriter.restart(after: writer)
+        let second = try LogWriter.restart(after: writer, at: writer.end)
         try second.append([payload(5)])
         try second.sync()
         // The dirty pages of the failed sync are gone; tables hold up to LSN 4.
