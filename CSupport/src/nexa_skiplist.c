@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 
 /* Offset 0 holds the list itself, so it can mean "no node". */
-enum { NIL = 0, HUGE_PAGES_FROM = 4 << 20 };
+enum { NIL = 0, HUGE_PAGES_FROM = 4 << 20, VERSIONS_BEFORE_SEARCH = 8 };
 
 typedef struct node {
     uint64_t prefix;
@@ -32,6 +32,8 @@ struct nexa_skiplist {
     _Alignas(64) _Atomic uint64_t used;
     _Atomic uint64_t entry_count;
     _Atomic uint64_t slots_taken;
+    /* A key was left out of the hash table, once and for all. */
+    _Atomic bool has_unindexed;
 };
 
 typedef struct target {
@@ -162,13 +164,12 @@ static uint32_t find_indexed(const nexa_skiplist *list, const uint8_t *key, size
         if (slot == 0) break;
         if (slot >> 32 == hash >> 32 && has_key(node_at(list, (uint32_t)slot), key, key_len)) return (uint32_t)slot;
     }
-    uint64_t taken = atomic_load_explicit(&list->slots_taken, memory_order_acquire);
-    *is_complete = taken <= (list->slot_mask + 1) / 4 * 3;
+    *is_complete = !atomic_load_explicit(&list->has_unindexed, memory_order_acquire);
     return NIL;
 }
 
-/* Makes the table point to the node, unless it knows a newer one of the key. `slots_taken` goes beyond three quarters when the
- * first key had to be left out, and says so before the insert returns. */
+/* Makes the table point to the node, unless it knows a newer one of the key. A key that has to be left out is announced before its
+ * insert returns. */
 static void index_node(nexa_skiplist *list, uint32_t offset, const uint8_t *key, size_t key_len, uint64_t hash) {
     uint64_t added = (hash >> 32 << 32) | offset;
     uint64_t lsn = node_at(list, offset)->lsn;
@@ -176,11 +177,15 @@ static void index_node(nexa_skiplist *list, uint32_t offset, const uint8_t *key,
         uint64_t slot = atomic_load_explicit(&list->slots[at], memory_order_acquire);
         if (slot == 0) {
             uint64_t limit = (list->slot_mask + 1) / 4 * 3;
-            if (atomic_fetch_add_explicit(&list->slots_taken, 1, memory_order_acq_rel) >= limit) return;
+            if (atomic_fetch_add_explicit(&list->slots_taken, 1, memory_order_relaxed) >= limit) {
+                atomic_fetch_sub_explicit(&list->slots_taken, 1, memory_order_relaxed);
+                atomic_store_explicit(&list->has_unindexed, true, memory_order_release);
+                return;
+            }
             if (atomic_compare_exchange_strong_explicit(&list->slots[at], &slot, added, memory_order_acq_rel,
                                                         memory_order_acquire))
                 return;
-            atomic_fetch_sub_explicit(&list->slots_taken, 1, memory_order_acq_rel);
+            atomic_fetch_sub_explicit(&list->slots_taken, 1, memory_order_relaxed);
         }
         if (slot >> 32 != hash >> 32 || !has_key(node_at(list, (uint32_t)slot), key, key_len)) continue;
         while (node_at(list, (uint32_t)slot)->lsn <= lsn)
@@ -202,9 +207,14 @@ bool nexa_skiplist_get(const nexa_skiplist *list, const uint8_t *key, size_t key
         offset = search(list, &target);
         if (offset == NIL || !has_key(node_at(list, offset), key, key_len)) return false;
     }
-    /* The versions of a key stand side by side, the newest first. */
-    while (node_at(list, offset)->lsn > lsn) {
-        offset = next_of(list, offset, 0);
+    /* The versions of a key stand side by side, the newest first: an old reader of a busy key searches for its own. */
+    for (unsigned steps = 0; node_at(list, offset)->lsn > lsn; steps++) {
+        if (steps < VERSIONS_BEFORE_SEARCH) {
+            offset = next_of(list, offset, 0);
+        } else {
+            target target = make_target(key, key_len, lsn);
+            offset = search(list, &target);
+        }
         if (offset == NIL || !has_key(node_at(list, offset), key, key_len)) return false;
     }
     const node *found = node_at(list, offset);
