@@ -16,13 +16,11 @@ final class BackgroundWorkers: Sendable {
 
     let isManual: Bool
     private let logBell = NexaCondition()
-    private let flushBell = NexaCondition()
-    private let compactionBell = NexaCondition()
+    private let flushBell = Bell()
+    private let compactionBell = Bell()
     private let isLogAsleep = Atomic<Bool>(true)
     private let isStopping = Atomic<Bool>(false)
     nonisolated(unsafe) private var logIsCalled = false
-    nonisolated(unsafe) private var flushIsCalled = false
-    nonisolated(unsafe) private var compactionIsCalled = false
     /// Written by `start`, taken by `stop`.
     private let threadsLock = NexaLock()
     nonisolated(unsafe) private var threads: [NexaThread] = []
@@ -55,7 +53,9 @@ final class BackgroundWorkers: Sendable {
     /// Ends the threads after what they are at.
     func stop() {
         isStopping.store(true, ordering: .sequentiallyConsistent)
-        for bell in [logBell, flushBell, compactionBell] { bell.withLock { bell.broadcast() } }
+        logBell.withLock { logBell.broadcast() }
+        flushBell.ring()
+        compactionBell.ring()
         let joined = threadsLock.withLock { () -> [NexaThread] in
             defer { threads = [] }
             return threads
@@ -89,20 +89,10 @@ final class BackgroundWorkers: Sendable {
     }
 
     /// A memtable was closed.
-    func wakeFlush() {
-        flushBell.withLock {
-            flushIsCalled = true
-            flushBell.signal()
-        }
-    }
+    func wakeFlush() { flushBell.ring() }
 
     /// The set of tables changed, or a snapshot was released.
-    func wakeCompaction() {
-        compactionBell.withLock {
-            compactionIsCalled = true
-            compactionBell.signal()
-        }
-    }
+    func wakeCompaction() { compactionBell.ring() }
 
     // MARK: - Threads
 
@@ -136,7 +126,7 @@ final class BackgroundWorkers: Sendable {
     }
 
     private func runFlush(_ engine: Engine) {
-        run(bell: flushBell, isCalled: { self.flushIsCalled }, clear: { self.flushIsCalled = false }) { () throws(StorageError) in
+        run(flushBell) { () throws(StorageError) in
             let didFlush = try engine.flushClosedMemTables()
             if didFlush { self.wakeCompaction() }
             return didFlush
@@ -144,26 +134,15 @@ final class BackgroundWorkers: Sendable {
     }
 
     private func runCompaction(_ engine: Engine) {
-        run(bell: compactionBell, isCalled: { self.compactionIsCalled }, clear: { self.compactionIsCalled = false }) {
-            () throws(StorageError) in try engine.compactOnce()
-        }
+        run(compactionBell) { () throws(StorageError) in try engine.compactOnce() }
     }
 
     /// Sleeps until called, then works until `work` says that nothing is left.
-    private func run(
-        bell: NexaCondition, isCalled: () -> Bool, clear: () -> Void, work: () throws(StorageError) -> Bool
-    ) {
+    private func run(_ bell: Bell, _ work: () throws(StorageError) -> Bool) {
         var hasFailed = false
         while true {
-            bell.withLock {
-                if hasFailed {
-                    // The disk may have room by then.
-                    if !isCalled() && !mustStop { _ = bell.wait(nanoseconds: 1_000_000_000) }
-                } else {
-                    while !isCalled() && !mustStop { bell.wait() }
-                }
-                clear()
-            }
+            // After a failure it tries again by itself: the disk may have room by then.
+            bell.wait(nanosecondsMax: hasFailed ? 1_000_000_000 : nil, unless: { mustStop })
             if mustStop { return }
             do throws(StorageError) {
                 while !mustStop, try work() {}
@@ -173,6 +152,34 @@ final class BackgroundWorkers: Sendable {
                 hasFailed = true
                 if !mustStop { lastFailure = error }
             }
+        }
+    }
+}
+
+/// What one thread sleeps on: a call that comes while it works is not lost.
+private final class Bell: Sendable {
+    private let condition = NexaCondition()
+    /// Guarded by `condition`.
+    nonisolated(unsafe) private var isCalled = false
+
+    func ring() {
+        condition.withLock {
+            isCalled = true
+            condition.signal()
+        }
+    }
+
+    /// Returns when it rang, `isDone` says so, or the time is over.
+    func wait(nanosecondsMax: UInt64?, unless isDone: () -> Bool) {
+        condition.withLock {
+            while !isCalled && !isDone() {
+                guard let nanosecondsMax else {
+                    condition.wait()
+                    continue
+                }
+                if !condition.wait(nanoseconds: nanosecondsMax) { break }
+            }
+            isCalled = false
         }
     }
 }

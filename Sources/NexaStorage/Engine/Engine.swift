@@ -45,7 +45,6 @@ package final class Engine: Sendable {
     let editing = NexaLock()
     /// Guarded by `editing`.
     let manifest: ManifestWriter
-    let manifestHasFailed = Atomic<Bool>(false)
     private let isClosed = Atomic<Bool>(false)
 
     init(_ parts: Parts) {

@@ -90,12 +90,16 @@ package final class ManifestWriter: @unchecked Sendable {
             try write(record, durableEdit: lastEdit)
             try file!.sync()
             state.apply(edit)
-            try writeMark()
         } catch {
             failure = error
             throw error
         }
+        // The edit is durable, whatever becomes of the note behind it.
+        do throws(StorageError) { try writeMark() } catch { failure = error }
     }
+
+    /// Nothing can be appended until `restart`.
+    package var hasFailed: Bool { failure != nil }
 
     /// Leaves a failed manifest behind and begins a new one with the state as it was before the failed edit.
     package func restart() throws(StorageError) {

@@ -1,7 +1,5 @@
 // The one way in which the set of tables changes: first the manifest, then the view, then the files.
 
-import Synchronization
-
 extension Engine {
     /// Makes `edit` durable, then publishes what `change` makes of the view. Files that the edit removes go when their last
     /// reader is gone. One edit at a time.
@@ -25,15 +23,7 @@ extension Engine {
     /// After a failure it is open whether the edit survives, so nothing that depends on it was removed; the next edit goes to a
     /// new manifest that begins with the state before.
     private func appendToManifest(_ edit: VersionEdit) throws(StorageError) {
-        if manifestHasFailed.load(ordering: .relaxed) {
-            try manifest.restart()
-            manifestHasFailed.store(false, ordering: .relaxed)
-        }
-        do throws(StorageError) {
-            try manifest.append(edit)
-        } catch {
-            manifestHasFailed.store(true, ordering: .relaxed)
-            throw error
-        }
+        if manifest.hasFailed { try manifest.restart() }
+        try manifest.append(edit)
     }
 }
