@@ -121,10 +121,12 @@ def test_failed_disk_stops_writes_and_loses_nothing(make_node, tmp_path, report,
         with Fault(node, tmp_path, expression, trace) as fault:
             refusals = []
             for n in range(20):
-                try:
-                    acknowledged.append(c.create("c", {"_id": f"during-{n}", "n": n})["_id"])
-                except Refused as refused:
-                    refusals.append(refused)
+                # A connection whose writes were in flight is closed behind its error, so each attempt has its own.
+                with PlainClient(node.port) as writer:
+                    try:
+                        acknowledged.append(writer.create("c", {"_id": f"during-{n}", "n": n})["_id"])
+                    except Refused as refused:
+                        refusals.append(refused)
             assert len(refusals) == 20, f"{20 - len(refusals)} writes were acknowledged although the disk had failed"
             assert {r.code for r in refusals} <= {"STORAGE_FAILED", "READ_ONLY"}
             assert all(len(str(r)) > 20 for r in refusals)
@@ -167,6 +169,14 @@ RIGHT = """\
 3 rename("/d/tmp", "/d/CURRENT") = 0
 3 fsync(8</d>) = 0
 3 unlink("/d/old") = 0
+5 openat(AT_FDCWD</x>, "/d/sst/7", O_RDWR|O_CREAT|O_EXCL, 0600) = 11</d/sst/7>
+5 pwrite64(11</d/sst/7>, "table", 5, 0) = 5
+5 fdatasync(11</d/sst/7>) = 0
+6 openat(AT_FDCWD</x>, "/d/sst/8", O_RDWR|O_CREAT|O_EXCL, 0600) = 12</d/sst/8>
+5 fsync(13</d/sst>) = 0
+5 pwrite64(14</d/MANIFEST-1>, "edit: table 7", 13, 4096) = 13
+5 fdatasync(14</d/MANIFEST-1>) = 0
+6 fsync(13</d/sst>) = 0
 """
 
 
@@ -189,8 +199,10 @@ def test_lint_passes_a_right_trace():
     (lambda t: t.replace("3 fsync(8</d>) = 0\n", ""), "removed while the entry of /d/CURRENT"),
     (lambda t: t.replace("3 fsync(8</d>) = 0\n", "").replace('3 unlink("/d/old") = 0\n', ""), "end: the entry"),
     (lambda t: t + '3 write(7</d/tail>, "abc", 3) = 3\n', "end: /d/tail has bytes"),
+    (lambda t: t.replace("5 fdatasync(11</d/sst/7>) = 0\n", ""), "the manifest is written while /d/sst/7"),
+    (lambda t: t.replace("5 fsync(13</d/sst>) = 0\n", ""), "the manifest is written while the entry of /d/sst/7"),
     (lambda t: t.replace("2 <... fdatasync resumed>) = 0", "2 <... fdatasync resumed>) = -1 EIO (Input/output error)"), "after its sync had failed"),
 ], ids=["no sync before the answer", "sync before the write", "no directory sync of the log", "no record", "rename of unsynced bytes",
-        "removal before the directory sync", "entry never synced", "tail never synced", "sync retried"])
+        "removal before the directory sync", "entry never synced", "tail never synced", "table not synced before the edit", "its entry not synced before the edit", "sync retried"])
 def test_lint_sees_planted_faults(planted, pattern):
     assert any(re.search(pattern, fault) for fault in faults(planted(RIGHT))), faults(planted(RIGHT))

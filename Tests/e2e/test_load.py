@@ -13,7 +13,8 @@ from rig.plain import PlainClient
 
 KiB, MiB = 1 << 10, 1 << 20
 IDLE_CONNECTION_LIMIT = 24 * KiB
-SLOW_READER_LIMIT = 2 * MiB
+# --max-output is 1 MiB; a buffer that grew to it may have doubled on its way.
+SLOW_READER_LIMIT = 3 * MiB
 
 
 class Crowd:
@@ -78,7 +79,7 @@ class Bystander(threading.Thread):
 
     def figures(self) -> str:
         assert self.failure is None, self.failure
-        assert len(self.latencies) > 20
+        assert self.latencies
         ordered = sorted(self.latencies)
         self.p99, self.worst = 1000 * ordered[int(len(ordered) * 0.99)], 1000 * ordered[-1]
         return f"another client's {len(ordered)} requests: p50 {1000 * ordered[len(ordered) // 2]:.2f} ms, " \
