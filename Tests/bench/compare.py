@@ -4,7 +4,7 @@
 Both peers are driven by `nexadb bench`, the same loop with the same documents; every write of both is on disk before its answer.
 Redis's own redis-benchmark checks the generator. Results go to .bench/compare.md and .bench/compare.json.
 
-usage: compare.py [--quick] [--runs N] [--seconds S] [--only reads,creates,batch,scan,check,engine] [--compact]
+usage: compare.py [--quick] [--runs N] [--seconds S] [--only reads,creates,batch,scan,check,engine] [--compact] [--output DIR]
 """
 
 import argparse
@@ -21,7 +21,6 @@ import time
 import peers
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-OUTPUT = ROOT / ".bench"
 PARTS = ["reads", "creates", "batch", "scan", "check", "engine"]
 
 
@@ -63,6 +62,8 @@ def thousands(value: float | None) -> str:
 
 
 def spread(values: list[float]) -> str:
+    if len(values) == 1:
+        return thousands(values[0])
     return f"{thousands(statistics.median(values))} ({thousands(min(values))}-{thousands(max(values))})"
 
 
@@ -147,7 +148,9 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(PARTS[:5] if "--quick" in sys.argv else PARTS))
     parser.add_argument("--compact", action="store_true", help="drive the node with the compact form")
     parser.add_argument("--nexadb", default=str(ROOT / ".build/release/nexadb"))
+    parser.add_argument("--output", type=pathlib.Path, default=ROOT / ".bench", help="for results and scratch data; on a real disk")
     options = parser.parse_args()
+    output = options.output
     parts = options.only.split(",")
     if unknown := set(parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
@@ -162,9 +165,9 @@ def main() -> None:
         sys.exit("redis-server is missing and could not be installed: apt-get install redis-server")
     if not pathlib.Path(options.nexadb).exists():
         sys.exit(f"{options.nexadb} is missing: make build")
-    OUTPUT.mkdir(exist_ok=True)
+    output.mkdir(parents=True, exist_ok=True)
     # On the disk of the checkout, not on a memory file system: the syncs must be real.
-    data = OUTPUT / f"data-{os.getpid()}"
+    data = output / f"data-{os.getpid()}"
     report = ["# NexaDB beside Redis", "", *machine()]
     servers: list[peers.Peer] = []
     try:
@@ -195,19 +198,19 @@ def main() -> None:
         if "check" in parts:
             report += cross_check(bench, redis, options.quick)
         report += [f"Resident memory afterwards: NexaDB {nexa.resident_bytes() >> 20} MiB, Redis {redis.resident_bytes() >> 20} MiB.", ""]
-        (OUTPUT / "compare.json").write_text(json.dumps({"options": vars(options), "results": bench.results}, indent=1))
+        (output / "compare.json").write_text(json.dumps({"options": vars(options), "results": bench.results}, indent=1, default=str))
     finally:
         for server in servers:
             server.stop()
         for log in data.glob("*.log"):
-            shutil.copy(log, OUTPUT / f"compare-{log.name}")
+            shutil.copy(log, output / f"compare-{log.name}")
         shutil.rmtree(data, ignore_errors=True)
     if "engine" in parts:
         import engine
 
-        report += engine.compare(options.nexadb, OUTPUT, runs=options.runs, quick=options.quick)
+        report += engine.compare(options.nexadb, output, runs=options.runs, quick=options.quick)
     text = "\n".join(report)
-    (OUTPUT / "compare.md").write_text(text)
+    (output / "compare.md").write_text(text)
     print(text)
 
 
