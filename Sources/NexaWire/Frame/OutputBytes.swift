@@ -8,17 +8,45 @@
 
 /// Growable raw output memory with writers for frames (here) and MessagePack (`OutputBytes+MessagePack.swift`).
 package final class OutputBytes {
-    @usableFromInline var base: UnsafeMutableRawPointer
-    @usableFromInline var capacity: Int
-    @usableFromInline var head = 0
-    @usableFromInline var tail = 0
-
-    package init(capacity: Int = 4096) {
-        self.capacity = max(64, capacity)
-        base = .allocate(byteCount: self.capacity, alignment: 16)
+    /// The four variables stand behind a pointer of their own: as stored properties of a class each access would pay a run-time check
+    /// for exclusivity, several per value written (measured: 330 ns against 40 ns for a small answer).
+    @usableFromInline
+    struct State {
+        @usableFromInline var base: UnsafeMutableRawPointer
+        @usableFromInline var capacity: Int
+        @usableFromInline var head = 0
+        @usableFromInline var tail = 0
     }
 
-    deinit { base.deallocate() }
+    @usableFromInline let state: UnsafeMutablePointer<State>
+
+    @inlinable var base: UnsafeMutableRawPointer {
+        get { state.pointee.base }
+        set { state.pointee.base = newValue }
+    }
+    @inlinable var capacity: Int {
+        get { state.pointee.capacity }
+        set { state.pointee.capacity = newValue }
+    }
+    @inlinable var head: Int {
+        get { state.pointee.head }
+        set { state.pointee.head = newValue }
+    }
+    @inlinable var tail: Int {
+        get { state.pointee.tail }
+        set { state.pointee.tail = newValue }
+    }
+
+    package init(capacity: Int = 4096) {
+        let capacity = max(64, capacity)
+        state = .allocate(capacity: 1)
+        state.initialize(to: State(base: .allocate(byteCount: capacity, alignment: 16), capacity: capacity))
+    }
+
+    deinit {
+        base.deallocate()
+        state.deallocate()
+    }
 
     /// Bytes written and not yet consumed.
     @inlinable package var byteCount: Int { tail - head }

@@ -16,18 +16,37 @@ package final class RequestFields {
         var count: UInt32
     }
 
-    private var payload = UnsafeRawBufferPointer(start: nil, count: 0)
+    /// Behind a pointer, as in `OutputBytes`: no run-time exclusivity check for each access.
+    private struct State {
+        var payload = UnsafeRawBufferPointer(start: nil, count: 0)
+        /// Bit n: the field with raw value n is present.
+        var present: UInt64 = 0
+    }
+
+    private let state: UnsafeMutablePointer<State>
     private let slices: UnsafeMutablePointer<Slice>
-    /// Bit n: the field with raw value n is present.
-    private var present: UInt64 = 0
+
+    private var payload: UnsafeRawBufferPointer {
+        get { state.pointee.payload }
+        set { state.pointee.payload = newValue }
+    }
+    private var present: UInt64 {
+        get { state.pointee.present }
+        set { state.pointee.present = newValue }
+    }
 
     package init() {
         precondition(RequestField.allCases.count <= 64)
+        state = .allocate(capacity: 1)
+        state.initialize(to: State())
         slices = .allocate(capacity: 64)
         slices.initialize(repeating: Slice(offset: 0, count: 0), count: 64)
     }
 
-    deinit { slices.deallocate() }
+    deinit {
+        state.deallocate()
+        slices.deallocate()
+    }
 
     /// Collects the fields of `payload`, a validated MessagePack value (empty counts as an empty map). Throws BAD_PAYLOAD when it is
     /// neither a map nor, with `acceptsCompact`, an array in the compact form of `type`.
