@@ -2,8 +2,9 @@ import CSupport
 
 /// A decoded, checked block in memory of its own:
 ///
-///     LoadedBlock | prefixes: u64 * restarts | raw bytes
+///     LoadedBlock | raw bytes: keys, values, restarts | prefixes: u64 * restarts
 ///
+/// A search touches both ends first: the common start of the keys stands next to the header, the prefixes next to the restarts.
 /// Made by whoever read it, then owned by a cache slot or by the one pin that got it beside the cache.
 struct LoadedBlock {
     /// The view that searches take; it points into the same allocation.
@@ -25,11 +26,12 @@ struct LoadedBlock {
         let rawByteCount = Int(trailer.raw_len)
         // Room for the prefixes of a block of the usual shape; one with more restarts is searched without.
         let prefixCapacity = rawByteCount / 512 + 4
-        let byteCount = headerByteCount + prefixCapacity * 8 + rawByteCount
+        let prefixesOffset = (headerByteCount + rawByteCount + 7) & ~7
+        let byteCount = prefixesOffset + prefixCapacity * 8
         let memory = UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: 16)
         let loaded = memory.bindMemory(to: LoadedBlock.self, capacity: 1)
-        let prefixes = (memory + headerByteCount).assumingMemoryBound(to: UInt64.self)
-        let raw = (memory + headerByteCount + prefixCapacity * 8).assumingMemoryBound(to: UInt8.self)
+        let raw = (memory + headerByteCount).assumingMemoryBound(to: UInt8.self)
+        let prefixes = (memory + prefixesOffset).assumingMemoryBound(to: UInt64.self)
         loaded.initialize(to: LoadedBlock(block: nexa_block(), byteCount: byteCount))
         guard nexa_block_expand(bytes, stored.count, &trailer, raw) == NEXA_OK,
             openRawBlock(raw, rawByteCount, prefixes, prefixCapacity, &loaded.pointee.block)
