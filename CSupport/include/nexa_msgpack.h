@@ -28,7 +28,7 @@ typedef enum {
 
 /* Checks that [p, p + len) is exactly one MessagePack value: lengths, depth (scalars have depth 0), UTF-8, string map keys, no
  * duplicate keys, timestamps. On failure *error_offset is the offset of the value or byte at fault. `seed` (random, per process)
- * spreads the keys of maps with more than 32 entries over a hash table of at most 16 bytes per key that is freed before return;
+ * spreads the keys of maps with more than 32 entries over a hash table of at most 24 bytes per key that is freed before return;
  * nothing is allocated for smaller maps. */
 nexa_mp_status nexa_mp_validate(const void *p, size_t len, uint32_t depth_max, uint64_t seed, size_t *error_offset);
 

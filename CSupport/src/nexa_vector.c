@@ -244,20 +244,21 @@ size_t nexa_vector_dimensions(const void *data, size_t len) {
     return h.kind == MP_BIN && h.len % 4 == 0 ? h.len / 4 : 0;
 }
 
+static inline bool exponent_is_finite(uint32_t bits) {
+    return (bits & 0x7f800000u) != 0x7f800000u;
+}
+
 static nexa_vector_status gather_bin(const mp_head *h, float *out, size_t capacity, size_t *count) {
     if (h->len % 4 != 0 || h->len == 0) return NEXA_VECTOR_BAD_LENGTH;
     const size_t n = h->len / 4;
     if (n > capacity) return NEXA_VECTOR_TOO_LONG;
-    for (size_t i = 0; i < n; i++) {
-        const uint32_t bits = mp_load32(h->body + 4 * i); /* little-endian, as are all machines that we build for */
-        if ((bits & 0x7f800000u) == 0x7f800000u) {
-            *count = i;
-            return NEXA_VECTOR_NOT_FINITE;
-        }
-        memcpy(out + i, &bits, 4);
-    }
+    memcpy(out, h->body, h->len); /* little-endian, as are all machines that we build for */
+    bool finite = true;
+    for (size_t i = 0; i < n; i++) finite &= exponent_is_finite(mp_load32(h->body + 4 * i));
     *count = n;
-    return NEXA_VECTOR_OK;
+    if (finite) return NEXA_VECTOR_OK;
+    for (*count = 0; exponent_is_finite(mp_load32(h->body + 4 * *count));) *count += 1;
+    return NEXA_VECTOR_NOT_FINITE;
 }
 
 nexa_vector_status nexa_vector_gather(const void *data, size_t len, float *out, size_t capacity, size_t *count) {
@@ -274,6 +275,17 @@ nexa_vector_status nexa_vector_gather(const void *data, size_t len, float *out, 
     p = h.body;
     const size_t n = h.len;
     for (size_t i = 0; i < n; i++) {
+        /* Nearly all vectors are runs of float64. */
+        while (i < n && (size_t)(end - p) >= 9 && *p == 0xcb) {
+            const uint64_t bits = mp_be64(p + 1);
+            double d;
+            memcpy(&d, &bits, 8);
+            const float f = (float)d;
+            if (!isfinite(f)) break;
+            out[i++] = f;
+            p += 9;
+        }
+        if (i == n) break;
         *count = i;
         if (p >= end) return NEXA_VECTOR_MALFORMED;
         const uint8_t tag = *p;

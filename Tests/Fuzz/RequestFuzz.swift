@@ -20,7 +20,8 @@ public func fuzzRequest(_ data: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     for field in RequestField.allCases {
         if let raw = fields.raw(field) {
             precondition(fields.has(field) && payloadIsValid(raw))
-            precondition(raw.baseAddress! >= payload.baseAddress! && raw.baseAddress! + raw.count <= payload.baseAddress! + payload.count)
+            precondition(
+                raw.baseAddress! >= payload.baseAddress! && raw.baseAddress! + raw.count <= payload.baseAddress! + payload.count)
         }
         _ = try? fields.string(field)
         _ = try? fields.int(field)
