@@ -52,7 +52,7 @@ let package = Package(
         .executableTarget(
             name: "nexadb",
             dependencies: [
-                "CSupport", "NexaClient", "NexaServer", "NexaStorage", "NexaWire",
+                "CSupport", "NexaClient", "NexaDocuments", "NexaServer", "NexaStorage", "NexaWire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),

@@ -52,6 +52,7 @@ extension DocumentWorker {
             throw DocumentError(
                 .tooLarge, "A batch has at most \(BatchRequest.itemCountMax) items, not \(count): send several batches")
         }
+        if count > 0 { batchIDs = store.ids.reserve(count) }
         for index in 0..<count {
             guard let bytes = try? reader.readRawValue() else {
                 throw DocumentError(.badPayload, "The batch is not well-formed MessagePack")
@@ -111,8 +112,16 @@ extension DocumentWorker {
             try checkVector(incoming.vectorValue, in: collection, options.durability)
         }
         let isGenerated = given.count == 0
-        let engineKey = isGenerated ? generatedEngineKey(collection) : engineKey(collection, given)
+        let engineKey = isGenerated ? nextEngineKey(collection) : engineKey(collection, given)
         plan.append(item, engineKey: engineKey, isGenerated: isGenerated)
+    }
+
+    /// The engine's key with a new id, of a run that is drawn for the whole batch at once.
+    private func nextEngineKey(_ collection: Collection) -> UnsafeRawBufferPointer {
+        guard var run = batchIDs else { preconditionFailure("ids are drawn before the first item") }
+        let key = engineKey(collection, &run)
+        batchIDs = run
+        return key
     }
 
     private func planChange(

@@ -12,7 +12,13 @@ extension DocumentWorker {
     ) throws(DocumentError) -> WriteResult {
         let incoming = try IncomingDocument(document, usesIDField: options.usesIDField)
         let given = try incoming.givenKey()
-        let engineKey = given.count > 0 ? engineKey(collection, given) : generatedEngineKey(collection)
+        let engineKey: UnsafeRawBufferPointer
+        if given.count > 0 {
+            engineKey = self.engineKey(collection, given)
+        } else {
+            var run = store.ids.reserve(1)
+            engineKey = self.engineKey(collection, &run)
+        }
         stampNow()
         writes.removeAll()
         incoming.collectRuns(into: &splice)

@@ -21,6 +21,8 @@ package final class DocumentWorker {
     var batchStates = BatchStates()
     /// The engine's keys of what a batch wrote, as ranges of `plan.keys`.
     var writtenKeys: ContiguousArray<Range<Int>> = []
+    /// Ids for the items of a batch that bring none.
+    var batchIDs: DocumentIDGenerator.Run?
     /// A copy of a document that the same batch wrote before.
     var pendingValue = ByteArena()
     let vectorBuffer = VectorBuffer()
@@ -62,6 +64,7 @@ package final class DocumentWorker {
     package func collection(
         database: UnsafeRawBufferPointer, name: UnsafeRawBufferPointer, create: Bool
     ) throws(DocumentError) -> Collection? {
+        let database = database.count == 0 ? Self.defaultDatabase : database
         if let cached = collections.find(database: database, name: name, version: store.catalog.version) { return cached }
         return try findCollection(database: database, name: name, create: create)
     }
@@ -70,7 +73,7 @@ package final class DocumentWorker {
     private func findCollection(
         database: UnsafeRawBufferPointer, name: UnsafeRawBufferPointer, create: Bool
     ) throws(DocumentError) -> Collection? {
-        let databaseName = database.count == 0 ? CatalogView.defaultDatabase : database.text
+        let databaseName = database.text
         let collectionName = name.text
         try Catalog.check(databaseName, isNameOf: "database")
         try Catalog.check(collectionName, isNameOf: "collection")
@@ -78,9 +81,13 @@ package final class DocumentWorker {
         if found == nil && create {
             found = try store.catalog.createCollection(database: databaseName, name: collectionName).collection
         }
-        // A database that went by its default name is not cached under it: such a request spells it out or pays the look-up.
-        if let found, database.count > 0 { collections.store(found, database: database, name: name) }
+        if let found { collections.store(found, database: database, name: name) }
         return found
+    }
+
+    private static var defaultDatabase: UnsafeRawBufferPointer {
+        let name: StaticString = "default"
+        return UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)
     }
 
     // MARK: What the operations share
@@ -93,9 +100,8 @@ package final class DocumentWorker {
         return UnsafeRawBufferPointer(start: keyMemory, count: Collection.prefixByteCount + key.count)
     }
 
-    /// The engine's key with a new id.
-    func generatedEngineKey(_ collection: Collection) -> UnsafeRawBufferPointer {
-        var run = store.ids.reserve(1)
+    /// The engine's key with the next id of a run.
+    func engineKey(_ collection: Collection, _ run: inout DocumentIDGenerator.Run) -> UnsafeRawBufferPointer {
         collection.writePrefix(to: keyMemory)
         run.writeNext(to: keyMemory + Collection.prefixByteCount)
         return UnsafeRawBufferPointer(start: keyMemory, count: Collection.prefixByteCount + DocumentIDGenerator.byteCount)
