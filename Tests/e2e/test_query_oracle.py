@@ -48,7 +48,7 @@ def test_queries_find_what_a_plain_walk_finds(make_node, rng, report):
 @pytest.mark.parametrize("document, filters, expected", [
     ({"a": [1, {"b": 1}]}, {"a.b": 1}, True), ({"a": [1, 2]}, {"a.b": None}, False), ({"a": 1}, {"a.b": None}, True),
     ({"a": [[1, 2], [3]]}, {"a.1": {"$gt": 1}}, False), ({"a": [1, 10]}, {"a": {"$gt": 5, "$lt": 4}}, True),
-    ({"a": {"b": 1, "c": 2}}, {"a": {"c": 2, "b": 1}}, False), ({"a": True}, {"a": 1}, False), ({}, {"a": {"$nin": [1]}}, True)])
+    ({"a": [True, 1]}, {"a.1.b": None}, False), ({"a": {"b": 1, "c": 2}}, {"a": {"c": 2, "b": 1}}, False), ({"a": True}, {"a": 1}, False), ({}, {"a": {"$nin": [1]}}, True)])
 def test_model_knows_the_corners(document, filters, expected):
     assert filter_model.matches(document, filters) is expected
 

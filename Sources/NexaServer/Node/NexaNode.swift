@@ -149,6 +149,7 @@ extension NodeContext: AdminSource {
     package func ailment() -> String? {
         let metrics = engine.metrics()
         return metrics.refusal.map { "writes are refused: \($0)" }
+            ?? metrics.backgroundFailure.map { "tables cannot be written: \($0)" }
     }
 
     package func isReady() -> Bool { !isDraining }

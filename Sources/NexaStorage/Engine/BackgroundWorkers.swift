@@ -24,19 +24,19 @@ final class BackgroundWorkers: Sendable {
     /// Written by `start`, taken by `stop`.
     private let threadsLock = NexaLock()
     nonisolated(unsafe) private var threads: [NexaThread] = []
-    private let failureLock = NexaLock()
-    nonisolated(unsafe) private var failure: StorageError?
+    private let flushFailure = LastFailure()
+    private let compactionFailure = LastFailure()
 
     init(manual: Bool) { isManual = manual }
 
     /// Work must end soon.
     var mustStop: Bool { isStopping.load(ordering: .relaxed) }
 
-    /// Why the last flush or compaction failed; nil after one that succeeded.
-    var lastFailure: StorageError? {
-        get { failureLock.withLock { failure } }
-        set { failureLock.withLock { failure = newValue } }
-    }
+    /// Why the last flush failed; nil after one that succeeded. While it is set no memtable becomes free.
+    var lastFlushFailure: StorageError? { flushFailure.value }
+
+    /// Why the last flush, or else the last compaction, failed.
+    var lastFailure: StorageError? { flushFailure.value ?? compactionFailure.value }
 
     /// Starts the threads for an engine; they end with `stop`.
     func start(_ engine: Engine) {
@@ -126,7 +126,7 @@ final class BackgroundWorkers: Sendable {
     }
 
     private func runFlush(_ engine: Engine) {
-        run(flushBell) { () throws(StorageError) in
+        run(flushBell, flushFailure) { () throws(StorageError) in
             let didFlush = try engine.flushClosedMemTables()
             if didFlush { self.wakeCompaction() }
             return didFlush
@@ -134,11 +134,11 @@ final class BackgroundWorkers: Sendable {
     }
 
     private func runCompaction(_ engine: Engine) {
-        run(compactionBell) { () throws(StorageError) in try engine.compactOnce() }
+        run(compactionBell, compactionFailure) { () throws(StorageError) in try engine.compactOnce() }
     }
 
     /// Sleeps until called, then works until `work` says that nothing is left.
-    private func run(_ bell: Bell, _ work: () throws(StorageError) -> Bool) {
+    private func run(_ bell: Bell, _ failure: LastFailure, _ work: () throws(StorageError) -> Bool) {
         var hasFailed = false
         while true {
             // After a failure it tries again by itself: the disk may have room by then.
@@ -147,12 +147,23 @@ final class BackgroundWorkers: Sendable {
             do throws(StorageError) {
                 while !mustStop, try work() {}
                 hasFailed = false
-                lastFailure = nil
+                failure.value = nil
             } catch {
                 hasFailed = true
-                if !mustStop { lastFailure = error }
+                if !mustStop { failure.value = error }
             }
         }
+    }
+}
+
+/// Why a thread's last piece of work failed.
+private final class LastFailure: Sendable {
+    private let lock = NexaLock()
+    nonisolated(unsafe) private var failure: StorageError?
+
+    var value: StorageError? {
+        get { lock.withLock { failure } }
+        set { lock.withLock { failure = newValue } }
     }
 }
 

@@ -63,7 +63,13 @@ extension Engine {
         switch room {
         case .logBuffer: return flushLogInline()
         case .ring: return false
-        case .memTable: return background.isManual ? try flushClosedMemTables() : false
+        case .memTable:
+            if background.isManual { return try flushClosedMemTables() }
+            // Waiting is no use while the disk takes no tables; the flush tries again by itself, so this may pass.
+            if let failure = background.lastFlushFailure {
+                throw .writesRefused(reason: "memtables cannot be flushed: \(failure)")
+            }
+            return false
         }
     }
 

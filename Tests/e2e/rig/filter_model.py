@@ -1,7 +1,7 @@
 """What a filter means, by a plain walk over Python values: the oracle for QUERY. Rules as MongoDB's, for the operators that the node knows.
 
 A dotted path leads to leaves: through maps by name, through arrays by index and through the maps in them. Where a map lacks the name, or
-a scalar stands in the way, the leaf is missing, which counts as null. A leaf that is an array also offers its elements, unless the
+a scalar stands in the way, the leaf is missing, which counts as null; scalars within arrays are passed over. A leaf that is an array also offers its elements, unless the
 path's last step took it out of an array by its index.
 """
 MISSING = object()
@@ -19,7 +19,8 @@ def leaves(value, parts, by_index=False):
     elif isinstance(value, list):
         head = parts[0]
         if head.isdigit() and (head == "0" or head[0] != "0") and int(head) < len(value):
-            yield from leaves(value[int(head)], parts[1:], True)
+            if len(parts) == 1 or isinstance(value[int(head)], (dict, list)):
+                yield from leaves(value[int(head)], parts[1:], True)
         for element in value:
             if isinstance(element, dict):
                 yield from leaves(element, parts)
