@@ -6,6 +6,9 @@ struct LogContents {
         var byteCount: UInt64
     }
 
+    /// How much of a file without a header is searched for records.
+    private static let probeByteCount: UInt64 = 1 << 20
+
     /// With a whole header, by id.
     var begun: [BegunSegment] = []
     /// Files without a header of their own and without a record: made ready for use, or being recycled.
@@ -20,9 +23,10 @@ struct LogContents {
         begun.first { $0.id == id }?.byteCount ?? prepared.first { $0.id == id }?.byteCount
     }
 
-    /// Reads the header of every segment from `walLow` on.
+    /// Reads the header of every segment from `walLow` on. A segment whose header is damaged or foreign is left out with `leavesOutDamage`,
+    /// and an error otherwise.
     static func read(
-        directory: String, fileSystem: any FileSystem, walLow: UInt64, storeUUID: StoreUUID
+        directory: String, fileSystem: any FileSystem, walLow: UInt64, storeUUID: StoreUUID, leavesOutDamage: Bool = false
     ) throws(StorageError) -> LogContents {
         var contents = LogContents()
         for name in try fileSystem.list(directory) {
@@ -37,6 +41,7 @@ struct LogContents {
             switch try LogFileHeader.read(from: file, kind: .segment, fileID: id) {
             case .header(let header):
                 guard header.storeUUID == storeUUID else {
+                    if leavesOutDamage { continue }
                     throw damage(path, "it belongs to store \(header.storeUUID), this one is \(storeUUID)")
                 }
                 contents.begun.append(BegunSegment(id: id, header: header, byteCount: try file.byteCount()))
@@ -44,8 +49,12 @@ struct LogContents {
                 throw .unsupportedFormat(file: path, reason: reason)
             case .invalid(let reason):
                 let byteCount = try file.byteCount()
-                let scanner = LogScanner(file: file, fileID: id, from: 0, limit: byteCount)
-                let remains = try scanner.remains(from: UInt64(LogFileHeader.blockByteCount))
+                // Records lie densely from the first block on: a begun segment shows itself early.
+                let start = UInt64(LogFileHeader.blockByteCount)
+                let scanner = LogScanner(
+                    file: file, fileID: id, from: start, limit: min(byteCount, start + LogContents.probeByteCount))
+                let remains = try scanner.remains(from: start)
+                if remains.headerCount > 0 && leavesOutDamage { continue }
                 guard remains.headerCount == 0 else { throw damage(path, "\(reason), and there are records behind it") }
                 contents.prepared.append((id, byteCount))
             }

@@ -37,6 +37,8 @@ package final class LogRecovery {
     private let expander = PayloadExpander()
     private var end = LogEnd.empty
     private var recordCount = 0
+    /// Reads a file that was cut as far as it goes.
+    private var salvages = false
     private var lastNote: LogNote?
     private var segments: [LogSegments.Segment] = []
 
@@ -108,6 +110,7 @@ extension LogRecovery {
         let needed = Array(contents.begun[start...])
         let first = needed[0]
         for (before, after) in zip(needed, needed.dropFirst()) where after.id != before.id + 1 {
+            if salvages { return Array(needed.prefix { $0.id <= before.id }) }
             throw damage(before.id + 1, 0, "segments before and after it are there, and it is missing or has no header")
         }
         guard evidence.walLow == 0 || start > 0 || first.id == evidence.walLow else { throw missingSegment(evidence.walLow) }
@@ -117,6 +120,25 @@ extension LogRecovery {
                 "it begins with LSN \(first.header.firstLSN), and tables hold only what is up to LSN \(evidence.flushedLSN)")
         }
         return needed
+    }
+
+    /// Where the records end that can be read from the log's beginning without a gap, whatever is known to be missing behind them. Nil
+    /// when even the first segment is lost.
+    static func readablePrefix(
+        directory: String, fileSystem: any FileSystem, storeUUID: StoreUUID, evidence: DurableEvidence
+    ) throws(StorageError) -> LogEnd? {
+        let contents = try LogContents.read(
+            directory: directory, fileSystem: fileSystem, walLow: evidence.walLow, storeUUID: storeUUID, leavesOutDamage: true)
+        let recovery = LogRecovery(
+            directory: directory, fileSystem: fileSystem,
+            evidence: DurableEvidence(walLow: evidence.walLow, flushedLSN: evidence.flushedLSN), contents: contents
+        ) { _, _ in }
+        recovery.salvages = true
+        do throws(StorageError) {
+            return try recovery.run(makesDurable: false).end
+        } catch .corruption {
+            return recovery.end.segmentID > 0 ? recovery.end : nil
+        }
     }
 
     private func withoutSegments() throws(StorageError) -> RecoveredLog {
@@ -151,7 +173,8 @@ extension LogRecovery {
         _ segment: LogContents.BegunSegment, next: LogContents.BegunSegment?, makesDurable: Bool
     ) throws(StorageError) -> (TailDecision, droppedByteCount: UInt64) {
         let header = segment.header
-        guard segment.byteCount >= header.fileByteCount else {
+        // An older segment may be as short as the next one says that it ended.
+        guard salvages || segment.byteCount >= next?.header.previous.offset ?? header.fileByteCount else {
             throw damage(segment.id, segment.byteCount, "the file was cut: it had \(header.fileByteCount) bytes")
         }
         guard header.firstLSN == end.lsn + 1, end.segmentID == 0 || header.previous.segmentID == end.segmentID,

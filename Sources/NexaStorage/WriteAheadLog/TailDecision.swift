@@ -8,15 +8,15 @@
 /// | seen | newest segment | older segment |
 /// |---|---|---|
 /// | a whole record of a newer format at p | refuse | refuse |
-/// | a whole record, mark or end at p that contradicts what led there (LSN gap, epoch falls, chain differs) | damaged | damaged |
-/// | n below the manifest's mark or an acknowledged LSN | damaged | damaged |
+/// | a whole record at p that contradicts what led there (LSN gap, epoch falls, chain differs) | damaged | damaged |
 /// | the next segment begins after n with the same chain | | clean |
 /// | anything else in an older segment | | damaged |
+/// | n below an LSN that a witness outside of the records knows to have been durable | damaged | |
 /// | END reached | clean | |
 /// | END reached that announces a next segment, and its file is missing or shorter than it was | damaged | |
 /// | a whole header behind p says that more than n was durable | damaged | |
 /// | zeros, foreign bytes or the end of the file at p, nothing of this segment behind | clean | |
-/// | torn bytes at p, or whole records behind p, none proving p durable | torn tail | |
+/// | torn bytes at p, or whole records behind p, none proving more than n durable | torn tail | |
 package enum TailDecision: Equatable, Sendable {
     case clean
     /// Never acknowledged; left as it is on disk, and writing goes on in a new segment.

@@ -11,6 +11,9 @@ struct Check: ParsableCommand {
             entries, index, filter, counts, digest); and each log record, by the rules of recovery, so that the torn tail of a crash \
             is told from lost data. All damage is listed with file and offset, not only the first. Nothing is changed.
 
+            --salvage-log is the last resort for a log that is damaged, when there is no backup and no replica: the store opens again with \
+            everything in front of the damage, and what lies behind it, acknowledged or not, is set aside in files named .lost.
+
             The node must be stopped: the check takes the store's lock. --no-lock is for copies on read-only media.
 
             EXAMPLES
@@ -26,10 +29,13 @@ struct Check: ParsableCommand {
     @Flag(help: "Show no progress.") var quiet = false
     @Flag(help: "Do not take the lock of the store: for copies that nobody writes to.") var noLock = false
 
+    @Flag(help: "Give up what a damaged log holds behind the damage, so that the store opens again.") var salvageLog = false
+
     func run() throws {
         let check = StoreCheck(layout: StoreLayout(directory: directory), fileSystem: PosixFileSystem())
         let lock = try lockStore(check)
         defer { lock?.release() }
+        if salvageLog { try salvage(check) }
         let report = check.run(progress: showProgress)
         if Console.isErrorTerminal && !quiet { Console.prompt("\r\u{1B}[K") }
         if json {
@@ -47,12 +53,28 @@ struct Check: ParsableCommand {
                 Console.complain("\(directory) holds no store: there is no manifest in it")
                 throw ToolExit.usage
             }
-            return noLock ? nil : try check.fileSystem.lockFile(check.layout.lockPath)
+            return noLock && !salvageLog ? nil : try check.fileSystem.lockFile(check.layout.lockPath)
         } catch let error as StorageError {
             var reason = error.description
             if case .locked = error { reason += ": stop the node first, or check a copy of its files" }
             Console.complain(reason)
             throw ToolExit.usage
+        }
+    }
+
+    private func salvage(_ check: StoreCheck) throws {
+        do {
+            guard let report = try LogSalvage.run(layout: check.layout, fileSystem: check.fileSystem) else {
+                return Console.say("the log is whole: nothing was given up")
+            }
+            Console.say("gave up what lies behind LSN \(report.keptLSN): \(report.problem)")
+            if report.provenLSN > report.keptLSN {
+                Console.say("at least LSN \(report.keptLSN + 1) to \(report.provenLSN) are lost")
+            }
+            for name in report.setAside { Console.say("set aside \(name)\(LogSalvage.lostSuffix)") }
+        } catch let error as StorageError {
+            Console.complain(error.description)
+            throw ToolExit.failed
         }
     }
 
