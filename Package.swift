@@ -48,11 +48,13 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
         .target(name: "NexaClient", dependencies: ["NexaWire"], swiftSettings: settings),
+        // The language of `nexadb shell`, apart from the executable so that tests can link it.
+        .target(name: "NexaShell", dependencies: ["NexaWire"], swiftSettings: settings),
         .target(name: "NexaTestKit", dependencies: ["CSupport", "NexaWire", "NexaStorage", "NexaDocuments"], swiftSettings: settings),
         .executableTarget(
             name: "nexadb",
             dependencies: [
-                "CSupport", "NexaClient", "NexaDocuments", "NexaServer", "NexaStorage", "NexaWire",
+                "CSupport", "NexaClient", "NexaDocuments", "NexaServer", "NexaShell", "NexaStorage", "NexaWire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
@@ -70,7 +72,7 @@ let package = Package(
                 "NexaServer", "NexaDocuments", "NexaStorage", "NexaWire", "NexaTestKit", .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
         .testTarget(
-            name: "NexaToolsTests", dependencies: ["nexadb", "NexaClient", "NexaWire", "NexaStorage", "NexaTestKit"],
+            name: "NexaToolsTests", dependencies: ["NexaShell", "NexaClient", "NexaWire", "NexaStorage", "NexaTestKit"],
             swiftSettings: settings),
         .testTarget(name: "CrashTests", dependencies: ["NexaStorage", "NexaDocuments", "NexaTestKit"], swiftSettings: settings),
     ],

@@ -1,6 +1,6 @@
 import NexaWire
 import Testing
-import nexadb
+import NexaShell
 
 /// The language of the shell and its relaxed JSON.
 @Suite struct ShellParserTests {

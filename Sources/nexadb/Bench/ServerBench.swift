@@ -1,3 +1,4 @@
+import NexaShell
 import ArgumentParser
 import Glibc
 import NexaClient

@@ -1,5 +1,6 @@
 import ArgumentParser
 import NexaStorage
+import NexaShell
 import NexaWire
 
 /// `nexadb check DIR`: reads every byte of a stopped node's files.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import NexaClient
+import NexaShell
 import NexaWire
 
 /// `nexadb status`: what a node says about itself.

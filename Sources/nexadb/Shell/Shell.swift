@@ -1,5 +1,6 @@
 import ArgumentParser
 import NexaClient
+import NexaShell
 import NexaWire
 
 /// `nexadb shell`: commands from options, files, a pipe or a person.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import NexaClient
+import NexaShell
 import NexaWire
 
 /// Runs shell commands against one node and prints their results.

@@ -43,7 +43,7 @@ package enum ShellCommand: Equatable {
         }
 
         /// The fields of a QUERY or COUNT request.
-        var fields: [MessagePackValue.Entry] {
+        package var fields: [MessagePackValue.Entry] {
             var entries: [MessagePackValue.Entry] = [.init("collection", .string(collection))]
             if let filters { entries.append(.init("filters", filters)) }
             if let projection { entries.append(.init("projection", projection)) }
