@@ -3,14 +3,14 @@ import json
 import subprocess
 import sys
 
-from rig.node import BINARY, ROOT
+from rig.node import BINARY, ROOT, environment
 
 PARTS = "reads,creates,batch,scan,check"
 
 
 def test_quick_comparison_drives_both_peers_without_an_error(tmp_path):
     ran = subprocess.run([sys.executable, str(ROOT / "Tests/bench/compare.py"), "--quick", "--only", PARTS, "--nexadb", str(BINARY),
-                          "--output", str(tmp_path)], capture_output=True, text=True, timeout=240)
+                          "--output", str(tmp_path)], capture_output=True, text=True, timeout=240, env=environment())
     assert ran.returncode == 0, ran.stderr[-3000:]
     results = json.loads((tmp_path / "compare.json").read_text())["results"]
     assert {(r["part"], r["peer"]) for r in results} >= {(part, peer) for part in ("reads", "creates", "batch")

@@ -3,6 +3,7 @@
 Also faults from below: a failed fdatasync, a failed write, a full disk, injected by strace while the node runs. They must stop writes with
 a reason, leave reads working, be retried by nobody, and lose nothing that was acknowledged.
 """
+import random
 import re
 import shutil
 import subprocess
@@ -10,7 +11,8 @@ import threading
 
 import pytest
 
-from rig import tracelint, wire
+from rig import oracle, tracelint, wire
+from rig.kill_loop import Loop, Writer
 from rig.plain import PlainClient, Refused
 
 
@@ -32,10 +34,8 @@ def traced_node(make_node, tmp_path, *options):
                                                "-o", str(log)]), log
 
 
-@needs_strace
-def test_no_answer_leaves_before_its_record_is_on_disk(make_node, tmp_path, report):
-    node, log = traced_node(make_node, tmp_path)
-    node.start()
+def create_marked(node, plan: list[tuple[int, int]]) -> list[str]:
+    """Writers side by side, each with (depth, count) of the plan; the texts that mark each document in records and answers."""
     markers, lock = [], threading.Lock()
 
     def write(thread: int, depth: int, count: int):
@@ -47,11 +47,18 @@ def test_no_answer_leaves_before_its_record_is_on_disk(make_node, tmp_path, repo
                 with lock:
                     markers.extend(mine)
 
-    threads = [threading.Thread(target=write, args=(n, depth, count)) for n, (depth, count) in
-               enumerate([(1, 60), (1, 60), (16, 320), (64, 640)])]
+    threads = [threading.Thread(target=write, args=(n, *part)) for n, part in enumerate(plan)]
     [t.start() for t in threads]
     [t.join(90) for t in threads]
-    assert len(markers) == 60 + 60 + 320 + 640
+    assert len(markers) == sum(count for _, count in plan)
+    return markers
+
+
+@needs_strace
+def test_no_answer_leaves_before_its_record_is_on_disk(make_node, tmp_path, report):
+    node, log = traced_node(make_node, tmp_path)
+    node.start()
+    markers = create_marked(node, [(1, 60), (1, 60), (16, 320), (64, 640)])
     assert node.stop(60) == 0
     trace = tracelint.Trace(log.read_text(errors="replace"), str(node.data))
     syncs = sum(c.name in tracelint.SYNCS and c.ok and trace.inside(c.path) for c in trace.calls)
@@ -59,6 +66,18 @@ def test_no_answer_leaves_before_its_record_is_on_disk(make_node, tmp_path, repo
     assert trace.check_files() == []
     assert trace.check_retries() == []
     report(f"fsync lint: {len(markers)} durable creates, {syncs} syncs, {len(trace.calls)} traced calls, 0 violations")
+
+
+@needs_strace
+def test_lint_sees_a_real_node_that_answers_before_its_sync(make_node, tmp_path, report):
+    """The test of the test above: durability "os" promises no sync before the answer, and the lint must say so."""
+    node, log = traced_node(make_node, tmp_path, "--durability", "os")
+    node.start()
+    markers = create_marked(node, [(1, 60), (16, 320)])
+    assert node.stop(60) == 0
+    wrong = tracelint.Trace(log.read_text(errors="replace"), str(node.data)).check_answers(markers)
+    assert len(wrong) > len(markers) // 2
+    report(f"fsync lint, durability os: {len(wrong)} of {len(markers)} answers left before a sync, as they may there")
 
 
 @needs_strace
@@ -148,6 +167,28 @@ def test_failed_disk_stops_writes_and_loses_nothing(make_node, tmp_path, report,
             assert c.get("c", key) is not None, f"acknowledged {key} is lost"
         assert c.create("c", {"_id": "after the repair"})["_id"] == "after the repair"
     report(f"fault {request.node.callspec.id}: writes refused ({refusals[0].code}), reads go on, 50 of 50 acknowledged found after a restart")
+
+
+@needs_strace
+@pytest.mark.parametrize("call", ["fdatasync", "pwrite64"])
+def test_disk_that_fails_under_pipelined_writers_loses_nothing_acknowledged(make_node, tmp_path, rng, report, call):
+    node = make_node().start()
+    loop = Loop(node, rng)
+    codes = frozenset({"STORAGE_FAILED", "READ_ONLY"})
+    crew = [Writer(node, f"w{n}", oracle.workload(random.Random(rng.random()), 1), 32, ends_with=codes) for n in range(4)]
+    [w.start() for w in crew]
+    while sum(w.acknowledged for w in crew) < 300:
+        assert any(w.is_alive() for w in crew), [w.failure for w in crew]
+    with Fault(node, tmp_path, f"{call}:error=EIO:when=1", call):
+        [w.join(60) for w in crew]
+        assert not any(w.is_alive() for w in crew), "writes went on although the disk had failed"
+    assert not any(w.failure for w in crew), [w.failure for w in crew]
+    assert node.answers_ping()
+    node.kill()
+    node.start()
+    loop.check(crew)
+    report(f"{call} fails under 4 x 32 writers: {loop.acknowledged} acknowledged, 0 lost; {loop.in_flight} unanswered, "
+           f"{loop.survived} of them survived")
 
 
 # The lint itself: each planted fault must be seen, and a right trace must pass.

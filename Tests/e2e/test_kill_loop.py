@@ -8,16 +8,17 @@ from rig import oracle
 from rig.kill_loop import Loop
 
 
-@pytest.mark.parametrize("durability", ["disk", "os"])
-def test_every_crash_leaves_a_prefix_with_everything_acknowledged(make_node, rng, report, request, durability):
-    node = make_node("node", "--durability", durability)
+@pytest.mark.parametrize("durability, memory", [("disk", "16MiB"), ("os", "1GiB")])
+def test_every_crash_leaves_a_prefix_with_everything_acknowledged(make_node, rng, report, request, durability, memory):
+    """With little memory the node is also killed in flushes, compactions and edits of the manifest."""
+    node = make_node("node", "--durability", durability, "--memory", memory)
     node.start()
     loop = Loop(node, rng)
     rounds = request.config.getoption("--kill-rounds")
     for _ in range(rounds if durability == "disk" else max(2, rounds // 3)):
         loop.run_round()
     assert loop.acknowledged > 20 * loop.rounds, "too little traffic for the run to say anything"
-    report(f"kill loop ({durability}): {loop.rounds} SIGKILLs, {loop.acknowledged} acknowledged operations, 0 lost; "
+    report(f"kill loop ({durability}, {memory}): {loop.rounds} SIGKILLs, {loop.acknowledged} acknowledged operations, 0 lost; "
            f"{loop.in_flight} in flight, {loop.survived} of them survived")
     assert node.stop() == 0
 

@@ -124,6 +124,10 @@ def test_flags_win_over_variables_over_the_file(tmp_path):
     assert (shown["memory"], shown["max-connections"], shown["log-level"]) == ("256MiB", "12", "warning")
 
 
+def test_variables_of_the_tools_are_no_settings():
+    assert print_config(env={"NEXADB_PASSWORD": "secret"}).returncode == 0
+
+
 @pytest.mark.parametrize("flags, env, file, named", [
     (["--max-conections", "5"], {}, "", "max-conections"),
     ([], {"NEXADB_MEMROY": "1GiB"}, "", "NEXADB_MEMROY"),

@@ -2,6 +2,7 @@
 import math
 import struct
 import threading
+import time
 
 import msgpack
 import pytest
@@ -350,6 +351,23 @@ def test_stream_stops_without_credit_and_goes_on_with_it(full, many):
     assert full.call(wire.PING, {})["status"] == "ok"
 
 
+def test_slow_reader_with_much_credit_gets_the_whole_stream(node, name):
+    """More than the socket and the node's output limit hold, so that the stream has to wait for the client and go on by itself."""
+    with PlainClient(node.port) as writer:
+        for start in range(0, 600, 100):
+            writer.batch(name, documents=[{"_id": f"{n:04}", "pad": "p" * 20_000} for n in range(start, start + 100)])
+    with PlainClient(node.port, features=["stream"]) as c:
+        c.wire.send(wire.QUERY, {"collection": name, "stream": True, "batch_size": 10})
+        stream, count = c.wire.recv().value["stream"], 0
+        c.wire.send(wire.CURSOR_CREDIT, credit(stream, 1000))
+        with PlainClient(node.port) as other:
+            for _ in range(300):
+                other.call(wire.PING, {})
+        while (answer := c.wire.recv()).type == wire.STREAM_CHUNK:
+            count += len(answer.value["documents"])
+        assert answer.type == wire.STREAM_END and count == 600
+
+
 def test_stream_reads_one_snapshot(node, full, name):
     with PlainClient(node.port) as writer:
         writer.batch(name, documents=[{"_id": f"{n:04}", "v": 0} for n in range(1000)])
@@ -378,8 +396,9 @@ def test_abandoned_streams_leave_nothing_behind(node, many):
             c.wire.send(wire.QUERY, {"collection": many, "stream": True, "batch_size": 50})
             assert c.wire.recv().type == wire.STREAM_START
     with PlainClient(node.port) as c:
-        for _ in range(200):
-            if node.descriptors() <= before + 2:
-                break
-            c.call(wire.PING, {})
+        deadline = time.monotonic() + 5
+        while (c.call(wire.STATUS, {})["streams"] or node.descriptors() > before + 2) and time.monotonic() < deadline:
+            pass
+        status = c.call(wire.STATUS, {})
+    assert status["streams"] == 0 and status["engine"]["snapshots"] == 0 and status["connections"] <= 2
     assert node.descriptors() <= before + 2

@@ -20,7 +20,7 @@ package enum ConfigurationSources {
             }
         }
         for (variable, text) in environment.sorted(by: { $0.key < $1.key })
-        where variable.hasPrefix("NEXADB_") && variable != configVariable {
+        where variable.hasPrefix("NEXADB_") && !otherVariables.contains(variable) {
             guard let setting = Setting.all.first(where: { $0.variable == variable }) else {
                 throw ConfigurationError(
                     "environment: there is no setting \(variable)\(suggestion(for: variable, in: \.variable))")
@@ -39,6 +39,9 @@ package enum ConfigurationSources {
 
     /// Names the configuration file itself, in place of `--config`.
     package static let configVariable = "NEXADB_CONFIG"
+
+    /// Variables that are no settings of a node: the file's name, and what only the tools read.
+    private static let otherVariables: Set<String> = [configVariable, "NEXADB_PASSWORD"]
 
     /// All settings as a file that `merge` reads back.
     package static func print(_ configuration: ServerConfiguration) -> String {

@@ -24,10 +24,11 @@ def message(collection: str, operation: oracle.Operation) -> bytes:
 class Writer(threading.Thread):
     """Sends operations with up to `depth` unanswered ones and counts the answers; ends when the node is gone or `stop` is set."""
 
-    def __init__(self, node: Node, collection: str, operations, depth: int, after_answer):
+    def __init__(self, node: Node, collection: str, operations, depth: int, after_answer=lambda: None, ends_with: frozenset = frozenset()):
+        """`ends_with`: error codes that end the writer as the death of the node does, with their requests unacknowledged."""
         super().__init__(daemon=True)
         self.node, self.collection, self.operations, self.depth = node, collection, operations, depth
-        self.after_answer, self.stop = after_answer, threading.Event()
+        self.after_answer, self.ends_with, self.stop = after_answer, ends_with, threading.Event()
         self.sent: list[oracle.Operation] = []
         self.acknowledged = 0
         self.failure: str | None = None
@@ -50,6 +51,8 @@ class Writer(threading.Thread):
 
     def take(self, c: wire.Wire):
         answer = c.recv()
+        if answer.type == wire.ERROR and answer.code in self.ends_with:
+            raise wire.Closed(answer.code)
         if answer.type == wire.ERROR and answer.code != "DUPLICATE":
             self.failure = f"{self.sent[self.acknowledged][:2]} was answered {answer}: {answer.value}"
             self.stop.set()
@@ -100,6 +103,7 @@ class Loop:
         self.node.kill()
 
     def check(self, crew: list[Writer]):
+        """Judges what the node holds now against what the crew sent and saw acknowledged."""
         with self.node.wire(timeout=30) as c:
             for n, writer in enumerate(crew):
                 answer = c.ask(wire.QUERY, {"collection": f"w{n}"})
