@@ -73,6 +73,13 @@ struct JSONTests {
         }
     }
 
+    @Test func keysThatAreNoStringsStayShort() throws {
+        var value: MessagePackValue = .map([.init(key: 5, value: 1), .init(key: [1], value: 2)])
+        #expect(text(value) == "{\"5\": 1, \"kQE=\": 2}")
+        for _ in 0..<60 { value = .map([.init(key: value, value: nil)]) }
+        #expect(text(value).utf8.count < 200)
+    }
+
     @Test func limitsNesting() throws {
         let deep = { (count: Int) in String(repeating: "[", count: count) + String(repeating: "]", count: count) }
         #expect(throws: Never.self) { try JSONParser.parse(deep(100)) }

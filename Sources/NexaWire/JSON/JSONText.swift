@@ -99,11 +99,19 @@ private struct Writer {
         output.append(contentsOf: repeatElement(UInt8(ascii: " "), count: indent * depth))
     }
 
-    /// Keys that are not strings (never in a document, but tools show foreign data too) are written as the JSON text of their value.
+    /// Keys that are not strings are never in a document, but tools show foreign data too: a scalar is written as its JSON text, a
+    /// container as the base64 of its bytes. (As JSON within JSON its quotes would double with each level of nesting.)
     private mutating func writeKey(_ reader: inout MessagePackReader) throws(MessagePackError) {
-        if reader.nextKind == .string { return writeString(try reader.readStringBytes()) }
-        let text = try JSONText.write(try reader.readRawValue())
-        text.withUnsafeBytes { writeString($0) }
+        switch reader.nextKind {
+        case .string: writeString(try reader.readStringBytes())
+        case .array, .map:
+            append("\"")
+            output.append(contentsOf: Base64.encode(try reader.readRawValue()))
+            append("\"")
+        default:
+            let text = try JSONText.write(try reader.readRawValue())
+            text.withUnsafeBytes { writeString($0) }
+        }
     }
 
     private mutating func writeExt(_ reader: inout MessagePackReader) throws(MessagePackError) {
