@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds every fuzz target and runs each for SECONDS (default 60): Tests/Fuzz/run.sh [SECONDS] [TARGET...]
 #
-# C targets are Tests/Fuzz/fuzz_*.c, linked with the whole C core; Swift targets are Tests/Fuzz/*Fuzz.swift, linked with NexaWire and
-# the filter compiler. All run under AddressSanitizer, the C code under UndefinedBehaviorSanitizer as well. Seeds stand in
+# C targets are Tests/Fuzz/fuzz_*.c, linked with the whole C core; Swift targets are Tests/Fuzz/*Fuzz.swift, linked with NexaWire,
+# the filter compiler and the decoders of the log and the manifest. All run under AddressSanitizer, the C code under UndefinedBehaviorSanitizer as well. Seeds stand in
 # Tests/Fuzz/corpus/TARGET; what a run finds on top is kept in .fuzz/corpus, inputs that fail in .fuzz/findings. Exit status 1 on a finding.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -39,6 +39,15 @@ fi
 
 wire=$(find Sources/NexaWire -name '*.swift')
 filter="$(find Sources/NexaDocuments/Filter -name '*.swift') Sources/NexaDocuments/Basics/DocumentError.swift"
+storage="$(find Sources/NexaStorage/Basics -name '*.swift') Sources/NexaStorage/FileSystem/FileSystem.swift
+    $(printf 'Sources/NexaStorage/WriteAheadLog/%s.swift ' RecordHeader LogRecordDecoder LogRecord LogFileHeader LogNote DurableEvidence)
+    $(printf 'Sources/NexaStorage/Manifest/%s.swift ' VersionEdit VersionEdit+Coding FieldCoding ManifestState)"
+if stale $out/obj/NexaStorage.o $storage $out/obj/csupport.stamp; then
+    echo "building the decoders of the log"
+    $swiftc $swift_flags -wmo -module-name NexaStorage -emit-module-path $out/obj/NexaStorage.swiftmodule -emit-object $storage \
+        -o $out/obj/NexaStorage.o
+fi
+
 if stale $out/obj/NexaDocuments.o $wire $filter $out/obj/csupport.stamp; then
     echo "building NexaWire and the filter compiler"
     $swiftc $swift_flags -wmo -module-name NexaWire -emit-module-path $out/obj/NexaWire.swiftmodule -emit-object $wire \
@@ -53,11 +62,11 @@ for source in Tests/Fuzz/fuzz_*.c Tests/Fuzz/*Fuzz.swift; do
     name=$(basename "${source%.*}")
     if [ $# -gt 0 ] && [[ " $* " != *" $name "* ]]; then continue; fi
     targets+=("$name")
-    stale "$out/bin/$name" "$source" $out/obj/csupport.stamp $out/obj/NexaDocuments.o || continue
+    stale "$out/bin/$name" "$source" $out/obj/csupport.stamp $out/obj/NexaDocuments.o $out/obj/NexaStorage.o || continue
     echo "building $name"
     case $source in
     *.c) $clang $c_flags -fuse-ld=lld -fsanitize=fuzzer "$source" $out/obj/c_*.o $lz4 -lm -lpthread -o "$out/bin/$name" ;;
-    *) $swiftc $swift_flags -use-ld=lld -module-name "$name" "$source" $out/obj/NexaWire.o $out/obj/NexaDocuments.o $out/obj/c_*.o \
+    *) $swiftc $swift_flags -use-ld=lld -module-name "$name" "$source" $out/obj/Nexa*.o $out/obj/c_*.o \
         $lz4 -o "$out/bin/$name" ;;
     esac
 done
