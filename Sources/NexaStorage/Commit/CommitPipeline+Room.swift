@@ -9,7 +9,7 @@ extension CommitPipeline {
     func waitForRoom(recordByteCount: Int, tableByteCount: Int, rangeDeletes: Int) throws(StorageError) {
         var stalledSince: UInt64?
         defer {
-            if let start = stalledSince { state.stallNanoseconds += monotonicNanoseconds() - start }
+            if let start = stalledSince { state.pointee.stallNanoseconds += monotonicNanoseconds() - start }
         }
         while let missing = try missingRoom(recordByteCount, tableByteCount, rangeDeletes) {
             let start = stalledSince ?? monotonicNanoseconds()
@@ -26,15 +26,15 @@ extension CommitPipeline {
         _ recordByteCount: Int, _ tableByteCount: Int, _ rangeDeletes: Int
     ) throws(StorageError) -> Room? {
         while true {
-            if let refusal = state.refusal { throw refusal }
-            guard ring.hasRoom(for: state.nextLSN) else { return .ring }
-            guard state.buffers.prepare(recordByteCount) else { return .logBuffer }
-            if state.active.hasRoom(for: tableByteCount),
-                state.activeRangeDeletes + rangeDeletes <= CommitPipeline.rangeDeleteCountMax
+            if let refusal = state.pointee.refusal { throw refusal }
+            guard ring.hasRoom(for: state.pointee.nextLSN) else { return .ring }
+            guard state.pointee.buffers.prepare(recordByteCount) else { return .logBuffer }
+            if state.pointee.active.hasRoom(for: tableByteCount),
+                state.pointee.activeRangeDeletes + rangeDeletes <= CommitPipeline.rangeDeleteCountMax
             {
                 return nil
             }
-            guard state.memTableCount < plan.memTableCountMax else { return .memTable }
+            guard state.pointee.memTableCount < plan.memTableCountMax else { return .memTable }
             try rotateMemTable(capacityAtLeast: tableByteCount)
         }
     }
@@ -42,15 +42,15 @@ extension CommitPipeline {
     /// Closes the active memtable for writers and opens another one. Under the gate.
     func rotateMemTable(capacityAtLeast byteCount: Int) throws(StorageError) {
         let capacity = max(plan.memTableByteCount, byteCount + Self.tableOverhead)
-        let table = try MemTable(capacity: capacity, id: state.nextMemTableID)
-        state.nextMemTableID += 1
-        let closed = state.active
-        let slot = MemTableSlot(table: table, firstLSN: state.nextLSN)
-        state.active = slot
-        state.activeRangeDeletes = 0
-        if closed.firstLSN < state.nextLSN {
-            closed.lastLSN.store(state.nextLSN - 1, ordering: .releasing)
-            state.memTableCount += 1
+        let table = try MemTable(capacity: capacity, id: state.pointee.nextMemTableID)
+        state.pointee.nextMemTableID += 1
+        let closed = state.pointee.active
+        let slot = MemTableSlot(table: table, firstLSN: state.pointee.nextLSN)
+        state.pointee.active = slot
+        state.pointee.activeRangeDeletes = 0
+        if closed.firstLSN < state.pointee.nextLSN {
+            closed.lastLSN.store(state.pointee.nextLSN - 1, ordering: .releasing)
+            state.pointee.memTableCount += 1
         }
         hooks.didRotate(closed, slot)
     }
@@ -59,8 +59,8 @@ extension CommitPipeline {
     static let tableOverhead = 4096
 
     private func wait(for room: Room) throws(StorageError) {
-        state.waiterCount += 1
-        defer { state.waiterCount -= 1 }
+        state.pointee.waiterCount += 1
+        defer { state.pointee.waiterCount -= 1 }
         gate.unlock()
         do {
             let hasMadeRoom = try hooks.makeRoom(room)
@@ -75,14 +75,14 @@ extension CommitPipeline {
 
     /// After room was made. Takes the gate.
     func signalRoom() {
-        gate.withLock { if state.waiterCount > 0 { gate.broadcast() } }
+        gate.withLock { if state.pointee.waiterCount > 0 { gate.broadcast() } }
     }
 
     /// A flush has made `count` memtables superfluous. Takes the gate.
     func releaseMemTables(_ count: Int) {
         gate.withLock {
-            state.memTableCount -= count
-            if state.waiterCount > 0 { gate.broadcast() }
+            state.pointee.memTableCount -= count
+            if state.pointee.waiterCount > 0 { gate.broadcast() }
         }
     }
 }

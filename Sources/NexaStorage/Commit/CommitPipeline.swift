@@ -21,8 +21,8 @@ final class CommitPipeline: Sendable {
     let options: EngineOptions
     let epoch: Epoch
 
-    /// Guarded by `gate`.
-    nonisolated(unsafe) var state: State
+    /// Guarded by `gate`. Behind a pointer, so that no access is checked at run time once more.
+    nonisolated(unsafe) let state: UnsafeMutablePointer<State>
 
     struct State {
         var nextLSN: LSN
@@ -70,10 +70,17 @@ final class CommitPipeline: Sendable {
         self.epoch = epoch
         ring = AppliedRing(applied: lastLSN)
         positions = LogPositions(lastLSN)
-        state = State(
-            nextLSN: lastLSN + 1, buffers: LogBuffers(byteCount: plan.logBufferByteCount), active: active,
-            activeRangeDeletes: active.table.rangeTombstones.tombstones.count, memTableCount: memTableCount,
-            nextMemTableID: nextMemTableID)
+        state = .allocate(capacity: 1)
+        state.initialize(
+            to: State(
+                nextLSN: lastLSN + 1, buffers: LogBuffers(byteCount: plan.logBufferByteCount), active: active,
+                activeRangeDeletes: active.table.rangeTombstones.tombstones.count, memTableCount: memTableCount,
+                nextMemTableID: nextMemTableID))
+    }
+
+    deinit {
+        state.deinitialize(count: 1)
+        state.deallocate()
     }
 
     /// Tells the pipeline whom it works for.
@@ -101,15 +108,15 @@ final class CommitPipeline: Sendable {
             gate.unlock()
             throw error
         }
-        let lsn = state.nextLSN
-        state.nextLSN = lsn + 1
-        state.activeRangeDeletes += batch.rangeDeleteCount
-        state.batchCount += 1
-        state.operationCount += UInt64(batch.count)
-        state.batchByteCount += UInt64(batch.byteCount)
-        let slot = state.active
+        let lsn = state.pointee.nextLSN
+        state.pointee.nextLSN = lsn + 1
+        state.pointee.activeRangeDeletes += batch.rangeDeleteCount
+        state.pointee.batchCount += 1
+        state.pointee.operationCount += UInt64(batch.count)
+        state.pointee.batchByteCount += UInt64(batch.byteCount)
+        let slot = state.pointee.active
         slot.promise(tableByteCount)
-        let (buffer, place) = state.buffers.reserve(recordByteCount, lsn: lsn, needsSync: durability == .disk)
+        let (buffer, place) = state.pointee.buffers.reserve(recordByteCount, lsn: lsn, needsSync: durability == .disk)
         positions.noteReserved(lsn)
         gate.unlock()
 

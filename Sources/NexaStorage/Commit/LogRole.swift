@@ -5,7 +5,6 @@
 // Invariants: the writer and what stands beside it are touched by the holder only. A failed write or sync is final: the role
 // is poisoned, nothing is written again, and no position moves, until `restart` gives it a writer on a new segment.
 
-import Glibc
 import Synchronization
 
 /// Writes groups of records.
@@ -15,8 +14,11 @@ final class LogRole: Sendable {
     private let isPoisoned = Atomic<Bool>(false)
     let observers = DurabilityObservers()
 
-    /// Touched by the holder of the role only.
-    nonisolated(unsafe) private var confined: Confined
+    /// Touched by the holder of the role only. Behind a pointer, so that no access is checked at run time once more.
+    nonisolated(unsafe) private let confined: UnsafeMutablePointer<Confined>
+    /// Where threads that wait for a group sleep.
+    private let groupBell = NexaCondition()
+    private let waiterCount = Atomic<Int>(0)
 
     struct Confined {
         var writer: LogWriter
@@ -39,7 +41,13 @@ final class LogRole: Sendable {
 
     init(pipeline: CommitPipeline, writer: LogWriter) {
         self.pipeline = pipeline
-        confined = Confined(writer: writer, acknowledgedEnd: writer.end, durableEnd: writer.end)
+        confined = .allocate(capacity: 1)
+        confined.initialize(to: Confined(writer: writer, acknowledgedEnd: writer.end, durableEnd: writer.end))
+    }
+
+    deinit {
+        confined.deinitialize(count: 1)
+        confined.deallocate()
     }
 
     /// Something is reserved that was not written, and the log takes it.
@@ -69,14 +77,14 @@ final class LogRole: Sendable {
         guard tryTake() else { return true }
         defer { release() }
         guard !isPoisoned.load(ordering: .acquiring) else { return false }
-        if let since = confined.unsyncedSince {
+        if let since = confined.pointee.unsyncedSince {
             guard now &- since >= unsyncedLimit else { return true }
             runGroup(synced: true)
             return true
         }
-        if confined.needsMark {
+        if confined.pointee.needsMark {
             attempt { writer throws(StorageError) in try writer.writeMark(durable: pipeline.positions.durable) }
-            confined.needsMark = false
+            confined.pointee.needsMark = false
         }
         return false
     }
@@ -85,17 +93,17 @@ final class LogRole: Sendable {
     func close() throws(StorageError) {
         take()
         defer { release() }
-        guard !isPoisoned.load(ordering: .acquiring) else { return }
+        guard !isPoisoned.load(ordering: .acquiring) else { return confined.pointee.writer.segments.preparer.stop() }
         runGroup(synced: true)
         guard !isPoisoned.load(ordering: .acquiring) else { throw refusal }
-        try confined.writer.close()
+        try confined.pointee.writer.close()
     }
 
     /// What the manifest may testify about the log.
     var durableMark: DurableMark {
         take()
         defer { release() }
-        return confined.durableEnd.durableMark
+        return confined.pointee.durableEnd.durableMark
     }
 
     /// After a failure: leaves the failed segment behind and begins a new one behind the last acknowledged record. Tables must
@@ -104,8 +112,8 @@ final class LogRole: Sendable {
         take()
         defer { release() }
         precondition(isPoisoned.load(ordering: .acquiring), "the log has not failed")
-        let writer = try LogWriter.restart(after: confined.writer, at: confined.acknowledgedEnd)
-        confined = Confined(writer: writer, acknowledgedEnd: writer.end, durableEnd: writer.end)
+        let writer = try LogWriter.restart(after: confined.pointee.writer, at: confined.pointee.acknowledgedEnd)
+        confined.pointee = Confined(writer: writer, acknowledgedEnd: writer.end, durableEnd: writer.end)
         isPoisoned.store(false, ordering: .releasing)
         return writer.end.segmentID
     }
@@ -118,44 +126,52 @@ final class LogRole: Sendable {
 
     /// For the few callers that must have it; the holder may be in a sync.
     private func take() {
-        var spins = 0
-        while !tryTake() {
-            spins += 1
-            if spins < 64 { sched_yield() } else { usleep(50) }
-        }
+        while !tryTake() { waitForRole() }
     }
 
     /// Sequentially consistent with `tryTake`: a committer that found the role taken reserved before the holder's next look.
-    private func release() { isHeld.store(false, ordering: .sequentiallyConsistent) }
+    private func release() {
+        isHeld.store(false, ordering: .sequentiallyConsistent)
+        if waiterCount.load(ordering: .sequentiallyConsistent) > 0 { groupBell.withLock { groupBell.broadcast() } }
+    }
+
+    /// Sleeps while somebody else has the role, a millisecond at most.
+    func waitForRole() {
+        waiterCount.add(1, ordering: .sequentiallyConsistent)
+        groupBell.withLock {
+            if isHeld.load(ordering: .sequentiallyConsistent) { _ = groupBell.wait(nanoseconds: 1_000_000) }
+        }
+        waiterCount.subtract(1, ordering: .sequentiallyConsistent)
+    }
 
     // MARK: - One group
 
     private var refusal: StorageError {
-        pipeline.gate.withLock { pipeline.state.refusal } ?? .closed
+        pipeline.gate.withLock { pipeline.state.pointee.refusal } ?? .closed
     }
 
     private func runGroup(synced: Bool) {
         guard !isPoisoned.load(ordering: .acquiring) else { return }
-        pipeline.gate.withLock { pipeline.state.buffers.take(into: &confined.taken) }
-        guard !confined.taken.isEmpty || (synced && confined.unsyncedSince != nil) else { return }
+        pipeline.gate.withLock { pipeline.state.pointee.buffers.take(into: &confined.pointee.taken) }
+        guard !confined.pointee.taken.isEmpty || (synced && confined.pointee.unsyncedSince != nil) else { return }
         let start = monotonicNanoseconds()
         let succeeded = attempt { writer throws(StorageError) in try writeTaken(writer, synced: synced, now: start) }
         nanoseconds.add(monotonicNanoseconds() &- start, ordering: .relaxed)
         if succeeded {
             pipeline.gate.withLock {
-                for buffer in confined.taken { pipeline.state.buffers.recycle(buffer) }
-                if pipeline.state.waiterCount > 0 { pipeline.gate.broadcast() }
+                for buffer in confined.pointee.taken { pipeline.state.pointee.buffers.recycle(buffer) }
+                if pipeline.state.pointee.waiterCount > 0 { pipeline.gate.broadcast() }
             }
             observers.notify(pipeline.positions.acknowledged, nil)
         }
-        confined.taken.removeAll(keepingCapacity: true)
+        confined.pointee.taken.removeAll(keepingCapacity: true)
     }
 
     private func writeTaken(_ writer: LogWriter, synced: Bool, now: UInt64) throws(StorageError) {
         let positions = pipeline.positions
         var last = positions.written
         var needsSync = synced
-        for buffer in confined.taken where !buffer.isEmpty {
+        for buffer in confined.pointee.taken where !buffer.isEmpty {
             buffer.waitUntilFilled()
             try writer.append(buffer.records, durable: positions.durable)
             byteCount.add(UInt64(buffer.records.count), ordering: .relaxed)
@@ -168,27 +184,27 @@ final class LogRole: Sendable {
             try writer.sync()
             syncCount.add(1, ordering: .relaxed)
             positions.noteDurable(last)
-            confined.durableEnd = writer.end
-            confined.unsyncedSince = nil
-            confined.needsMark = true
-        } else if confined.unsyncedSince == nil {
-            confined.unsyncedSince = now
+            confined.pointee.durableEnd = writer.end
+            confined.pointee.unsyncedSince = nil
+            confined.pointee.needsMark = true
+        } else if confined.pointee.unsyncedSince == nil {
+            confined.pointee.unsyncedSince = now
         }
         positions.noteAcknowledged(last)
-        confined.acknowledgedEnd = writer.end
+        confined.pointee.acknowledgedEnd = writer.end
     }
 
     /// Runs `body`; a failure poisons the log.
     @discardableResult
     private func attempt(_ body: (LogWriter) throws(StorageError) -> Void) -> Bool {
         do {
-            try body(confined.writer)
+            try body(confined.pointee.writer)
             return true
         } catch {
             isPoisoned.store(true, ordering: .releasing)
             let refusal = StorageError.writesRefused(reason: "the log failed: \(error)")
             pipeline.gate.withLock {
-                pipeline.state.refusal = refusal
+                pipeline.state.pointee.refusal = refusal
                 pipeline.gate.broadcast()
             }
             observers.notify(pipeline.positions.acknowledged, refusal)

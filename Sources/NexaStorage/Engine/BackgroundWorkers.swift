@@ -134,6 +134,8 @@ final class BackgroundWorkers: Sendable {
     }
 
     private func runCompaction(_ engine: Engine) {
+        // On few cores a merge must not take turns with the event loops as their equal. Of the calling thread only.
+        _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 10)
         run(compactionBell, compactionFailure) { () throws(StorageError) in try engine.compactOnce() }
     }
 

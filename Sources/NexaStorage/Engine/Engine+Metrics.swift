@@ -8,7 +8,7 @@ extension Engine {
         var metrics = EngineMetrics()
         let view = views.load().view
         pipeline.gate.withLock {
-            let state = pipeline.state
+            let state = pipeline.state.pointee
             metrics.batchCount = state.batchCount
             metrics.operationCount = state.operationCount
             metrics.batchByteCount = state.batchByteCount

@@ -38,8 +38,8 @@ extension Engine {
     private func closeActiveMemTable() throws(StorageError) {
         while true {
             let isDone = try pipeline.gate.withLock { () throws(StorageError) -> Bool in
-                guard pipeline.state.active.firstLSN < pipeline.state.nextLSN else { return true }
-                guard pipeline.state.memTableCount < plan.memTableCountMax else { return false }
+                guard pipeline.state.pointee.active.firstLSN < pipeline.state.pointee.nextLSN else { return true }
+                guard pipeline.state.pointee.memTableCount < plan.memTableCountMax else { return false }
                 try pipeline.rotateMemTable(capacityAtLeast: 0)
                 return true
             }

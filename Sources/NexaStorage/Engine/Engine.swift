@@ -87,7 +87,7 @@ package final class Engine: Sendable {
         defer { lock.release() }
         background.stop()
         pipeline.gate.withLock {
-            if pipeline.state.refusal == nil { pipeline.state.refusal = .closed }
+            if pipeline.state.pointee.refusal == nil { pipeline.state.pointee.refusal = .closed }
             pipeline.gate.broadcast()
         }
         while pipeline.ring.applied < pipeline.positions.reserved { sched_yield() }
@@ -145,11 +145,11 @@ package final class Engine: Sendable {
     /// Blocks until `lsn` is acknowledged. For tests and tools.
     package func waitDurable(_ lsn: LSN) throws(StorageError) {
         while acknowledgedLSN < lsn {
-            if flushLogInline() {
-                if acknowledgedLSN < lsn, let refusal = pipeline.gate.withLock({ pipeline.state.refusal }) { throw refusal }
-            } else {
-                sched_yield()
+            guard flushLogInline() else {
+                log.waitForRole()
+                continue
             }
+            if acknowledgedLSN < lsn, let refusal = pipeline.gate.withLock({ pipeline.state.pointee.refusal }) { throw refusal }
         }
     }
 

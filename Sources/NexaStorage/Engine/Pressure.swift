@@ -49,7 +49,7 @@ extension Engine {
                 Double(shape.levelZeroDepth) / Double(options.levelZeroPressureDepth),
                 Double(shape.debt) / Double(UInt64(options.baseLevelByteCount) * 64)
             ).bitPattern, ordering: .relaxed)
-        updateMemTablePressure(count: pipeline.gate.withLock { pipeline.state.memTableCount })
+        updateMemTablePressure(count: pipeline.gate.withLock { pipeline.state.pointee.memTableCount })
     }
 
     /// The part that a rotation changes; the rest is remembered.

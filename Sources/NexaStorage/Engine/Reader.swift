@@ -16,16 +16,21 @@ package final class Reader {
     private let engine: Engine
     private var view: View
     private var generation: UInt64
-    /// Keeps the block of the last value.
-    private var pin = BlockPin()
+    /// Keeps the block of the last value. Behind a pointer, so that no access is checked at run time.
+    private let pin: UnsafeMutablePointer<BlockPin>
 
     init(engine: Engine) {
         self.engine = engine
         (view, generation) = engine.views.load()
+        pin = .allocate(capacity: 1)
+        pin.initialize(to: BlockPin())
     }
 
     /// The block goes before the view, which may hold the last reference to the cache that the block lies in.
-    deinit { pin.release() }
+    deinit {
+        pin.deinitialize(count: 1)
+        pin.deallocate()
+    }
 
     /// The value of `key` as of `lsn`; `.max` reads the newest applied state, in flight included. With `mayBlock` false a
     /// read that would need the disk throws `wouldBlock`.
@@ -34,7 +39,7 @@ package final class Reader {
     ) throws(StorageError) -> StoredValue? {
         refresh()
         let lsn = lsn >= view.floor ? lsn : engine.readable(lsn, floor: view.floor)
-        return try view.get(key, at: lsn, pin: &pin, mayBlock: mayBlock)
+        return try view.get(key, at: lsn, pin: &pin.pointee, mayBlock: mayBlock)
     }
 
     /// `key` has a value as of `lsn`.
@@ -54,7 +59,7 @@ package final class Reader {
 
     /// Drops the cached view, so that an idle thread keeps no memtable and no table alive.
     package func release() {
-        pin.release()
+        pin.pointee.release()
         view = engine.emptyView
         generation = 0
     }

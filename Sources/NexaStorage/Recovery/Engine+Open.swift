@@ -54,7 +54,7 @@ extension Engine {
                 memTables: [active] + (isEmpty ? view.memTables.filter { $0 !== closed } : view.memTables),
                 version: view.version, floor: view.floor)
         }
-        updateMemTablePressure(count: pipeline.state.memTableCount)
+        updateMemTablePressure(count: pipeline.state.pointee.memTableCount)
         background.wakeFlush()
     }
 

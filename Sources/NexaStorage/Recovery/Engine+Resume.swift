@@ -12,7 +12,7 @@ extension Engine {
     /// applied but never acknowledged is dropped. Does nothing when writes are not refused.
     package func resume() throws(StorageError) {
         try flushing.withLock { () throws(StorageError) in
-            switch pipeline.gate.withLock({ pipeline.state.refusal }) {
+            switch pipeline.gate.withLock({ pipeline.state.pointee.refusal }) {
             case .none: return
             case .closed?: throw .closed
             case .some: break
@@ -21,7 +21,7 @@ extension Engine {
             let cut = pipeline.positions.acknowledged
             let slot = MemTableSlot(
                 table: try MemTable(
-                    capacity: plan.memTableByteCount, id: pipeline.gate.withLock { pipeline.state.nextMemTableID }),
+                    capacity: plan.memTableByteCount, id: pipeline.gate.withLock { pipeline.state.pointee.nextMemTableID }),
                 firstLSN: cut + 1)
             try replace(views.load().view.memTables, by: [slot], flushedLSN: cut, limit: cut)
 
@@ -40,13 +40,13 @@ extension CommitPipeline {
         gate.withLock {
             ring.restart(at: lsn)
             positions.restart(at: lsn)
-            state.buffers.discardAll()
-            state.active = slot
-            state.activeRangeDeletes = 0
-            state.memTableCount = 1
-            state.nextMemTableID += 1
-            state.nextLSN = lsn + 1
-            state.refusal = nil
+            state.pointee.buffers.discardAll()
+            state.pointee.active = slot
+            state.pointee.activeRangeDeletes = 0
+            state.pointee.memTableCount = 1
+            state.pointee.nextMemTableID += 1
+            state.pointee.nextLSN = lsn + 1
+            state.pointee.refusal = nil
             gate.broadcast()
         }
     }

@@ -57,7 +57,7 @@ extension Engine {
                 return report
             }
             let store = TableStore(
-                layout: layout, fileSystem: fileSystem, cache: try BlockCache(capacity: 1 << 20), options: TableOptions(),
+                layout: layout, fileSystem: fileSystem, cache: BlockCache(capacity: 1 << 20), options: TableOptions(),
                 nextNumber: manifest.state.nextFile)
             verifyTables(
                 manifest.state.files.values.sorted { $0.number < $1.number }, store: store, report: &report, progress: progress)

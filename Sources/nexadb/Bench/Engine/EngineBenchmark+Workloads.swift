@@ -49,8 +49,12 @@ extension EngineBenchmark {
                     batch.put(key: UnsafeRawBufferPointer(key), value: values.value(at: &position))
                     tally.operationCount += 1
                 }
-                _ = try engine.commit(batch, durability: configuration.durability)
-                engine.flushLogInline()
+                let lsn = try engine.commit(batch, durability: configuration.durability)
+                if configuration.durability == .disk {
+                    try engine.waitDurable(lsn)
+                } else {
+                    engine.flushLogInline()
+                }
             }
         }
         return tally
