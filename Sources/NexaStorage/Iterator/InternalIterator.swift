@@ -57,4 +57,7 @@ package class InternalIterator {
     /// Moves forward over entries that a range tombstone of `tombstone` hides: to the first entry at or behind `end`, or, where this
     /// source may hold newer entries than the tombstone, not at all. False: did not move.
     func skipHidden(to end: UnsafeRawBufferPointer, by tombstone: LSN) throws(StorageError) -> Bool { false }
+
+    /// As `skipHidden`, backward: to the last entry before `start`.
+    func skipHiddenBackward(to start: UnsafeRawBufferPointer, by tombstone: LSN) throws(StorageError) -> Bool { false }
 }

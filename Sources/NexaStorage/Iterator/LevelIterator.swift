@@ -69,7 +69,7 @@ package final class LevelIterator: InternalIterator {
         guard entry.pointee.valid, tables[tableIndex].info.lsnMax < tombstone else { return false }
         // Tables that the tombstone covers whole and that hold nothing newer are not even opened.
         while tableIndex < tables.count, tables[tableIndex].info.lsnMax < tombstone,
-            isBelow(tables[tableIndex].info.largest, Array(end))
+            isBelow(tables[tableIndex].info.largest, end)
         {
             tableIndex += 1
         }
@@ -80,6 +80,22 @@ package final class LevelIterator: InternalIterator {
         } else {
             tableIndex -= 1
             try enterNextTable()
+        }
+        return true
+    }
+
+    override func skipHiddenBackward(to start: UnsafeRawBufferPointer, by tombstone: LSN) throws(StorageError) -> Bool {
+        guard entry.pointee.valid, tables[tableIndex].info.lsnMax < tombstone else { return false }
+        entry.pointee.valid = false
+        while tableIndex >= 0, tables[tableIndex].info.lsnMax < tombstone, !isBelow(tables[tableIndex].info.smallest, start) {
+            tableIndex -= 1
+        }
+        guard tableIndex >= 0 else { return true }
+        if tables[tableIndex].info.lsnMax < tombstone {
+            try seekBeforeInTable(start)
+        } else {
+            tableIndex += 1
+            try enterPreviousTable()
         }
         return true
     }
@@ -97,14 +113,30 @@ package final class LevelIterator: InternalIterator {
         return low
     }
 
+    /// In this table or, where it ends before the target, a later one. (The end of a range tombstone can be the bound of a table and
+    /// the first key of the next: that one has to be searched as well.)
     private func seekInTable(_ key: UnsafeRawBufferPointer, _ lsn: LSN) throws(StorageError) {
-        guard tableIndex < tables.count else { return }
-        guard let index = tables[tableIndex].index else { return try enterNextTable() }
-        ordinal = index.ordinal(key, lsn)
-        guard ordinal < index.count else { return try enterNextTable() }
+        while tableIndex < tables.count {
+            if let index = tables[tableIndex].index {
+                ordinal = index.ordinal(key, lsn)
+                if ordinal < index.count {
+                    try attach()
+                    nexa_block_cursor_seek(cursor, key.bytePointer, key.count, lsn)
+                    if entry.pointee.valid { return }
+                    if ordinal + 1 < index.count { return try enterNextBlock() }
+                }
+            }
+            tableIndex += 1
+        }
+    }
+
+    /// To the last entry before `key` in this table or one before it.
+    private func seekBeforeInTable(_ key: UnsafeRawBufferPointer) throws(StorageError) {
+        guard let index = tables[tableIndex].index else { return try enterPreviousTable() }
+        ordinal = min(index.ordinal(key, .max), index.count - 1)
         try attach()
-        nexa_block_cursor_seek(cursor, key.bytePointer, key.count, lsn)
-        if !entry.pointee.valid { try enterNextBlock() }
+        nexa_block_cursor_seek(cursor, key.bytePointer, key.count, .max)
+        if entry.pointee.valid { try prev() } else { nexa_block_cursor_last(cursor) }
     }
 
     private func enterNextTable() throws(StorageError) {

@@ -76,6 +76,16 @@ package final class MergingIterator: InternalIterator {
         return moved
     }
 
+    override func skipHiddenBackward(to start: UnsafeRawBufferPointer, by tombstone: LSN) throws(StorageError) -> Bool {
+        guard !isForward else { return false }
+        var moved = false
+        for child in children where child.isValid && compareKeys(child.key, start) >= 0 {
+            if try child.skipHiddenBackward(to: start, by: tombstone) { moved = true }
+        }
+        if moved { rebuild(forward: false) }
+        return moved
+    }
+
     // MARK: the heap
 
     private func invalidate() {

@@ -113,3 +113,7 @@ func isBelow(_ left: [UInt8], _ right: [UInt8]) -> Bool {
 func isBelow(_ left: UnsafeRawBufferPointer, _ right: [UInt8]) -> Bool {
     right.withUnsafeBytes { compareKeys(left, $0) < 0 }
 }
+
+func isBelow(_ left: [UInt8], _ right: UnsafeRawBufferPointer) -> Bool {
+    left.withUnsafeBytes { compareKeys($0, right) < 0 }
+}

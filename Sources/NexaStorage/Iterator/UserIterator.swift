@@ -194,6 +194,7 @@ package final class UserIterator {
     /// From where the source stands, backward to the first key with a visible entry; the source ends up before all its versions.
     private func showPrevious() throws(StorageError) {
         state = .invalid
+        var hidden = 0
         while source.isValid {
             if let lowerBound, isBelow(source.key, lowerBound) { return }
             savedKey.set(source.key)
@@ -201,6 +202,18 @@ package final class UserIterator {
                 state = .backward
                 return
             }
+            if let tombstones, source.isValid, tombstones.hides(source.key, source.lsn) {
+                hidden += 1
+                if hidden % UserIterator.stepsBetweenSkips == 1, try skipRangeBackward() { hidden = 0 }
+            }
+        }
+    }
+
+    /// As `skipRange`, backward.
+    private func skipRangeBackward() throws(StorageError) -> Bool {
+        guard let fragment = tombstones?.current else { return false }
+        return try fragment.start.withBytes { (start) throws(StorageError) in
+            try source.skipHiddenBackward(to: start, by: fragment.lsn)
         }
     }
 

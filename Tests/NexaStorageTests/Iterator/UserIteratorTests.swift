@@ -159,6 +159,13 @@ import Testing
         }
         #expect(keys.count == 10 + 1 + 10)
         #expect(keys[10] == "k12000")
+        var backward: [String] = []
+        try iterator.seekToLast()
+        while iterator.isValid {
+            backward.append(String(decoding: iterator.key, as: UTF8.self))
+            try iterator.previous()
+        }
+        #expect(backward == keys.reversed())
         #expect(fixture.cache.statistics.misses < 12)
     }
 }
