@@ -63,9 +63,10 @@ import Testing
         let seed = SeededGenerator.seed(default: 0x17E8 + UInt64(parts))
         print("seed \(seed)")
         var generator = SeededGenerator(seed: seed)
-        for round in 0..<25 {
+        for round in 0..<60 {
             let model = EntryModel.random(
-                &generator, count: 20 + round * 20, keyCount: 4 + generator.below(120), rangeDeletes: round % 2 == 0 ? 0 : 0.05)
+                &generator, count: 20 + (round % 25) * 20, keyCount: 4 + generator.below(120),
+                rangeDeletes: round % 2 == 0 ? 0 : 0.05)
             let (source, tombstones) = try makeSource(model, TableFixture(), parts: parts)
             for _ in 0..<3 {
                 let lsn = generator.chance(0.3) ? LSN.max : LSN(generator.below(model.entries.count + 2))
@@ -167,5 +168,24 @@ import Testing
         }
         #expect(backward == keys.reversed())
         #expect(fixture.cache.statistics.misses < 12)
+    }
+
+    /// The end of a range tombstone is the bound of its table and the first key of the next one: versions of that key lie there.
+    @Test func seekBehindATombstoneEndSearchesTheNextTable() throws {
+        let fixture = TableFixture()
+        let left = try fixture.makeTable(
+            EntryModel(entries: [TestEntry(key: [1], lsn: 5)], tombstones: [RangeTombstone(start: [1], end: [3], lsn: 9)]),
+            path: "/1.sst",
+            context: 1)
+        let versions = (1...40).reversed().map { TestEntry(key: [3], lsn: LSN($0)) }
+        let right = try fixture.makeTable(
+            EntryModel(entries: versions + [TestEntry(key: [4], lsn: 2)]), path: "/2.sst", context: 2)
+        let level = LevelIterator([left, right])
+        for lsn: LSN in [1, 17, 40, 41] {
+            try level.seek([3], lsn)
+            #expect(level.current == TestEntry(key: [3], lsn: min(lsn, 40)))
+        }
+        try level.seek([3], 0)
+        #expect(level.current == TestEntry(key: [4], lsn: 2))
     }
 }
