@@ -10,22 +10,10 @@ struct Call {
     let requestID: UInt32?
     /// The answer carries a position.
     let wantsToken: Bool
+    /// The answer asks the client to send writes more slowly.
+    let isSlowed: Bool
     /// The newest write of this connection: reads see at least this.
     let floor: LSN
-
-    init(type: MessageType, frame: Frame, floor: LSN) {
-        self.type = type
-        requestID = frame.requestID
-        wantsToken = frame.header.flags.contains(.token)
-        self.floor = floor
-    }
-
-    init(type: MessageType, requestID: UInt32?, wantsToken: Bool, floor: LSN) {
-        self.type = type
-        self.requestID = requestID
-        self.wantsToken = wantsToken
-        self.floor = floor
-    }
 }
 
 /// How a command ended.

@@ -12,6 +12,7 @@ extension Executor {
         _ call: Call, _ payload: Bytes, _ session: Session, _ output: OutputBytes
     ) throws(DocumentError) -> Outcome {
         if !mayBlock && payload.count > Self.inlineBatchByteCountMax { throw .wouldBlock }
+        try checkPressure()
         let missing: StaticString = "Missing 'collection' or 'documents' field"
         let items: BatchRequest.Items
         var collection: Collection?

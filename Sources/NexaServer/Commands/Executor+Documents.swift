@@ -30,6 +30,7 @@ extension Executor {
         if fields.has(.createDatabase), try fields.flag(.createDatabase) == true {
             return try createDatabase(call, session, output)
         }
+        try checkPressure()
         guard let data = try fields.mapBytes(.data) else {
             throw DocumentError(.badRequest, "Missing 'collection' or 'data' field", details: [.init("field", "data")])
         }
@@ -44,6 +45,7 @@ extension Executor {
     }
 
     func update(_ call: Call, _ session: Session, _ output: OutputBytes) throws(DocumentError) -> Outcome {
+        try checkPressure()
         let key = try requiredKey("Missing 'collection', 'key', or 'updates' field")
         guard let updates = try fields.mapBytes(.updates) else {
             throw DocumentError(
@@ -64,6 +66,7 @@ extension Executor {
     }
 
     func delete(_ call: Call, _ session: Session, _ output: OutputBytes) throws(DocumentError) -> Outcome {
+        try checkPressure()
         let key = try requiredKey("Missing 'collection' or 'key' field")
         try fields.checkWriteConcern()
         let options = try writeOptions(session)

@@ -11,13 +11,15 @@ extension Executor {
 
     func query(_ call: Call, _ session: Session, _ output: OutputBytes) throws(DocumentError) -> Outcome {
         if !mayBlock { throw .wouldBlock }
-        let spec = try querySpec(call, session)
+        var spec = try querySpec(call, session)
         let mode: StreamMode
         switch try fields.flag(.stream) {
         case true?: mode = .always
         case false?: mode = .never
         case nil: mode = session.features.contains(.stream) ? .whenLarge : .never
         }
+        // A stream takes the time that its client takes; only a limit of its own ends it.
+        if mode != .never, fields.raw(.timeoutMilliseconds) == nil { spec.deadline = nil }
         let batchSize = max(1, min(try fields.count(.batchSize) ?? Self.batchSizeDefault, Self.batchSizeMax))
         guard let collection = try collection(session, create: false, missing: "Missing 'collection' field") else {
             return try answerNothing(spec.filter, call, session, output)

@@ -31,7 +31,8 @@ package final class Executor {
         type: MessageType, requestID: UInt32?, wantsToken: Bool, payload: UnsafeRawBufferPointer, isValidated: Bool = false,
         session: inout Session, floor: LSN, into output: OutputBytes
     ) -> Outcome {
-        let call = Call(type: type, requestID: requestID, wantsToken: wantsToken, floor: floor)
+        let isSlowed = !session.features.isEmpty && engine.pressure > Self.pressureMax
+        let call = Call(type: type, requestID: requestID, wantsToken: wantsToken, isSlowed: isSlowed, floor: floor)
         let start = output.byteCount
         do throws(DocumentError) {
             if type == .ping {
@@ -81,8 +82,10 @@ package final class Executor {
         case .dropCollection: return try dropCollection(call, session, output)
         case .collectionStats: return try collectionStatistics(call, session)
         case .getDatabaseStats: return try databaseStatistics(call, session)
-        case .queryToon, .exportToon, .importToon, .getVectors, .buildHNSWIndex:
-            throw DocumentError(.unsupported, "\(call.type.name) is not supported by this node yet")
+        case .queryToon, .exportToon: return try queryToon(call, session, output)
+        case .importToon: return try importToon(call, payload, session, output)
+        case .getVectors: return try getVectors(call, session)
+        case .buildHNSWIndex: return try buildVectorIndex(call, session)
         case .createUser, .deleteUser, .listUsers, .changePassword:
             throw DocumentError(.unsupported, "This node has no user accounts: it serves everybody who can reach it")
         case .subscribeChanges, .unsubscribeChanges:
@@ -118,13 +121,22 @@ package final class Executor {
     /// Drops cached views of the engine, so that an idle thread keeps no memory of it alive.
     func releaseViews() { worker.release() }
 
+    /// Above this the engine delays writers: their clients are asked to slow down, and no event loop writes by itself.
+    static let pressureMax = 0.5
+
+    /// On an event loop, sends a write to the work pool when the engine would make it wait.
+    @inline(__always)
+    func checkPressure() throws(DocumentError) {
+        if !mayBlock && engine.pressure > Self.pressureMax { throw .wouldBlock }
+    }
+
     // MARK: Frames
 
     /// Begins an answer whose position is `lsn`.
     @inline(__always)
     func begin(_ type: MessageType, _ call: Call, lsn: LSN, _ output: OutputBytes) -> FrameMark {
         let token = call.wantsToken ? PositionToken(epoch: engine.epoch, lsn: lsn) : nil
-        return output.beginFrame(type, requestID: call.requestID, token: token)
+        return output.beginFrame(type, requestID: call.requestID, token: token, flags: call.isSlowed ? .slowDown : [])
     }
 
     /// Ends an answer, compressed if that was negotiated and is worth it.

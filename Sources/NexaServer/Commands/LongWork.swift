@@ -25,6 +25,9 @@ package final class LongWork {
         case count(QueryCursor, collection: Collection)
         case search(VectorSearch, collection: Collection)
         case statistics(StatisticsScan, database: String, collection: Collection?)
+        case toon(ToonQuery)
+        case vectors(VectorCensus)
+        case vectorIndex(QueryCursor, collection: Collection)
     }
 
     package enum Step: Equatable {
@@ -72,6 +75,19 @@ package final class LongWork {
             guard try scan.step(budget: budget) == .done else { return .paused }
             executor.answerStatistics(scan, database, collection, call, session, output)
             return .answered(hold: scan.lsn)
+        case .toon(let query):
+            guard try query.step(budget: budget, limit: executor.node.limits.frameByteCountMax) == .done else { return .paused }
+            try executor.answerToon(query, call, session, output)
+            return .answered(hold: query.lsn)
+        case .vectors(let census):
+            let limit = executor.node.limits.frameByteCountMax
+            guard try census.step(executor.worker, budget: budget, limit: limit) == .done else { return .paused }
+            try executor.answerVectors(census, call, session, output)
+            return .answered(hold: census.lsn)
+        case .vectorIndex(let cursor, let collection):
+            guard try cursor.next(into: page, budget: budget).outcome == .done else { return .paused }
+            try executor.answerVectorIndex(cursor, collection, call, session, output)
+            return .answered(hold: cursor.lsn)
         }
     }
 
@@ -93,7 +109,9 @@ package final class LongWork {
             mode == .never
             ? StepBudget(byteCountMax: limit + 1 - min(page.byteCount, limit), nanoseconds: Self.sliceNanoseconds)
             : StepBudget(
-                documentCountMax: batchSize - pageCount, byteCountMax: max(1, Self.chunkByteCount - page.byteCount),
+                // One more before it is known to be a stream: a result of exactly one batch is a list.
+                documentCountMax: batchSize - pageCount + (mode == .whenLarge && !isStreaming ? 1 : 0),
+                byteCountMax: max(1, Self.chunkByteCount - page.byteCount),
                 nanoseconds: Self.sliceNanoseconds)
         let (count, outcome) = try cursor.next(into: page, budget: budget)
         pageCount += count

@@ -55,6 +55,14 @@ extension ConnectionHandler {
             end(task)
         case .chunk:
             if !task.isStream {
+                guard tasks.count(where: \.isStream) < machine.limits.streamCountMax else {
+                    refuse(
+                        DocumentError(
+                            .overloaded, "A connection has at most \(machine.limits.streamCountMax) streams (max-streams)"),
+                        requestID: task.requestID)
+                    end(task)
+                    break
+                }
                 task.isStream = true
                 loop.node.streamCount.wrappingAdd(1, ordering: .relaxed)
                 loop.metrics.add(to: .streamsOpened)

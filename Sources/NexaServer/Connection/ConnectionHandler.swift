@@ -34,6 +34,8 @@ final class ConnectionHandler: ChannelInboundHandler {
     private var requestCount = 0
     private var arrival: UInt64 = 0
     private var isReadPending = false
+    /// The socket is registered; a read that is asked for earlier would be lost.
+    private var isActive = false
     private var isWaiting = false
     private var isFlushing = false
     private var nextStreamID: UInt64 = 1
@@ -48,10 +50,12 @@ final class ConnectionHandler: ChannelInboundHandler {
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         place = loop.add(self)
-        if context.channel.isActive { channelActive(context: context) }
     }
 
-    func channelActive(context: ChannelHandlerContext) { readOn() }
+    func channelActive(context: ChannelHandlerContext) {
+        isActive = true
+        readOn()
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var buffer = unwrapInboundIn(data)
@@ -287,12 +291,13 @@ final class ConnectionHandler: ChannelInboundHandler {
         }
         pumpStreams()
         endBurst()
+        pumpStreams()
         readOn()
     }
 
     /// Asks the socket for more, unless something has to be taken or finished first.
     private func readOn() {
-        guard let context, !isReadPending else { return }
+        guard let context, isActive, !isReadPending else { return }
         let buffered = inbound?.readableBytes ?? 0
         guard machine.wantsInput(bufferedByteCount: buffered) else { return }
         if loop.node.buffersAreFull && account.isLarge {

@@ -87,6 +87,7 @@ package final class NexaNode: Sendable {
         logger.info("opening data", metadata: ["data_dir": "\(configuration.dataDirectory)"])
         var options = EngineOptions(memoryByteCount: configuration.memory.value)
         options.defaultDurability = configuration.durability
+        try ProcessSetup.createDirectories(above: configuration.dataDirectory)
         let engine = try Engine.open(directory: configuration.dataDirectory, fileSystem: fileSystem, options: options)
         do {
             let store = try DocumentStore(engine: engine)

@@ -22,6 +22,17 @@ package enum ProcessSetup {
         return Int(clamping: limit.rlim_cur)
     }
 
+    /// Makes the directories that lead to `path`, so that the engine can make the last one.
+    package static func createDirectories(above path: String) throws(StartError) {
+        var index = path.startIndex
+        while let slash = path[index...].firstIndex(of: "/") {
+            let parent = String(path[..<slash])
+            index = path.index(after: slash)
+            if parent.isEmpty || mkdir(parent, 0o700) == 0 || errno == EEXIST { continue }
+            throw StartError("cannot make the directory \(parent): errno \(errno)")
+        }
+    }
+
     /// The whole of a small text file; nil when it cannot be read.
     package static func readFile(_ path: String, byteCountMax: Int = 1 << 20) -> String? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)

@@ -72,7 +72,7 @@ package final class PoolTask: @unchecked Sendable {
 
     /// On a pool thread: works until a chunk is full, the end, or others have waited for a while.
     func turn(_ executor: Executor, othersWait: () -> Bool) -> Turn {
-        let call = Call(type: type, requestID: requestID, wantsToken: wantsToken, floor: floor)
+        let call = Call(type: type, requestID: requestID, wantsToken: wantsToken, isSlowed: false, floor: floor)
         let start = MonotonicTime.nanoseconds()
         while true {
             let frameStart = output.byteCount

@@ -7,6 +7,7 @@ import NexaWire
 /// What went wrong below the protocol.
 package struct RawClientError: Error, CustomStringConvertible {
     package let description: String
+    package init(_ description: String) { self.description = description }
 }
 
 /// A frame as it came.
@@ -25,14 +26,15 @@ package struct ReceivedFrame {
     package var code: String? { value["code"]?.stringValue }
 }
 
-package final class RawClient {
+/// `@unchecked Sendable`: tests hand it from thread to thread, and one thread uses it at a time.
+package final class RawClient: @unchecked Sendable {
     private let descriptor: Int32
     private var input: [UInt8] = []
 
     /// Connects to 127.0.0.1. A small `receiveByteCount` makes back-pressure show early.
     package init(port: Int, receiveByteCount: Int32? = nil) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        guard descriptor >= 0 else { throw RawClientError(description: "socket: errno \(errno)") }
+        guard descriptor >= 0 else { throw RawClientError("socket: errno \(errno)") }
         if var count = receiveByteCount {
             setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &count, socklen_t(MemoryLayout<Int32>.size))
         }
@@ -50,7 +52,7 @@ package final class RawClient {
         guard status == 0 else {
             let reason = errno
             Glibc.close(descriptor)
-            throw RawClientError(description: "connect to port \(port): errno \(reason)")
+            throw RawClientError("connect to port \(port): errno \(reason)")
         }
         setTimeout(seconds: 10)
     }
@@ -72,7 +74,7 @@ package final class RawClient {
             let count = bytes.withUnsafeBytes {
                 Glibc.send(descriptor, $0.baseAddress! + sent, bytes.count - sent, Int32(MSG_NOSIGNAL))
             }
-            guard count > 0 else { throw RawClientError(description: "send: errno \(errno)") }
+            guard count > 0 else { throw RawClientError("send: errno \(errno)") }
             sent += count
         }
     }
@@ -124,7 +126,7 @@ package final class RawClient {
         while true {
             if let frame = takeFrame() { return frame }
             guard try fill() else {
-                guard input.isEmpty else { throw RawClientError(description: "closed inside a frame") }
+                guard input.isEmpty else { throw RawClientError("closed inside a frame") }
                 return nil
             }
         }
@@ -133,8 +135,15 @@ package final class RawClient {
     /// Sends a request and takes one answer.
     package func call(_ type: MessageType, _ payload: MessagePackValue = .map([])) throws -> ReceivedFrame {
         try send(type, payload)
-        guard let frame = try receive() else { throw RawClientError(description: "closed instead of an answer") }
+        guard let frame = try receive() else { throw RawClientError("closed instead of an answer") }
         return frame
+    }
+
+    /// Everything until the server closes, as it came.
+    package func receiveAll() throws -> [UInt8] {
+        while try fill() {}
+        defer { input = [] }
+        return input
     }
 
     private func takeFrame() -> ReceivedFrame? {
@@ -156,7 +165,7 @@ package final class RawClient {
         var chunk = [UInt8](repeating: 0, count: 64 << 10)
         let count = recv(descriptor, &chunk, chunk.count, 0)
         if count == 0 || (count < 0 && errno == ECONNRESET) { return false }
-        guard count > 0 else { throw RawClientError(description: "receive: errno \(errno) after the time limit") }
+        guard count > 0 else { throw RawClientError("receive: errno \(errno) after the time limit") }
         input.append(contentsOf: chunk[..<count])
         return true
     }

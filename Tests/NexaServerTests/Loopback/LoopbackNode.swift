@@ -5,17 +5,18 @@ import NexaStorage
 import NexaTestKit
 import NexaWire
 
-/// A node in a directory of its own, and blocking clients on threads of their own, so that no test blocks Swift's thread pool.
+/// A node in a directory of its own. Clients block the thread of their test: what they wait for never runs on Swift's thread pool,
+/// but on the node's own loops and threads.
 enum LoopbackNode {
-    /// Starts a node, runs `body` with its port on a thread, stops the node and removes its data.
-    static func run<Result: Sendable>(
+    /// Starts a node, runs `body` with its port, stops the node and removes its data.
+    static func run<Result>(
         _ configure: (inout ServerConfiguration) -> Void = { _ in }, policy: FlushPolicy = FlushPolicy(),
-        _ body: @escaping @Sendable (Int) throws -> Result
+        _ body: (Int) throws -> Result
     ) async throws -> Result {
         let directory = FileManager.default.temporaryDirectory.appendingPathComponent("nexa-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: directory) }
         let node = try await start(directory.path, configure, policy: policy)
-        let result = await Swift.Result.catching { try await onThread { try body(node.port) } }
+        let result = await Swift.Result.catching { try body(node.port) }
         try await node.stop()
         return try result.get()
     }
@@ -33,13 +34,6 @@ enum LoopbackNode {
         configure(&configuration)
         return try await NexaNode.start(
             configuration, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, policy: policy)
-    }
-
-    /// Runs blocking code on a thread of its own.
-    static func onThread<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws -> Result {
-        try await withCheckedThrowingContinuation { continuation in
-            Thread { continuation.resume(with: Swift.Result { try body() }) }.start()
-        }
     }
 }
 
