@@ -24,7 +24,7 @@ import Testing
             """
             crashes \(total.crashCount) (\(total.crashesInsideCallsCount) inside a call, \(total.crashesInRecoveryCount) in recovery), \
             batches \(total.batchCount), flushes \(total.flushCount), compactions \(total.compactionCount), \
-            clean re-opens \(total.reopenCount), unacknowledged batches forgotten \(total.forgottenBatchCount), \
+            clean re-opens \(total.reopenCount), failed logs resumed \(total.resumeCount), unacknowledged batches forgotten \(total.forgottenBatchCount), \
             violations \(total.violations.count)
             """)
         #expect(total.violations.isEmpty)

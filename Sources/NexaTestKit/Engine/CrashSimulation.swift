@@ -24,6 +24,8 @@ package struct CrashSimulation {
         package var flushCount = 0
         package var compactionCount = 0
         package var reopenCount = 0
+        /// Failed logs that writing went on after.
+        package var resumeCount = 0
         /// Batches that were committed, not acknowledged as durable, and gone after a crash.
         package var forgottenBatchCount = 0
         /// What must never happen, in words.
@@ -39,6 +41,7 @@ package struct CrashSimulation {
             total.flushCount += part.flushCount
             total.compactionCount += part.compactionCount
             total.reopenCount += part.reopenCount
+            total.resumeCount += part.resumeCount
             total.forgottenBatchCount += part.forgottenBatchCount
             total.violations += part.violations
         }
@@ -92,7 +95,7 @@ package struct CrashSimulation {
         recover(clone, required: required(evidence), evidence)
     }
 
-    private mutating func step(_ engine: inout Engine, _ files: any FileSystem, _ crash: PendingCrash) throws {
+    private mutating func step(_ engine: inout Engine, _ files: FaultFileSystem, _ crash: PendingCrash) throws {
         switch generator.below(100) {
         case 0..<60:
             let operations = BatchGenerator().batch(&generator)
@@ -113,13 +116,37 @@ package struct CrashSimulation {
         case 84..<90:
             try engine.flush()
             report.flushCount += 1
-        case 90..<97: if try engine.stepCompaction() { report.compactionCount += 1 }
+        case 90..<95: if try engine.stepCompaction() { report.compactionCount += 1 }
+        case 95..<97: try failAndResume(engine, files, crash)
         default:
             try engine.close()
             engine = try Engine.open(directory: Self.directory, fileSystem: files, options: options())
             crash.watch(engine, committed: history.lastLSN)
             report.reopenCount += 1
         }
+    }
+
+    /// The log's next write or sync fails; the engine must refuse, and go on behind what it had acknowledged.
+    private mutating func failAndResume(_ engine: Engine, _ files: FaultFileSystem, _ crash: PendingCrash) throws {
+        guard bug == nil else { return }
+        let operation: FileOperation = generator.chance(0.5) ? .sync : .write
+        files.add(
+            FaultRule(operation, pathSuffix: ".wal", effect: .short(byteCount: generator.below(600), errno: 5)))
+        crash.watch(engine, committed: history.lastLSN)
+        engine.flushLogInline()
+        engine.stepIdleLog()
+        files.removeRules()
+        guard engine.metrics().refusal != nil else { return }
+        let acknowledged = engine.acknowledgedLSN
+        try engine.resume()
+        report.resumeCount += 1
+        if engine.appliedLSN != acknowledged { violate("resumed at LSN \(engine.appliedLSN) instead of \(acknowledged)") }
+        // A crash in the middle of it may still find what the failed log had.
+        if crash.isTaken { return }
+        history.truncate(to: acknowledged)
+        durableRequests = durableRequests.filter { $0 <= acknowledged }
+        crash.watch(engine, committed: acknowledged)
+        compare(engine)
     }
 
     private mutating func keep() -> Double { [0, 0, 0.3, 0.7, 1][generator.below(5)] }

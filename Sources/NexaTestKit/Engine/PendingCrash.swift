@@ -31,7 +31,7 @@ package final class PendingCrash: @unchecked Sendable {
     }
 
     /// The disk with planted bugs, and with the crash between its calls.
-    package func fileSystem(_ bug: PlantedBug?) -> any FileSystem {
+    package func fileSystem(_ bug: PlantedBug?) -> FaultFileSystem {
         let rules: [FaultRule] =
             switch bug {
             case .logSyncLies: [FaultRule(.sync, pathSuffix: ".wal", count: .max, effect: .drop)]
