@@ -30,7 +30,8 @@ final class StoreOpener {
         tableOptions.compresses = options.compressesBlocks
         if let uuid = state.storeUUID { tableOptions.storeUUID = uuid }
         let store = TableStore(
-            layout: layout, fileSystem: fileSystem, cache: cache, options: tableOptions, nextNumber: state.nextFile)
+            layout: layout, fileSystem: fileSystem, cache: cache, options: tableOptions,
+            nextNumber: Self.firstFreeNumber(atLeast: state.nextFile, layout: layout, fileSystem: fileSystem))
         tableStore = store
         let handles = state.files.values.map { (level: $0.level, table: TableHandle($0, store: store)) }
         version = Version.empty.applying(added: handles, removed: [])
@@ -53,6 +54,12 @@ final class StoreOpener {
         initial.epochs = [EpochStart(epoch: 1, firstLSN: 1)]
         return try ManifestWriter.create(
             directory: layout.directory, fileSystem: fileSystem, initial: initial, options: size)
+    }
+
+    /// Replay may write tables before the orphans of a crash are removed, so it numbers them behind those, too.
+    private static func firstFreeNumber(atLeast number: UInt64, layout: StoreLayout, fileSystem: any FileSystem) -> UInt64 {
+        let names = (try? fileSystem.list(layout.tableDirectory)) ?? []
+        return names.compactMap(StoreLayout.tableNumber).reduce(number) { max($0, $1 &+ 1) }
     }
 
     private var storeUUID: StoreUUID { manifest.state.storeUUID ?? StoreUUID(high: 0, low: 0) }

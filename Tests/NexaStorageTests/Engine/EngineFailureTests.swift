@@ -41,6 +41,23 @@ import Testing
         try engine.close()
     }
 
+    @Test func tablesThatACrashLeftUnnamedAreNotInTheWayOfReplay() throws {
+        let disk = CrashFileSystem()
+        var roomy = smallOptions()
+        roomy.memTableByteCount = 1 << 20
+        let engine = try Engine.open(directory: "/db", fileSystem: disk, options: roomy)
+        for index in 0..<400 { try engine.writeDurably { $0.put("key\(index)", String(repeating: "v", count: 500)) } }
+
+        let crashed = disk.crashClone(keepUnsynced: 1, seed: 1)
+        let layout = StoreLayout(directory: "/db")
+        for number in UInt64(1)..<20 { try crashed.open(layout.tablePath(number), .createNew).close() }
+        let recovered = try Engine.open(directory: "/db", fileSystem: crashed, options: smallOptions())
+        let count = try recovered.contents().count
+        #expect(count == 400)
+        #expect(!crashed.exists(layout.tablePath(19)), "after a good open they are removed")
+        try recovered.close()
+    }
+
     @Test func aCrashAfterAFailedSyncKeepsTheAcknowledgedPrefix() throws {
         for seed in UInt64(0)..<20 {
             let disk = CrashFileSystem()
