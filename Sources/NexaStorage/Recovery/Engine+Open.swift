@@ -16,10 +16,16 @@ extension Engine {
         directory: String, fileSystem: any FileSystem, options: EngineOptions
     ) throws(StorageError) -> Engine {
         let layout = StoreLayout(directory: directory)
-        // A directory without a durable name takes everything in it along.
-        for path in [layout.directory, layout.logDirectory, layout.tableDirectory] where !fileSystem.exists(path) {
-            try fileSystem.createDirectory(path)
-            try fileSystem.syncDirectory(Path.directory(of: path))
+        // A directory without a durable name takes everything in it along, and a crash can have left one that is not synced yet. The
+        // parent of an older store may be closed to us.
+        for path in [layout.directory, layout.logDirectory, layout.tableDirectory] {
+            let isNew = !fileSystem.exists(path)
+            if isNew { try fileSystem.createDirectory(path) }
+            do throws(StorageError) {
+                try fileSystem.syncDirectory(Path.directory(of: path))
+            } catch {
+                if isNew || path != layout.directory { throw error }
+            }
         }
         let lock = try fileSystem.lockFile(layout.lockPath)
         do {
