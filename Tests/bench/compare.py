@@ -192,7 +192,7 @@ def main() -> None:
         if "scan" in parts:
             for _ in range(options.runs):
                 bench.run(nexa, "scan", "--mix", "scan", "-c", "1", "--collection", "scanned", "--records", str(scanned),
-                          seconds=max(options.seconds, 3 if not options.quick else 0))
+                          "--requests", "3" if options.quick else "8", seconds=300)
             report += single(bench, "scan", f"Full scan with a filter that matches nothing, {scanned:,} documents, one connection",
                              "1.5 M documents/s per core", "Redis has no such operation.")
         if "check" in parts:
