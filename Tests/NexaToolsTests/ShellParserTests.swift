@@ -1,6 +1,6 @@
+import NexaShell
 import NexaWire
 import Testing
-import NexaShell
 
 /// The language of the shell and its relaxed JSON.
 @Suite struct ShellParserTests {

@@ -1,7 +1,7 @@
-import NexaShell
 import ArgumentParser
 import Glibc
 import NexaClient
+import NexaShell
 
 /// `nexadb bench`: the load generator.
 struct ServerBench: ParsableCommand {

@@ -1,6 +1,6 @@
 import ArgumentParser
-import NexaStorage
 import NexaShell
+import NexaStorage
 import NexaWire
 
 /// `nexadb check DIR`: reads every byte of a stopped node's files.
@@ -64,7 +64,7 @@ struct Check: ParsableCommand {
     }
 
     private func salvage(_ check: StoreCheck) throws {
-        do {
+        do throws(StorageError) {
             guard let report = try LogSalvage.run(layout: check.layout, fileSystem: check.fileSystem) else {
                 return Console.say("the log is whole: nothing was given up")
             }
@@ -73,7 +73,7 @@ struct Check: ParsableCommand {
                 Console.say("at least LSN \(report.keptLSN + 1) to \(report.provenLSN) are lost")
             }
             for name in report.setAside { Console.say("set aside \(name)\(LogSalvage.lostSuffix)") }
-        } catch let error as StorageError {
+        } catch {
             Console.complain(error.description)
             throw ToolExit.failed
         }
