@@ -41,6 +41,20 @@ import Testing
         try engine.close()
     }
 
+    @Test func directoriesThatAKilledProcessLeftUnsyncedAreMadeDurable() throws {
+        let disk = CrashFileSystem()
+        // It was killed after it had made them and before it had synced their names.
+        for path in ["/db", "/db/wal", "/db/sst"] { try disk.createDirectory(path) }
+        let engine = try Engine.open(directory: "/db", fileSystem: disk, options: smallOptions())
+        try engine.writeDurably { $0.put("a", "durable") }
+        let crashed = disk.crashClone(keepUnsynced: 0, seed: 1)
+        let recovered = try Engine.open(directory: "/db", fileSystem: crashed, options: smallOptions())
+        let value = try recovered.text("a")
+        #expect(value == "durable")
+        try recovered.close()
+        try engine.close()
+    }
+
     @Test func tablesThatACrashLeftUnnamedAreNotInTheWayOfReplay() throws {
         let disk = CrashFileSystem()
         var roomy = smallOptions()

@@ -28,7 +28,6 @@ import Testing
         try write(writer, segments: 40)
         try writer.close()
         #expect(try fixture.recover().log.end == writer.end)
-        #expect(disk.exists(LogFixture.path(writer.end.segmentID + 1)), "the next segment is ready already")
         let second = try fixture.start(try fixture.recover().log)
         try write(second, segments: 3)
         try second.close()
