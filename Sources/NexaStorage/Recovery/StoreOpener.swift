@@ -86,7 +86,7 @@ final class StoreOpener {
         let writer = try LogWriter.start(
             after: end, segmentID: recovered.nextSegmentID, isLinked: isLinked, storeUUID: storeUUID,
             segments: segments)
-        try testify(about: writer, recovered)
+        try testify(about: writer, low: isLinked ? recovered.segments.first?.id : nil)
 
         let pipeline = CommitPipeline(
             options: options, plan: plan, lastLSN: end.lsn, epoch: end.epoch, active: active,
@@ -113,10 +113,12 @@ final class StoreOpener {
             Corruption(file: path, offset: 0, reason: reason, remedy: "Restore a backup or copy from a replica."))
     }
 
-    /// Each open names the segment that it began, and the first one where the log begins: from now on neither can get lost unnoticed.
-    private func testify(about writer: LogWriter, _ recovered: RecoveredLog) throws(StorageError) {
+    /// Each open names the segment that it began, and the lowest that is needed: from now on neither can get lost unnoticed. Behind a
+    /// segment that begins the log anew (after a failed sync) the older ones are given up, so the manifest must not name them any more.
+    private func testify(about writer: LogWriter, low: UInt64?) throws(StorageError) {
         var edit = VersionEdit()
-        if manifest.state.walLow == 0 { edit.walLow = recovered.segments.first?.id ?? recovered.nextSegmentID }
+        let low = low ?? writer.end.segmentID
+        if low > manifest.state.walLow { edit.walLow = low }
         edit.durableMark = writer.end.durableMark
         edit.nextFile = tableStore.nextFileNumber
         try manifest.append(edit)
