@@ -50,7 +50,8 @@ let package = Package(
         .target(name: "NexaClient", dependencies: ["NexaWire"], swiftSettings: settings),
         // The language of `nexadb shell`, apart from the executable so that tests can link it.
         .target(name: "NexaShell", dependencies: ["NexaWire"], swiftSettings: settings),
-        .target(name: "NexaTestKit", dependencies: ["CSupport", "NexaWire", "NexaStorage", "NexaDocuments"], swiftSettings: settings),
+        .target(
+            name: "NexaTestKit", dependencies: ["CSupport", "NexaWire", "NexaStorage", "NexaDocuments"], swiftSettings: settings),
         .executableTarget(
             name: "nexadb",
             dependencies: [
@@ -60,7 +61,11 @@ let package = Package(
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ], swiftSettings: settings,
             // The node is one file: the Swift runtime is linked statically in release builds.
-            linkerSettings: [.unsafeFlags(["-static-stdlib", "-l_FoundationCShims", "-l_FoundationCollections", "-lswiftSynchronization"], .when(configuration: .release))]),
+            linkerSettings: [
+                .unsafeFlags(
+                    ["-static-stdlib", "-l_FoundationCShims", "-l_FoundationCollections", "-lswiftSynchronization"],
+                    .when(configuration: .release))
+            ]),
         .testTarget(name: "NexaWireTests", dependencies: ["NexaWire", "CSupport", "NexaTestKit"], swiftSettings: settings),
         .testTarget(name: "NexaStorageTests", dependencies: ["NexaStorage", "CSupport", "NexaTestKit"], swiftSettings: settings),
         .testTarget(
@@ -69,7 +74,8 @@ let package = Package(
         .testTarget(
             name: "NexaServerTests",
             dependencies: [
-                "NexaServer", "NexaDocuments", "NexaStorage", "NexaWire", "NexaTestKit", .product(name: "Logging", package: "swift-log"),
+                "NexaServer", "NexaDocuments", "NexaStorage", "NexaWire", "NexaTestKit",
+                .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
         .testTarget(
             name: "NexaToolsTests", dependencies: ["NexaShell", "NexaClient", "NexaWire", "NexaStorage", "NexaTestKit"],
