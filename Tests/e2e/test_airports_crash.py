@@ -136,11 +136,12 @@ def test_airports_survive_three_kills(make_node, rng, report):
     total = sum(len(t.documents) for t in tasks)
     assert total > 28_000
     node = make_node().start()
-    quarter = total // (KILLS + 1)
     acknowledged = 0
     for kill in range(KILLS):
         left = [t for t in tasks if t.ids is None]
-        loader = Loader(node, left, kill_at=max(1, quarter + rng.randrange(-quarter // 2, quarter // 2)))
+        # A share of what is left, so that enough always remains for the kills to come, however the dice fall.
+        share = sum(len(t.documents) for t in left) // (KILLS + 1 - kill)
+        loader = Loader(node, left, kill_at=max(1, share + rng.randrange(-share // 2, share // 2)))
         loader.run()
         assert not node.alive, "the node was to be killed in the middle"
         acknowledged = sum(len(t.ids) for t in tasks if t.ids)
