@@ -90,7 +90,7 @@ extension ConnectionHandler {
     func pumpStreams() {
         guard !tasks.isEmpty, machine.phase != .closed else { return }
         for task in tasks where task.isStream && !task.isAway {
-            if task.credit <= 0 && machine.phase == .draining { task.cancel() }
+            if task.credit <= 0 && !machine.takesCredit { task.cancel() }
             let canSend = task.credit > 0 && machine.answers.byteCount <= machine.limits.outputByteCountMax
             if canSend || task.isCancelled { submit(task) }
         }

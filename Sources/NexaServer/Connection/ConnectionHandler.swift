@@ -89,9 +89,9 @@ final class ConnectionHandler: ChannelInboundHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         // The client will send no more, but may be waiting for answers.
         if case .some(ChannelEvent.inputClosed) = event as? ChannelEvent {
-            drain()
-            inbound = nil
-            finishIfDone()
+            machine.endInput()
+            if inbound == nil { drain() }
+            goOn()
         } else {
             context.fireUserInboundEventTriggered(event)
         }
@@ -154,6 +154,10 @@ final class ConnectionHandler: ChannelInboundHandler {
                 drain()
             case .needMoreBytes:
                 isPartial = !rest.isEmpty
+                if machine.inputHasEnded {
+                    machine.drain()
+                    offset = bytes.count
+                }
                 break loop
             case .wait: break loop
             case .discard:
@@ -289,7 +293,6 @@ final class ConnectionHandler: ChannelInboundHandler {
             arrival = MonotonicTime.nanoseconds()
             takeInbound()
         }
-        pumpStreams()
         endBurst()
         pumpStreams()
         readOn()

@@ -44,6 +44,8 @@ package struct ConnectionMachine: ~Copyable {
     package private(set) var isHeld = false
     /// What holds the connection is a stream, whose control frames pass.
     package private(set) var isHeldByStream = false
+    /// The client sends no more; what it sent is still served.
+    package private(set) var inputHasEnded = false
     private var parser: FrameParser
 
     package init(limits: ConnectionLimits, now: UInt64, answers: consuming AnswerQueue = AnswerQueue()) {
@@ -76,7 +78,7 @@ package struct ConnectionMachine: ~Copyable {
 
     /// Whether the socket should be read.
     package func wantsInput(bufferedByteCount: Int) -> Bool {
-        guard phase == .open else { return false }
+        guard phase == .open, !inputHasEnded else { return false }
         if answers.byteCount > limits.outputByteCountMax || inFlightCount >= limits.inFlightCountMax { return isHeldByStream }
         // Held: one more read's worth is taken, so that control frames and the end of input are seen.
         return !isHeld || bufferedByteCount < Self.heldInputByteCountMax
@@ -113,6 +115,12 @@ package struct ConnectionMachine: ~Copyable {
     }
 
     // MARK: End
+
+    /// The client has closed its side: whole requests that wait are still served, a partial one never will be.
+    package mutating func endInput() { inputHasEnded = true }
+
+    /// Whether a stream goes on only with its client's credit; a client that says nothing more cannot give any.
+    package var takesCredit: Bool { phase == .open && !inputHasEnded }
 
     /// No more requests are taken; what is under way is finished.
     package mutating func drain() {

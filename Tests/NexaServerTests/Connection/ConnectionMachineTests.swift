@@ -129,6 +129,17 @@ private func script(_ machine: borrowing ConnectionMachine, _ input: [UInt8]) ->
         #expect(script(machine, frame) == [.execute(.ping), .more])
     }
 
+    @Test func whenInputEndsWholeRequestsAreServedAndNothingMoreIsRead() {
+        var machine = ConnectionMachine(limits: limits(), now: 0)
+        machine.depart(hasRequestID: false)
+        machine.endInput()
+        #expect(machine.wantsInput(bufferedByteCount: 0) == false)
+        #expect(machine.takesCredit == false)
+        #expect(script(machine, ping) == [.wait])
+        machine.arrive(hasRequestID: false)
+        #expect(script(machine, ping + Array(ping.prefix(5))) == [.execute(.ping), .more])
+    }
+
     @Test func drainingTakesNoRequestAndEndsWhenAllIsSaid() {
         var machine = ConnectionMachine(limits: limits(), now: 0)
         machine.depart(hasRequestID: true)

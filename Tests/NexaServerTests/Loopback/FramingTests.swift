@@ -62,6 +62,22 @@ import Testing
         }
     }
 
+    @Test func requestsThatWaitWhenTheClientHalfClosesAreStillServed() async throws {
+        try await LoopbackNode.run { port in
+            let client = try RawClient(port: port)
+            _ = try client.call(.batchWrite, ["collection": "c", "documents": .array((0..<2_000).map { ["n": .int($0)] })])
+            let query = RawClient.frame(.query, ["collection": "c", "filters": ["n": 1_999]])
+            let ping = RawClient.frame(.ping)
+            try client.send(query + ping + query + ping + [0x4E, 0x45])
+            client.closeSending()
+            #expect(try client.receive()?.value.arrayValue?.count == 1)
+            #expect(try client.receive()?.type == .pong)
+            #expect(try client.receive()?.value.arrayValue?.count == 1)
+            #expect(try client.receive()?.type == .pong)
+            #expect(try client.receive() == nil)
+        }
+    }
+
     @Test func disconnectIsAnsweredBehindEarlierAnswersAndThenCloses() async throws {
         try await LoopbackNode.run { port in
             let client = try RawClient(port: port)
