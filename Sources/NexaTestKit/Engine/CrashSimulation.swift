@@ -169,7 +169,7 @@ package struct CrashSimulation {
 
     /// The highest LSN that must be there.
     private func required(_ evidence: PendingCrash.Evidence) -> LSN {
-        if evidence.keepsEverything { return evidence.written }
+        if evidence.keepsEverything { return evidence.acknowledged }
         var lsn = evidence.acknowledged
         while lsn > evidence.durable && !durableRequests.contains(lsn) { lsn -= 1 }
         return lsn

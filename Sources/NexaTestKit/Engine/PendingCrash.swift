@@ -6,7 +6,6 @@ package final class PendingCrash: @unchecked Sendable {
     /// How far the engine was when the power went.
     package struct Evidence: Sendable {
         package var committed: LSN = 0
-        package var written: LSN = 0
         package var acknowledged: LSN = 0
         package var durable: LSN = 0
         /// The process died and the machine did not: what was handed to the system is there.
@@ -82,7 +81,6 @@ package final class PendingCrash: @unchecked Sendable {
     private func snapshot() -> (CrashFileSystem, Evidence) {
         var evidence = Evidence()
         evidence.committed = committed
-        evidence.written = engine?.writtenLSN ?? durable
         evidence.acknowledged = engine?.acknowledgedLSN ?? durable
         evidence.durable = engine?.durableLSN ?? durable
         evidence.keepsEverything = keepUnsynced == 1
