@@ -35,6 +35,7 @@ let package = Package(
             cSettings: [.define("_GNU_SOURCE"), .unsafeFlags(["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"])]),
         .target(name: "NexaWire", dependencies: ["CSupport"], swiftSettings: settings),
         .target(name: "NexaStorage", dependencies: ["CSupport"], swiftSettings: settings),
+        .target(name: "NexaReplication", dependencies: ["CSupport", "NexaWire", "NexaStorage"], swiftSettings: settings),
         .target(name: "NexaDocuments", dependencies: ["CSupport", "NexaWire", "NexaStorage"], swiftSettings: settings),
         .target(
             name: "NexaServer",

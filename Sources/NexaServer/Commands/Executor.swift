@@ -92,6 +92,12 @@ package final class Executor {
             throw DocumentError(.unsupported, "This node has no change streams yet")
         case .createIndex, .dropIndex, .listIndexes, .aggregate, .explain:
             throw DocumentError(.unsupported, "\(call.type.name) is not supported by this node yet")
+        // Between nodes; an ordinary connection has no business with them.
+        case .replHello, .snapshotBegin, .snapshotGet, .snapshotDone, .streamStartAt, .replAck, .readIndex, .fence, .promoted,
+            .switchover, .nodeStatus, .slotAdmin, .replStop, .replWelcome, .snapshotManifest, .snapshotChunk, .walBatch,
+            .heartbeat,
+            .readIndexReply, .topology, .fenced, .switchoverProgress, .nodeStatusReply, .slotAdminReply:
+            throw Self.unknownType(call.type.rawValue)
         case .ping, .success, .error, .notFound, .duplicate, .streamStart, .streamChunk, .streamEnd, .pong, .changeEvent:
             throw Self.unknownType(call.type.rawValue)
         }

@@ -1,5 +1,5 @@
 // The second-but-next byte of every frame. Requests are 01...7F, answers 81...FF; the bytes of the first two groups are fixed by the
-// original plan and by the clients that people already have, the third group is ours. 50 and 51 are taken elsewhere: never reuse them.
+// original plan and by the clients that people already have, the others are ours. 50 and 51 are taken elsewhere: never reuse them.
 
 /// The type byte of a NEXA frame.
 package enum MessageType: UInt8, Sendable, CaseIterable {
@@ -48,6 +48,32 @@ package enum MessageType: UInt8, Sendable, CaseIterable {
     case status = 0x2C
     case cursorCredit = 0x2D
     case bind = 0x2E
+
+    // Replication, between nodes: docs/replication.md.
+    case replHello = 0x60
+    case snapshotBegin = 0x61
+    case snapshotGet = 0x62
+    case snapshotDone = 0x63
+    case streamStartAt = 0x64
+    case replAck = 0x65
+    case readIndex = 0x66
+    case fence = 0x68
+    case promoted = 0x6A
+    case switchover = 0x6B
+    case nodeStatus = 0x6D
+    case slotAdmin = 0x6E
+    case replStop = 0x6F
+    case replWelcome = 0xE0
+    case snapshotManifest = 0xE1
+    case snapshotChunk = 0xE2
+    case walBatch = 0xE4
+    case heartbeat = 0xE5
+    case readIndexReply = 0xE6
+    case topology = 0xE7
+    case fenced = 0xE8
+    case switchoverProgress = 0xEB
+    case nodeStatusReply = 0xED
+    case slotAdminReply = 0xEE
 
     // Answers.
     case success = 0x81
@@ -106,6 +132,30 @@ package enum MessageType: UInt8, Sendable, CaseIterable {
         case .status: "STATUS"
         case .cursorCredit: "CURSOR_CREDIT"
         case .bind: "BIND"
+        case .replHello: "REPL_HELLO"
+        case .snapshotBegin: "SNAPSHOT_BEGIN"
+        case .snapshotGet: "SNAPSHOT_GET"
+        case .snapshotDone: "SNAPSHOT_DONE"
+        case .streamStartAt: "STREAM_START_AT"
+        case .replAck: "REPL_ACK"
+        case .readIndex: "READ_INDEX"
+        case .fence: "FENCE"
+        case .promoted: "PROMOTED"
+        case .switchover: "SWITCHOVER"
+        case .nodeStatus: "NODE_STATUS"
+        case .slotAdmin: "SLOT_ADMIN"
+        case .replStop: "REPL_STOP"
+        case .replWelcome: "REPL_WELCOME"
+        case .snapshotManifest: "SNAPSHOT_MANIFEST"
+        case .snapshotChunk: "SNAPSHOT_CHUNK"
+        case .walBatch: "WAL_BATCH"
+        case .heartbeat: "HEARTBEAT"
+        case .readIndexReply: "READ_INDEX_REPLY"
+        case .topology: "TOPOLOGY"
+        case .fenced: "FENCED"
+        case .switchoverProgress: "SWITCHOVER_PROGRESS"
+        case .nodeStatusReply: "NODE_STATUS_REPLY"
+        case .slotAdminReply: "SLOT_ADMIN_REPLY"
         case .success: "SUCCESS"
         case .error: "ERROR"
         case .notFound: "NOT_FOUND"

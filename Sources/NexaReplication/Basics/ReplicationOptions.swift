@@ -1,0 +1,38 @@
+// Every limit of replication with its default and reason. Times are microseconds on the node's own clock.
+
+/// How patient and how generous a node is.
+package struct ReplicationOptions: Sendable {
+    /// An upstream with nothing to send says so this often; followers measure their staleness by it.
+    package var heartbeatInterval: Microseconds = 500_000
+    /// A peer that was not heard for this long is gone: its connection is closed.
+    package var deadAfter: Microseconds = 5_000_000
+    /// Before a lost or refused upstream is dialled again.
+    package var reconnectDelay: Microseconds = 200_000
+    /// Stored bytes that may be on their way to one follower. One record always may, however large.
+    package var windowByteCount: UInt64 = 4 << 20
+    /// Bytes that one ship order may take before the log is left to the other followers.
+    package var shipByteCountMax = 512 << 10
+    /// Connections that may follow this node at the same time.
+    package var downstreamCountMax = 64
+    /// Longest chain of followers behind a leader.
+    package var chainDepthMax = 4
+    /// A slot that holds back more of the log than this is given up.
+    package var slotByteCountMax: UInt64 = 10 << 30
+    /// A slot whose follower was away for longer than this is given up.
+    package var slotAgeMax: Microseconds = 24 * 3_600_000_000
+    package var slotCountMax = 64
+    /// Waiting write concerns and reads; beyond it the answer is OVERLOADED.
+    package var waiterCountMax = 100_000
+    /// How long a candidate asks its peers before it gives up, and how often it repeats the question.
+    package var fenceTimeout: Microseconds = 5_000_000
+    package var fenceRetry: Microseconds = 200_000
+    /// Lag of the slowest follower that the commit point needs: writes are slowed from the first value on and refused at the second.
+    package var flowSoftByteCount: UInt64 = 32 << 20
+    package var flowHardByteCount: UInt64 = 256 << 20
+    package var flowSoftAge: Microseconds = 1_000_000
+    package var flowHardAge: Microseconds = 5_000_000
+    /// The longest delay that flow control asks of one write.
+    package var flowDelayMax: Microseconds = 100_000
+
+    package init() {}
+}
