@@ -11,7 +11,7 @@ extension DocumentError {
             self.init(.storageFailed, "\(error)")
         case .corruption, .unsupportedFormat:
             self.init(.corruption, "\(error)")
-        case .locked, .writesRefused:
+        case .locked, .writesRefused, .following, .staleEpoch:
             self.init(.readOnly, "\(error)")
         case .tooLarge:
             self.init(.tooLarge, "\(error)")

@@ -204,7 +204,16 @@ package final class Catalog: Sendable {
     }
 
     private func commit(_ batch: WriteBatch, _ durability: Durability) throws(DocumentError) -> LSN {
-        try DocumentError.mapping { () throws(StorageError) in try engine.commit(batch, durability: durability) }
+        try DocumentError.mapping { () throws(StorageError) in
+            try engine.commit(batch, changesCatalog: true, durability: durability)
+        }
+    }
+
+    /// Replaces the view by what `body` makes of it; no other change runs meanwhile.
+    func change(_ body: (CatalogView) -> CatalogView) {
+        changes.lock()
+        defer { changes.unlock() }
+        publish(body(view))
     }
 
     private func publish(_ view: CatalogView) {

@@ -41,7 +41,7 @@ enum CatalogLoader {
         return CatalogView(databases: databases, nextCollectionID: nextID, lsn: lastLSN)
     }
 
-    private static func collection(id: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) -> Collection? {
+    static func collection(id: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) -> Collection? {
         guard let id = CatalogRecord.id(id), id > 0, let map = try? MessagePackValue(decoding: value),
             let database = map["database"]?.stringValue, let name = map["name"]?.stringValue,
             let createdAt = map["created_at"]?.intValue

@@ -13,6 +13,10 @@ package enum StorageError: Error, Equatable, Sendable {
     case tooLarge(what: String, byteCount: Int, limit: Int)
     /// Memory could not be reserved, or a write stalled for too long.
     case overloaded(reason: String)
+    /// The engine follows a leader and takes no writes of its own.
+    case following
+    /// A leadership cannot begin with an epoch that is not above all before.
+    case staleEpoch(offered: Epoch, current: Epoch)
     case closed
     /// A read with `mayBlock: false` needs the disk.
     case wouldBlock
@@ -61,6 +65,10 @@ extension StorageError: CustomStringConvertible {
             return "\(what) has \(byteCount) bytes, more than the limit of \(limit)"
         case .overloaded(let reason):
             return "overloaded: \(reason)"
+        case .following:
+            return "this node follows a leader and takes no writes"
+        case .staleEpoch(let offered, let current):
+            return "epoch \(offered) is not above epoch \(current)"
         case .closed:
             return "the store is closed"
         case .wouldBlock:

@@ -46,6 +46,9 @@ final class AppliedRing: @unchecked Sendable {
         }
     }
 
+    /// Notes that every batch up to `lsn` is in the memtable; nobody else may be publishing.
+    func publishRun(through lsn: LSN) { head.store(lsn, ordering: .sequentiallyConsistent) }
+
     /// Starts again behind `lsn`; nobody may be publishing.
     func restart(at lsn: LSN) {
         for index in 0..<Int(Self.capacity) { (slots + index).pointee.store(0, ordering: .relaxed) }

@@ -54,12 +54,8 @@ enum BatchPayload {
         var rangeDeletes = 0
     }
 
-    /// A record whose hash is right was written so; that it is a whole batch is checked all the same, whoever wrote it.
-    @discardableResult
-    static func check(
-        _ payload: UnsafeRawBufferPointer, _ record: LogRecord, directory: String
-    ) throws(StorageError) -> Counts {
-        guard record.header.type == .batch || record.header.type == .ddl else { return Counts() }
+    /// What a payload contains; nil when it is not a batch.
+    static func counts(_ payload: UnsafeRawBufferPointer) -> Counts? {
         var cursor = BatchCursor(payload)
         var counts = Counts()
         do throws(MalformedBatch) {
@@ -67,8 +63,19 @@ enum BatchPayload {
                 counts.operations += 1
                 if operation.kind == .rangeDelete { counts.rangeDeletes += 1 }
             }
-            if counts.operations == Int(record.header.operationCount) { return counts }
-        } catch {}
+            return counts
+        } catch {
+            return nil
+        }
+    }
+
+    /// A record whose hash is right was written so; that it is a whole batch is checked all the same, whoever wrote it.
+    @discardableResult
+    static func check(
+        _ payload: UnsafeRawBufferPointer, _ record: LogRecord, directory: String
+    ) throws(StorageError) -> Counts {
+        guard record.header.type == .batch || record.header.type == .ddl else { return Counts() }
+        if let counts = counts(payload), counts.operations == Int(record.header.operationCount) { return counts }
         throw .corruption(
             Corruption(
                 file: Path.join(directory, LogFileName.segment(record.segmentID)), offset: record.offset,

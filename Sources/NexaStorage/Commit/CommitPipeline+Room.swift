@@ -5,13 +5,15 @@
 import Synchronization
 
 extension CommitPipeline {
-    /// Returns when a record and its entries have room, or throws.
-    func waitForRoom(recordByteCount: Int, tableByteCount: Int, rangeDeletes: Int) throws(StorageError) {
+    /// Returns when a record (or a run of them) and its entries have room, or throws.
+    func waitForRoom(
+        recordByteCount: Int, tableByteCount: Int, rangeDeletes: Int, recordCount: Int = 1
+    ) throws(StorageError) {
         var stalledSince: UInt64?
         defer {
             if let start = stalledSince { state.pointee.stallNanoseconds += monotonicNanoseconds() - start }
         }
-        while let missing = try missingRoom(recordByteCount, tableByteCount, rangeDeletes) {
+        while let missing = try missingRoom(recordByteCount, tableByteCount, rangeDeletes, recordCount) {
             let start = stalledSince ?? monotonicNanoseconds()
             stalledSince = start
             let limit = UInt64(options.writeStallMilliseconds) * 1_000_000
@@ -23,11 +25,11 @@ extension CommitPipeline {
     }
 
     private func missingRoom(
-        _ recordByteCount: Int, _ tableByteCount: Int, _ rangeDeletes: Int
+        _ recordByteCount: Int, _ tableByteCount: Int, _ rangeDeletes: Int, _ recordCount: Int
     ) throws(StorageError) -> Room? {
         while true {
             if let refusal = state.pointee.refusal { throw refusal }
-            guard ring.hasRoom(for: state.pointee.nextLSN) else { return .ring }
+            guard ring.hasRoom(for: state.pointee.nextLSN + LSN(recordCount) - 1) else { return .ring }
             guard state.pointee.buffers.prepare(recordByteCount) else { return .logBuffer }
             if state.pointee.active.hasRoom(for: tableByteCount),
                 state.pointee.activeRangeDeletes + rangeDeletes <= CommitPipeline.rangeDeleteCountMax

@@ -19,7 +19,8 @@ final class CommitPipeline: Sendable {
     let positions: LogPositions
     let plan: MemoryPlan
     let options: EngineOptions
-    let epoch: Epoch
+    /// Changed under the gate only.
+    let currentEpoch: Atomic<Epoch>
 
     /// Guarded by `gate`. Behind a pointer, so that no access is checked at run time once more.
     nonisolated(unsafe) let state: UnsafeMutablePointer<State>
@@ -35,6 +36,8 @@ final class CommitPipeline: Sendable {
         var nextMemTableID: UInt64
         /// Why no batch is taken; nil while they are.
         var refusal: StorageError?
+        /// Records come from a leader; commits are refused.
+        var isFollowing: Bool
         var waiterCount = 0
         var batchCount: UInt64 = 0
         var operationCount: UInt64 = 0
@@ -67,7 +70,7 @@ final class CommitPipeline: Sendable {
     ) {
         self.options = options
         self.plan = plan
-        self.epoch = epoch
+        currentEpoch = Atomic(epoch)
         ring = AppliedRing(applied: lastLSN)
         positions = LogPositions(lastLSN)
         state = .allocate(capacity: 1)
@@ -75,13 +78,16 @@ final class CommitPipeline: Sendable {
             to: State(
                 nextLSN: lastLSN + 1, buffers: LogBuffers(byteCount: plan.logBufferByteCount), active: active,
                 activeRangeDeletes: active.table.rangeTombstones.tombstones.count, memTableCount: memTableCount,
-                nextMemTableID: nextMemTableID))
+                nextMemTableID: nextMemTableID, isFollowing: options.follows))
     }
 
     deinit {
         state.deinitialize(count: 1)
         state.deallocate()
     }
+
+    /// The leadership that the next record belongs to.
+    var epoch: Epoch { currentEpoch.load(ordering: .acquiring) }
 
     /// Tells the pipeline whom it works for.
     func connect(_ hooks: Hooks) { self.hooks = hooks }
@@ -101,14 +107,16 @@ final class CommitPipeline: Sendable {
         let tableByteCount = Self.arenaByteCountMax(payloadByteCount: batch.byteCount, operationCount: batch.count)
 
         gate.lock()
-        do {
+        do throws(StorageError) {
             try waitForRoom(
                 recordByteCount: recordByteCount, tableByteCount: tableByteCount, rangeDeletes: batch.rangeDeleteCount)
+            if state.pointee.isFollowing { throw StorageError.following }
         } catch {
             gate.unlock()
             throw error
         }
         let lsn = state.pointee.nextLSN
+        let epoch = epoch
         state.pointee.nextLSN = lsn + 1
         state.pointee.activeRangeDeletes += batch.rangeDeleteCount
         state.pointee.batchCount += 1

@@ -45,6 +45,12 @@ package final class Engine: Sendable {
     let editing = NexaLock()
     /// Guarded by `editing`.
     let manifest: ManifestWriter
+    let epochs: EpochHistory
+    /// Held while replicated records are appended, and while the engine changes between leading and following.
+    let appending = NexaLock()
+    let catalogObservers = CatalogObservers()
+    /// Guarded by `appending`.
+    let replicatedInput = ReplicatedInput()
     private let isClosed = Atomic<Bool>(false)
 
     init(_ parts: Parts) {
@@ -61,6 +67,7 @@ package final class Engine: Sendable {
         pipeline = parts.pipeline
         log = parts.log
         manifest = parts.manifest
+        epochs = parts.epochs
         background = BackgroundWorkers(manual: parts.options.backgroundWork == .manual)
     }
 
@@ -79,6 +86,7 @@ package final class Engine: Sendable {
         var pipeline: CommitPipeline
         var log: LogRole
         var manifest: ManifestWriter
+        var epochs: EpochHistory
     }
 
     /// Finishes the log with an END record and stops all work. Later calls do nothing; commits throw `closed`.
@@ -121,9 +129,13 @@ package final class Engine: Sendable {
     /// Applies `batch` in memory and in the log buffer, and returns its LSN. It is acknowledged when `acknowledgedLSN`
     /// reaches that LSN: call `flushLogInline()` after the last commit of a round, or the log thread writes it within
     /// a few milliseconds. An empty batch returns the LSN of the newest one.
-    package func commit(_ batch: WriteBatch, durability: Durability) throws(StorageError) -> LSN {
+    ///
+    /// A batch that `changesCatalog` is told to the catalog observers of every follower.
+    package func commit(
+        _ batch: WriteBatch, changesCatalog: Bool = false, durability: Durability
+    ) throws(StorageError) -> LSN {
         guard batch.count > 0 else { return pipeline.positions.reserved }
-        let lsn = try pipeline.commit(batch, type: .batch, durability: durability)
+        let lsn = try pipeline.commit(batch, type: changesCatalog ? .ddl : .batch, durability: durability)
         background.noteCommit()
         if pressureGauge.delays { delayWriter(byteCount: batch.byteCount) }
         return lsn

@@ -59,6 +59,10 @@ package struct EngineOptions: Sendable {
     package var writeStallMilliseconds = 10_000
     /// Segments that no table needs any more but that `tail(from:)` may still be asked for.
     package var retainedSegmentCount = 0
+    /// Opens as a follower: commits are refused until `beginEpoch`.
+    package var follows = false
+    /// Identity of a store that is created; nil takes a random one. A follower that starts empty takes its leader's.
+    package var storeUUID: StoreUUID?
     /// Who does the work behind the writers.
     package var backgroundWork = BackgroundWork.threads
 

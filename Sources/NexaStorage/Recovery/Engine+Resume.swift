@@ -6,6 +6,7 @@
 //     2  tables with everything up to cut = acknowledged     4  walLow names it; old segments go; commits are taken again
 
 import Glibc
+import Synchronization
 
 extension Engine {
     /// After a failed log write: starts a new segment behind the last acknowledged record and accepts writes again. What was
@@ -28,7 +29,7 @@ extension Engine {
             var edit = VersionEdit()
             edit.walLow = try log.restart()
             try publish(edit) { $0 }
-            pipeline.restart(at: cut, active: slot)
+            pipeline.restart(at: cut, epoch: epochs.forget(after: cut), active: slot)
             try retireSegments()
         }
     }
@@ -36,8 +37,9 @@ extension Engine {
 
 extension CommitPipeline {
     /// Takes commits again, from `lsn` on, into `slot`.
-    func restart(at lsn: LSN, active slot: MemTableSlot) {
+    func restart(at lsn: LSN, epoch: Epoch, active slot: MemTableSlot) {
         gate.withLock {
+            currentEpoch.store(epoch, ordering: .releasing)
             ring.restart(at: lsn)
             positions.restart(at: lsn)
             state.pointee.buffers.discardAll()

@@ -13,6 +13,7 @@ final class StoreOpener {
     private var active: MemTableSlot
     private var nextMemTableID: UInt64 = 2
     private var flushedLSN: LSN
+    private var epochs: [EpochStart]
     /// Segments that the manifest does not need any more, to be given up after a successful open.
     private(set) var obsoleteSegments: [UInt64] = []
 
@@ -36,6 +37,7 @@ final class StoreOpener {
         let handles = state.files.values.map { (level: $0.level, table: TableHandle($0, store: store)) }
         version = Version.empty.applying(added: handles, removed: [])
         flushedLSN = state.flushedLSN
+        epochs = state.epochs
         active = MemTableSlot(
             table: try MemTable(capacity: plan.memTableByteCount, id: 1), firstLSN: state.flushedLSN + 1)
     }
@@ -50,7 +52,7 @@ final class StoreOpener {
                 after: recovered, directory: layout.directory, fileSystem: fileSystem, options: size)
         }
         var initial = VersionEdit()
-        initial.storeUUID = .random()
+        initial.storeUUID = options.storeUUID ?? .random()
         initial.epochs = [EpochStart(epoch: 1, firstLSN: 1)]
         return try ManifestWriter.create(
             directory: layout.directory, fileSystem: fileSystem, initial: initial, options: size)
@@ -77,12 +79,14 @@ final class StoreOpener {
         let logOptions = LogOptions(
             segmentByteCount: options.segmentByteCount, preparesInBackground: options.backgroundWork == .threads)
         let segments = LogSegments(
-            directory: layout.logDirectory, fileSystem: fileSystem, options: logOptions, segments: recovered.segments)
+            directory: layout.logDirectory, fileSystem: fileSystem, options: logOptions, segments: recovered.segments,
+            marks: recovered.marks)
         // Tables may hold acknowledged records that the log lost when its last sync failed: it goes on behind them.
         let isLinked = recovered.end.lsn >= flushedLSN
         var end = recovered.end
         end.lsn = max(end.lsn, flushedLSN)
-        end.epoch = max(end.epoch, state.epochs.last?.epoch ?? 1)
+        epochs = EpochHistory.kept(epochs, through: end.lsn)
+        end.epoch = max(end.epoch, epochs.last?.epoch ?? 1)
         let writer = try LogWriter.start(
             after: end, segmentID: recovered.nextSegmentID, isLinked: isLinked, storeUUID: storeUUID,
             segments: segments)
@@ -95,7 +99,8 @@ final class StoreOpener {
             options: options, layout: layout, recoverySummary: recovered.summary, storeUUID: storeUUID,
             fileSystem: fileSystem, plan: plan, lock: lock,
             views: ViewStore(View(memTables: [active], version: version, floor: end.lsn)), tableStore: tableStore,
-            segments: segments, pipeline: pipeline, log: LogRole(pipeline: pipeline, writer: writer), manifest: manifest)
+            segments: segments, pipeline: pipeline, log: LogRole(pipeline: pipeline, writer: writer), manifest: manifest,
+            epochs: EpochHistory(epochs))
     }
 
     /// A table is opened when it is read; that it is there, whole in length, is known from the start.
@@ -128,6 +133,9 @@ final class StoreOpener {
 
     private func replay(_ record: LogRecord, _ payload: UnsafeRawBufferPointer) throws(StorageError) {
         let header = record.header
+        if header.type == .epochStart, header.epoch > epochs.last?.epoch ?? 0 {
+            epochs.append(EpochStart(epoch: header.epoch, firstLSN: header.lsn))
+        }
         guard header.lsn > flushedLSN, header.type == .batch || header.type == .ddl else { return }
         let counts = try BatchPayload.check(payload, record, directory: layout.logDirectory)
         let needed = CommitPipeline.arenaByteCountMax(payloadByteCount: payload.count, operationCount: counts.operations)

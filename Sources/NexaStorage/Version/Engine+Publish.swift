@@ -7,6 +7,7 @@ extension Engine {
         var edit = edit
         edit.nextFile = tableStore.nextFileNumber
         try editing.withLock { () throws(StorageError) in
+            edit.epochs = epochs.missing(in: manifest.state.epochs, through: durableLSN)
             try appendToManifest(edit)
             let moved = Set(edit.added.map(\.number))
             let gone = Set(edit.removed.map(\.number)).subtracting(moved)

@@ -5,6 +5,8 @@ package struct RecoveredLog: Sendable {
     package var end: LogEnd
     package var nextSegmentID: UInt64
     package var segments: [LogSegments.Segment]
+    /// Remembered places in these segments, in LSN order.
+    package var marks: [LogMark]
     /// `.clean` or `.tornTail`.
     package var tail: TailDecision
     /// Bytes behind the end that were written, were never acknowledged, and do not count.
@@ -41,6 +43,7 @@ package final class LogRecovery {
     private var salvages = false
     private var lastNote: LogNote?
     private var segments: [LogSegments.Segment] = []
+    private var marks: [LogMark] = []
 
     /// Reads all records from the manifest's lowest segment on and passes each batch, with its expanded payload, to `visit` in LSN order.
     /// Bytes are borrowed until `visit` returns; what it throws ends recovery.
@@ -92,7 +95,7 @@ package final class LogRecovery {
         }
         let newest = needed.last!.id
         return RecoveredLog(
-            end: end, nextSegmentID: newest + 1, segments: segments, tail: tail, droppedByteCount: dropped,
+            end: end, nextSegmentID: newest + 1, segments: segments, marks: marks, tail: tail, droppedByteCount: dropped,
             recordCount: recordCount,
             obsolete: contents.obsolete + contents.begun.map(\.id).filter { $0 < first.id })
     }
@@ -150,7 +153,8 @@ extension LogRecovery {
                 segmentID: mark?.segmentID ?? 0, offset: mark?.offset ?? 0, lsn: evidence.flushedLSN,
                 chain: mark?.chain ?? LogChain.start,
                 epoch: 0),
-            nextSegmentID: max(contents.highestID, mark?.segmentID ?? 0) + 1, segments: [], tail: .clean, droppedByteCount: 0,
+            nextSegmentID: max(contents.highestID, mark?.segmentID ?? 0) + 1, segments: [], marks: [], tail: .clean,
+            droppedByteCount: 0,
             recordCount: 0, obsolete: contents.obsolete)
     }
 
@@ -251,6 +255,11 @@ extension LogRecovery {
         end.chain = LogChain.advanced(end.chain, by: header.recordHash)
         if let mark = evidence.mark, mark.lsn == header.lsn, mark.chain != end.chain {
             return "the manifest remembers another history up to LSN \(mark.lsn)"
+        }
+        if end.lsn % LogMark.interval == 0 {
+            marks.append(
+                LogMark(
+                    lsn: end.lsn, chain: end.chain, segmentID: end.segmentID, offset: offset + UInt64(header.recordByteCount)))
         }
         recordCount += 1
         try visit(record, payload)

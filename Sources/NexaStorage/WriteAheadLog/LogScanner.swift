@@ -12,6 +12,8 @@ package final class LogScanner {
     private var window: UnsafeMutableRawBufferPointer
     private var windowOffset: UInt64 = 0
     private var windowByteCount = 0
+    /// Bytes in front of this never change; nil when nothing is known.
+    private var finalEnd: UInt64?
 
     /// Starts at `offset`; `limit` is at most the file's length. The window is what one read asks for.
     package init(
@@ -39,8 +41,14 @@ package final class LogScanner {
         return (LogRecordDecoder.decode(bytes, fileID: fileID, offset: offset), bytes)
     }
 
-    /// Forgets what was read: a file that is being written has more to say.
-    package func refresh() { windowByteCount = 0 }
+    /// Forgets what was read and may have changed: a file that is being written has more to say. With `finalEnd`, bytes in front of it are
+    /// known never to change: they are read once, and no more than they unless a record reaches beyond.
+    package func refresh(finalEnd: UInt64? = nil) {
+        let isFinal = self.finalEnd ?? 0
+        let kept = isFinal > windowOffset ? Int(min(isFinal - windowOffset, UInt64(windowByteCount))) : 0
+        windowByteCount = kept
+        self.finalEnd = finalEnd
+    }
 
     /// What the file's witness slot knows to have been durable; 0 when it says nothing. Does not move.
     package func witnessedLSN() throws(StorageError) -> LSN {
@@ -126,7 +134,9 @@ package final class LogScanner {
                 window.deallocate()
                 window = .allocate(byteCount: (wanted + 4095) & ~4095, alignment: 8)
             }
-            let count = Int(min(UInt64(window.count), limit > place ? limit - place : 0))
+            var end = limit
+            if let finalEnd, finalEnd < limit, place + UInt64(wanted) <= finalEnd { end = finalEnd }
+            let count = Int(min(UInt64(window.count), end > place ? end - place : 0))
             windowByteCount = 0
             windowByteCount = try file.read(into: UnsafeMutableRawBufferPointer(rebasing: window[..<count]), at: place)
             windowOffset = place

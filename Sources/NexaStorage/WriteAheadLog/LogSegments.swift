@@ -1,7 +1,7 @@
 /// The files that hold the log now: shared by the log thread, which adds to them, by readers behind it (`LogTail`), and by whoever
 /// learns that old ones are not needed any more.
 ///
-/// Segment ids are consecutive, and so are their LSN ranges. `@unchecked Sendable`: one lock guards the list.
+/// Segment ids grow, and their LSN ranges are consecutive. `@unchecked Sendable`: one lock guards the list.
 package final class LogSegments: @unchecked Sendable {
     package struct Segment: Equatable, Sendable {
         package var id: UInt64
@@ -16,12 +16,17 @@ package final class LogSegments: @unchecked Sendable {
     package let fileSystem: any FileSystem
     private let lock = NexaLock()
     private var segments: [Segment]
+    private var marks = LogMarks()
+    private var durable = LogEnd.empty
     let preparer: LogSegmentPreparer
 
-    package init(directory: String, fileSystem: any FileSystem, options: LogOptions, segments: [Segment] = []) {
+    package init(
+        directory: String, fileSystem: any FileSystem, options: LogOptions, segments: [Segment] = [], marks: [LogMark] = []
+    ) {
         self.directory = directory
         self.fileSystem = fileSystem
         self.segments = segments
+        for mark in marks { self.marks.append(mark) }
         preparer = LogSegmentPreparer(directory: directory, fileSystem: fileSystem, options: options)
     }
 
@@ -60,6 +65,39 @@ package final class LogSegments: @unchecked Sendable {
     /// Bytes of log from the oldest segment that is kept.
     package var byteCount: UInt64 {
         lock.withLock { segments.reduce(0) { $0 + ($1.end?.offset ?? 0) } }
+    }
+
+    /// The last record that is on disk, and where it ends.
+    package var durableEnd: LogEnd { lock.withLock { durable } }
+
+    func noteDurable(_ end: LogEnd) { lock.withLock { durable = end } }
+
+    /// Takes a mark in; marks come in LSN order.
+    func note(_ mark: LogMark) { lock.withLock { marks.append(mark) } }
+
+    /// A record behind `end` is gone, and so are its marks.
+    func restartMarks(at end: LogEnd) {
+        lock.withLock {
+            marks.removeAll(above: end.lsn)
+            durable = end
+        }
+    }
+
+    /// The last mark in a segment at or before `lsn`.
+    func mark(upTo lsn: LSN, inSegment id: UInt64) -> LogMark? {
+        lock.withLock { marks.last(upTo: lsn) }.flatMap { $0.segmentID == id ? $0 : nil }
+    }
+
+    /// The chain at `lsn` where it is known without reading.
+    func knownChain(at lsn: LSN) -> UInt64? {
+        lock.withLock {
+            if let mark = marks.last(upTo: lsn), mark.lsn == lsn { return mark.chain }
+            for segment in segments {
+                if segment.firstLSN == lsn + 1 { return segment.startChain }
+                if let end = segment.end, end.lsn == lsn { return end.chain }
+            }
+            return nil
+        }
     }
 
     func begin(_ segment: Segment) {

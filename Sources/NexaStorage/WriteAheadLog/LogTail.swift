@@ -15,7 +15,7 @@ package final class LogTail {
 
     static let windowByteCount = 128 << 10
 
-    private let segments: LogSegments
+    let segments: LogSegments
     /// The record that is read next.
     package private(set) var nextLSN: LSN
     /// The chain of everything in front of `nextLSN`; nil until the first read has found its place.
@@ -35,26 +35,65 @@ package final class LogTail {
         upTo durable: LSN, byteCountMax: Int, _ visit: (LogRecord) throws(StorageError) -> Void
     ) throws(StorageError) -> Progress {
         var byteCount = 0
-        current?.scanner.refresh()
+        refresh()
         while nextLSN <= durable {
             guard byteCount < byteCountMax else { return .more }
-            guard let scanner = try scannerAtNext() else { return .gone(oldest: segments.oldestLSN(after: nextLSN)) }
-            let (decoded, bytes) = try scanner.peek()
-            guard case .record(let header) = decoded else {
-                return try explain(decoded, scanner)
+            switch try next() {
+            case .gone(let oldest): return .gone(oldest: oldest)
+            case .record(let record):
+                try visit(record)
+                byteCount += record.header.recordByteCount
+                advance(over: record.header)
             }
-            let offset = scanner.offset
-            scanner.move(to: offset + UInt64(header.recordByteCount))
-            guard header.type?.consumesLSN == true else { continue }
-            guard header.lsn == nextLSN else { throw damage(scanner, "LSN \(header.lsn) where LSN \(nextLSN) should be") }
-            try visit(LogRecord(header: header, segmentID: scanner.fileID, offset: offset, bytes: bytes))
-            byteCount += header.recordByteCount
-            advance(over: header)
         }
         return .caughtUp
     }
 
-    private func advance(over header: RecordHeader) {
+    /// The chain of everything in front of `nextLSN`, which must be durable; nil when the log does not hold that place any more.
+    package func chainInFront() throws(StorageError) -> UInt64? {
+        refresh()
+        return try scannerAtNext() == nil ? nil : chain
+    }
+
+    // MARK: - Steps
+
+    enum Step {
+        case record(LogRecord)
+        case gone(oldest: LSN)
+    }
+
+    /// What was durable at the last look stays in the window, and only what became durable since is read.
+    func refresh() {
+        guard let current else { return }
+        let durable = segments.durableEnd
+        let end = segments.segment(id: current.segment.id)?.end?.offset
+        current.scanner.refresh(finalEnd: end ?? (durable.segmentID == current.segment.id ? durable.offset : nil))
+    }
+
+    /// The record `nextLSN`, which must be durable. Does not move.
+    func next() throws(StorageError) -> Step {
+        while true {
+            guard let scanner = try scannerAtNext() else { return .gone(oldest: segments.oldestLSN(after: nextLSN)) }
+            let (decoded, bytes) = try scanner.peek()
+            guard case .record(let header) = decoded else {
+                guard segments.segment(id: scanner.fileID) != nil else {
+                    return .gone(oldest: segments.oldestLSN(after: nextLSN))
+                }
+                throw damage(scanner, "the durable record with LSN \(nextLSN) cannot be read: \(decoded)")
+            }
+            guard header.type?.consumesLSN == true else {
+                scanner.move(to: scanner.offset + UInt64(header.recordByteCount))
+                continue
+            }
+            guard header.lsn == nextLSN else { throw damage(scanner, "LSN \(header.lsn) where LSN \(nextLSN) should be") }
+            return .record(LogRecord(header: header, segmentID: scanner.fileID, offset: scanner.offset, bytes: bytes))
+        }
+    }
+
+    /// Moves behind the record that `next` gave.
+    func advance(over header: RecordHeader) {
+        let scanner = current!.scanner
+        scanner.move(to: scanner.offset + UInt64(header.recordByteCount))
         nextLSN = header.lsn + 1
         chain = LogChain.advanced(chain!, by: header.recordHash)
     }
@@ -72,12 +111,14 @@ package final class LogTail {
             if segments.segment(id: segment.id) == nil { return nil }
             throw error
         }
+        let mark = segments.mark(upTo: nextLSN - 1, inSegment: segment.id)
         let scanner = LogScanner(
-            file: file, fileID: segment.id, from: UInt64(LogFileHeader.blockByteCount), limit: try file.byteCount(),
-            windowByteCount: LogTail.windowByteCount)
+            file: file, fileID: segment.id, from: mark?.offset ?? UInt64(LogFileHeader.blockByteCount),
+            limit: try file.byteCount(), windowByteCount: LogTail.windowByteCount)
         current = (segment, scanner)
-        chain = segment.startChain
-        return try seek(scanner, from: segment.firstLSN) ? scanner : nil
+        chain = mark?.chain ?? segment.startChain
+        refresh()
+        return try seek(scanner, from: mark.map { $0.lsn + 1 } ?? segment.firstLSN) ? scanner : nil
     }
 
     /// Steps over the records before the next one. False when the segment was given up meanwhile.
@@ -95,12 +136,6 @@ package final class LogTail {
             lsn += 1
         }
         return true
-    }
-
-    /// What it means that a durable record is not where it should be.
-    private func explain(_ decoded: DecodedRecord, _ scanner: LogScanner) throws(StorageError) -> Progress {
-        guard segments.segment(id: scanner.fileID) != nil else { return .gone(oldest: segments.oldestLSN(after: nextLSN)) }
-        throw damage(scanner, "the durable record with LSN \(nextLSN) cannot be read: \(decoded)")
     }
 
     private func damage(_ scanner: LogScanner, _ reason: String) -> StorageError {

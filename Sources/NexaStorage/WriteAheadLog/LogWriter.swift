@@ -40,6 +40,7 @@ package final class LogWriter: @unchecked Sendable {
         let writer: LogWriter
         do {
             writer = LogWriter(file: file, capacity: try file.byteCount(), end: end, storeUUID: storeUUID, segments: segments)
+            segments.restartMarks(at: end)
             try writer.begin(segmentID, isLinked: isLinked)
         } catch {
             file.close()
@@ -99,6 +100,12 @@ package final class LogWriter: @unchecked Sendable {
             }
             seal(record, offset: end.offset + UInt64(position - runStart), durableLSN: durableLSN)
             position += byteCount
+            if end.lsn % LogMark.interval == 0 {
+                segments.note(
+                    LogMark(
+                        lsn: end.lsn, chain: end.chain, segmentID: end.segmentID,
+                        offset: end.offset + UInt64(position - runStart)))
+            }
         }
         try write(UnsafeRawBufferPointer(rebasing: records[runStart..<position]))
         lastIsMark = false
@@ -110,6 +117,7 @@ package final class LogWriter: @unchecked Sendable {
         guard syncedLSN < end.lsn else { return }
         try poisoning { () throws(StorageError) in try file.sync() }
         syncedLSN = end.lsn
+        segments.noteDurable(end)
     }
 
     /// Leaves a witness of what is durable behind the last record, when the log falls idle: without it, damage of the very last group

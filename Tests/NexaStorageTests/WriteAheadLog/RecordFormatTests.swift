@@ -41,6 +41,19 @@ import Testing
                 + "10000000100000000000000004000000a3b4df640f367fcc0000000000000000")
     }
 
+    @Test func anEpochStartTravelsWithTheGoldenBytes() throws {
+        let engine = try Engine.open(directory: "/db", fileSystem: CrashFileSystem(), options: smallOptions())
+        for epoch: Epoch in 2...3 { try engine.beginEpoch(epoch) }
+        for index in 3...100 { try engine.writeDurably { $0.put("key\(index)", "v") } }
+        try engine.beginEpoch(4, nodeID: Array("n1".utf8))
+        let (bytes, _) = try #require(try engine.tail(from: 101).shipment(upTo: 101))
+        #expect(
+            hex(bytes)
+                == "c91664acda83a6f66500000000000000040000000000000012000000120000000000000003000000"
+                + "030000000000000064000000000000006e31")
+        try engine.close()
+    }
+
     @Test func aSegmentHeaderHasTheGoldenBytes() {
         let header = LogFileHeader(kind: .segment, fileID: 7, firstLSN: 100, storeUUID: LogFixture.uuid)
         let block = header.encodedBlock()

@@ -1,0 +1,71 @@
+import NexaStorage
+
+/// How a follower's catalog follows its leader's: each catalog change arrives as the batch that the leader committed, and changes the
+/// view as `Catalog` would have changed it. Entries that this version does not know, or cannot read, are left alone: the next start says
+/// what is wrong with them.
+extension Catalog {
+    /// Takes a catalog change of the leader in. Called in LSN order.
+    func follow(_ payload: UnsafeRawBufferPointer, lsn: LSN) {
+        change { before in
+            var following = FollowedChange(before)
+            var cursor = BatchCursor(payload)
+            while let operation = try? cursor.next() { following.take(operation) }
+            return CatalogView(databases: following.databases, nextCollectionID: following.nextCollectionID, lsn: lsn)
+        }
+    }
+}
+
+/// One change on its way into the view.
+private struct FollowedChange {
+    var databases: [String: [String: Collection]]
+    var nextCollectionID: UInt32
+
+    init(_ before: CatalogView) {
+        databases = before.databases
+        nextCollectionID = before.nextCollectionID
+    }
+
+    mutating func take(_ operation: NexaStorage.BatchOperation) {
+        let key = operation.key
+        guard operation.kind != .rangeDelete, key.count >= CatalogRecord.prefixByteCount,
+            key.prefix(4).elementsEqual(CatalogRecord.lowerBound), let kind = CatalogRecord.Kind(rawValue: key[4])
+        else { return }
+        let rest = UnsafeRawBufferPointer(rebasing: key[CatalogRecord.prefixByteCount...])
+        let isPut = operation.kind == .put
+        switch kind {
+        case .nextID: if isPut, let id = CatalogRecord.id(operation.value) { nextCollectionID = id }
+        case .database:
+            if isPut {
+                databases[rest.text, default: [:]].merge([:]) { known, _ in known }
+            } else if rest.text != CatalogView.defaultDatabase {
+                databases[rest.text] = nil
+            }
+        case .collection:
+            if isPut {
+                put(rest, operation.value)
+            } else if let id = CatalogRecord.id(rest) {
+                drop(id)
+            }
+        }
+    }
+
+    /// A handle that somebody holds stays the one of its collection.
+    private mutating func put(_ id: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
+        guard let collection = CatalogLoader.collection(id: id, value: value) else { return }
+        if let known = databases[collection.database]?[collection.name], known.id == collection.id {
+            if let dimensions = collection.vectorDimensions { known.setVectorDimensions(dimensions) }
+        } else {
+            databases[collection.database, default: [:]][collection.name] = collection
+        }
+    }
+
+    private mutating func drop(_ id: UInt32) {
+        for (database, collections) in databases {
+            for collection in collections.values where collection.id == id {
+                collection.setDropped()
+                databases[database]?[collection.name] = nil
+                return
+            }
+        }
+    }
+}
