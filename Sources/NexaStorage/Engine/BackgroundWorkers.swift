@@ -129,6 +129,7 @@ final class BackgroundWorkers: Sendable {
         run(flushBell, flushFailure) { () throws(StorageError) in
             let didFlush = try engine.flushClosedMemTables()
             if didFlush { self.wakeCompaction() }
+            try engine.releaseLog()
             return didFlush
         }
     }

@@ -25,7 +25,7 @@ extension Engine {
     /// Writes everything committed so far as tables. Returns when it is durable there.
     package func flush() throws(StorageError) {
         try closeActiveMemTable()
-        while try flushClosedMemTables() {}
+        while try flushClosedMemTables(isForced: true) {}
         background.wakeCompaction()
     }
 
@@ -44,7 +44,7 @@ extension Engine {
                 return true
             }
             if isDone { return }
-            _ = try flushClosedMemTables()
+            _ = try flushClosedMemTables(isForced: true)
         }
     }
 }

@@ -29,7 +29,7 @@ package final class Engine: Sendable {
     let views: ViewStore
     /// What an idle reader holds.
     let emptyView = View(memTables: [], version: .empty, floor: 0)
-    let snapshots = SnapshotList()
+    let snapshots: SnapshotList
     let tableStore: TableStore
     let segments: LogSegments
     let pipeline: CommitPipeline
@@ -49,6 +49,8 @@ package final class Engine: Sendable {
     /// Held while replicated records are appended, and while the engine changes between leading and following.
     let appending = NexaLock()
     let catalogObservers = CatalogObservers()
+    let retentionFloors: RetentionFloors
+    let flushCeiling = Atomic<LSN>(.max)
     /// Guarded by `appending`.
     let replicatedInput = ReplicatedInput()
     private let isClosed = Atomic<Bool>(false)
@@ -62,12 +64,14 @@ package final class Engine: Sendable {
         plan = parts.plan
         lock = parts.lock
         views = parts.views
+        snapshots = SnapshotList(from: parts.views.load().view.floor)
         tableStore = parts.tableStore
         segments = parts.segments
         pipeline = parts.pipeline
         log = parts.log
         manifest = parts.manifest
         epochs = parts.epochs
+        retentionFloors = RetentionFloors(parts.options.retention)
         background = BackgroundWorkers(manual: parts.options.backgroundWork == .manual)
     }
 

@@ -57,8 +57,10 @@ package struct EngineOptions: Sendable {
     package var unsyncedMilliseconds = 100
     /// How long a writer waits for room before it is refused with `overloaded`.
     package var writeStallMilliseconds = 10_000
-    /// Segments that no table needs any more but that `tail(from:)` may still be asked for.
+    /// Segments that are kept below the lowest one that recovery or a retention floor needs.
     package var retainedSegmentCount = 0
+    /// Floors under the log from the start, by name: see `Engine.setRetention`.
+    package var retention: [String: LSN] = [:]
     /// Opens as a follower: commits are refused until `beginEpoch`.
     package var follows = false
     /// Identity of a store that is created; nil takes a random one. A follower that starts empty takes its leader's.

@@ -9,10 +9,11 @@ import Glibc
 import Synchronization
 
 extension Engine {
-    /// Writes all closed memtables as one table. False when there was none. One flush at a time.
-    func flushClosedMemTables() throws(StorageError) -> Bool {
+    /// Writes the closed memtables as one table; those beyond the flush ceiling only when `isForced` or when memory is short. False when
+    /// there was none. One flush at a time.
+    func flushClosedMemTables(isForced: Bool = false) throws(StorageError) -> Bool {
         try flushing.withLock { () throws(StorageError) -> Bool in
-            let slots = Array(views.load().view.memTables.dropFirst())
+            let slots = flushableMemTables(isForced: isForced)
             guard let newest = slots.first else { return false }
             let flushedLSN = newest.lastLSN.load(ordering: .acquiring)
             try waitUntilFlushable(flushedLSN)
@@ -20,6 +21,22 @@ extension Engine {
             pipeline.releaseMemTables(slots.count)
             return true
         }
+    }
+
+    /// The oldest of the closed memtables, newest first.
+    private func flushableMemTables(isForced: Bool) -> [MemTableSlot] {
+        let closed = Array(views.load().view.memTables.dropFirst())
+        let ceiling = flushCeiling.load(ordering: .acquiring)
+        if isForced || ceiling == .max { return closed }
+        // One more and writers wait.
+        if pipeline.gate.withLock({ pipeline.state.pointee.memTableCount }) >= plan.memTableCountMax - 1 { return closed }
+        return Array(closed.drop { $0.lastLSN.load(ordering: .acquiring) > ceiling })
+    }
+
+    /// Asks flushes to leave records above `lsn` in memory and in the log, where a truncation can still take them back, as long as
+    /// memory allows. A leader's followers set it to the commit point; `.max`, the default, lifts it.
+    package func setFlushCeiling(_ lsn: LSN) {
+        if flushCeiling.exchange(lsn, ordering: .acquiringAndReleasing) < lsn { background.wakeFlush() }
     }
 
     /// Everything in `slots` up to `limit` becomes a table of L0, durably; in the view the memtables make way for `successors`.
@@ -31,7 +48,7 @@ extension Engine {
         var edit = VersionEdit()
         edit.added = tables.map(\.file)
         edit.flushedLSN = flushedLSN
-        edit.walLow = segments.segment(holding: flushedLSN + 1)?.id
+        edit.walLow = logLow(flushedLSN: flushedLSN)
         edit.durableMark = log.durableMark
         let flushed = Set(slots.map { ObjectIdentifier($0) })
         try publish(edit) { view in
@@ -62,12 +79,5 @@ extension Engine {
     private func waitUntilFlushable(_ lsn: LSN) throws(StorageError) {
         while pipeline.ring.applied < lsn { sched_yield() }
         if pipeline.positions.durable < lsn { try log.syncAll() }
-    }
-
-    /// Gives up the segments that recovery and `tail(from:)` do not need.
-    func retireSegments() throws(StorageError) {
-        let low = manifest.state.walLow
-        let retained = UInt64(options.retainedSegmentCount)
-        try segments.retire(below: low > retained ? low - retained : 0)
     }
 }

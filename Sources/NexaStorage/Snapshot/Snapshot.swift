@@ -71,8 +71,11 @@ final class SnapshotList: Sendable {
     private let lock = NexaLock()
     /// Guarded by `lock`: position and how many snapshots hold it.
     nonisolated(unsafe) private var pins: [LSN: Int] = [:]
+    /// Guarded by `lock`: up to here unpinned history may have been collapsed.
+    nonisolated(unsafe) private var collapsed: LSN
 
-    init() {}
+    /// `lsn` is where the engine starts: what lies before may have been collapsed by an earlier one.
+    init(from lsn: LSN) { collapsed = lsn }
 
     /// Pins the position that `visible` reads.
     func pin(visible: () -> LSN) -> LSN {
@@ -80,6 +83,15 @@ final class SnapshotList: Sendable {
             let lsn = visible()
             pins[lsn, default: 0] += 1
             return lsn
+        }
+    }
+
+    /// Pins `lsn` itself. False when it is not visible, or when nothing has kept what it showed.
+    func pin(exactly lsn: LSN, visible: () -> LSN) -> Bool {
+        lock.withLock {
+            guard lsn <= visible(), lsn >= collapsed || pins[lsn] != nil else { return false }
+            pins[lsn, default: 0] += 1
+            return true
         }
     }
 
@@ -99,6 +111,10 @@ final class SnapshotList: Sendable {
     var oldest: LSN? { lock.withLock { pins.keys.min() } }
 
     func boundaries(visible: () -> LSN) -> RetentionBoundaries {
-        lock.withLock { RetentionBoundaries(pinned: Array(pins.keys), visible: visible()) }
+        lock.withLock {
+            let boundaries = RetentionBoundaries(pinned: Array(pins.keys), visible: visible())
+            collapsed = max(collapsed, boundaries.visible)
+            return boundaries
+        }
     }
 }

@@ -8,6 +8,7 @@ extension Engine {
         edit.nextFile = tableStore.nextFileNumber
         try editing.withLock { () throws(StorageError) in
             edit.epochs = epochs.missing(in: manifest.state.epochs, through: durableLSN)
+            if let low = edit.walLow { edit.walLow = max(low, manifest.state.walLow) }
             try appendToManifest(edit)
             let moved = Set(edit.added.map(\.number))
             let gone = Set(edit.removed.map(\.number)).subtracting(moved)

@@ -62,9 +62,24 @@ package final class LogSegments: @unchecked Sendable {
         for id in ids { try preparer.offer(path(of: id)) }
     }
 
-    /// Bytes of log from the oldest segment that is kept.
-    package var byteCount: UInt64 {
-        lock.withLock { segments.reduce(0) { $0 + ($1.end?.offset ?? 0) } }
+    /// The segment from which on everything at or above `lsn` can be read, or else the oldest one; `count` segments further down when they
+    /// are there. Nil when the log holds no segment.
+    package func lowID(needed lsn: LSN, keepingBefore count: Int = 0) -> UInt64? {
+        lock.withLock {
+            guard !segments.isEmpty else { return nil }
+            let index = segments.lastIndex { $0.firstLSN <= lsn } ?? 0
+            return segments[max(index - count, 0)].id
+        }
+    }
+
+    /// Bytes of log from the segment that holds `lsn`, or else the oldest one, up to what is durable.
+    package func byteCount(from lsn: LSN) -> UInt64 {
+        lock.withLock {
+            let index = segments.lastIndex { $0.firstLSN <= lsn } ?? 0
+            return segments.dropFirst(index).reduce(0) { total, segment in
+                total + (segment.end?.offset ?? (durable.segmentID == segment.id ? durable.offset : 0))
+            }
+        }
     }
 
     /// The last record that is on disk, and where it ends.

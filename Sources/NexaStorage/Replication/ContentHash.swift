@@ -1,0 +1,57 @@
+import CSupport
+
+/// What a range of keys holds at one LSN, in three numbers: equal on two nodes when they hold the same, whatever their tables look like.
+/// Sum and exclusive or of a hash of each entry, so that ranges can be hashed in parts and in any order.
+package struct ContentHash: Hashable, Sendable {
+    package var entryCount: UInt64 = 0
+    package var sum: UInt64 = 0
+    package var exclusiveOr: UInt64 = 0
+
+    package init() {}
+
+    /// Takes an entry in: XXH3-64 of the value, seeded with XXH3-64 of the key.
+    package mutating func add(key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
+        let hash = nexa_xxh3(value.baseAddress, value.count, nexa_xxh3(key.baseAddress, key.count, 0))
+        entryCount += 1
+        sum &+= hash
+        exclusiveOr ^= hash
+    }
+
+    package static func += (total: inout ContentHash, part: ContentHash) {
+        total.entryCount += part.entryCount
+        total.sum &+= part.sum
+        total.exclusiveOr ^= part.exclusiveOr
+    }
+}
+
+extension ContentHash: CustomStringConvertible {
+    package var description: String { "\(entryCount) \(Hex.string(sum)) \(Hex.string(exclusiveOr))" }
+}
+
+extension Engine {
+    /// Hashes the entries in `lowerBound ..< upperBound` (nil: no bound) as `snapshot` sees them; `portable` gives the part of a value that
+    /// is the same on every node. Reads everything, past the cache, in steps of `stepEntryCount` entries, after each of which `goesOn` is
+    /// asked; nil when it says no.
+    package func contentHash(
+        lowerBound: [UInt8]? = nil, upperBound: [UInt8]? = nil, at snapshot: Snapshot, stepEntryCount: Int = 4096,
+        portable: (UnsafeRawBufferPointer) -> UnsafeRawBufferPointer = { $0 }, goesOn: () -> Bool = { true }
+    ) throws(StorageError) -> ContentHash? {
+        var hash = ContentHash()
+        let entries = makeReader().makeIterator(
+            lowerBound: lowerBound, upperBound: upperBound, at: snapshot.lsn, fillCache: false)
+        try entries.seekToFirst()
+        while entries.isValid {
+            hash.add(key: entries.key, value: portable(entries.value))
+            if hash.entryCount % UInt64(stepEntryCount) == 0, !goesOn() { return nil }
+            try entries.next()
+        }
+        return hash
+    }
+
+    /// Pins exactly `lsn`, so that several nodes can be compared there; nil when it is not visible yet, or when a flush or a compaction may
+    /// have dropped what it showed: then a newer one has to be agreed on.
+    package func makeSnapshot(at lsn: LSN) -> Snapshot? {
+        guard snapshots.pin(exactly: lsn, visible: { visibleLSN }) else { return nil }
+        return Snapshot(lsn: lsn, list: snapshots)
+    }
+}
