@@ -46,6 +46,28 @@ import Testing
         }
     }
 
+    @Test func writesThatWereCutOffAreListedAndExported() throws {
+        try withStore(count: 20) { directory in
+            #expect(try Tool.run("rollback", "list", directory.path).output.isEmpty)
+            _ = try LogTruncation.truncate(
+                directory: directory.path, fileSystem: PosixFileSystem(), after: LogPosition(epoch: 1, lsn: 17))
+            let list = try Tool.run("rollback", "list", directory.path)
+            #expect(list.code == 0 && list.output.hasPrefix("1-18-20.nxr  epoch 1  LSN 18 to 20  3 records"))
+            let export = try Tool.run("rollback", "export", directory.path)
+            #expect(export.code == 0)
+            let lines = export.output.split(separator: "\n")
+            #expect(lines.count == 3)
+            #expect(lines.first == #"{"lsn": 18, "epoch": 1, "op": "put", "key": "7/key17", "document": {"n": 17}}"#)
+            // The store is whole, and shorter.
+            let check = try Tool.run("check", directory.path)
+            #expect(check.code == 0 && check.output.contains("17 records to replay"), "\(check.output)")
+
+            try flip(try #require(try files(directory, "rollback", ".nxr").first), at: 150)
+            #expect(try Tool.run("rollback", "export", directory.path).code == 1)
+            #expect(try Tool.run("rollback", "export", "--file", "none.nxr", directory.path).code == 2)
+        }
+    }
+
     @Test func damageInTheLogIsFoundWithItsPlace() throws {
         try withStore(count: 50) { directory in
             let segment = try #require(try files(directory, "wal", ".wal").first)

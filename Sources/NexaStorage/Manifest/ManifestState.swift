@@ -38,7 +38,7 @@ package struct ManifestState: Equatable, Sendable {
     }
 
     private func epochContradiction(of edit: VersionEdit) -> String? {
-        var last = epochs.last
+        var last = keptEpochs(edit).last
         for start in edit.epochs {
             if let last, start.epoch <= last.epoch || start.firstLSN < last.firstLSN {
                 return "epoch \(start.epoch) is out of order"
@@ -46,6 +46,10 @@ package struct ManifestState: Equatable, Sendable {
             last = start
         }
         return nil
+    }
+
+    private func keptEpochs(_ edit: VersionEdit) -> [EpochStart] {
+        edit.epochsEnd.map { epochs.kept(through: $0) } ?? epochs
     }
 
     /// Takes an edit in that does not contradict. A table that is removed and added in one edit has moved to another level.
@@ -57,7 +61,7 @@ package struct ManifestState: Equatable, Sendable {
         nextFile = edit.nextFile ?? nextFile
         flushedLSN = edit.flushedLSN ?? flushedLSN
         durableMark = edit.durableMark ?? durableMark
-        epochs += edit.epochs
+        epochs = keptEpochs(edit) + edit.epochs
     }
 
     /// Edits that lead from nothing to this state, each of a bounded size. At least one.

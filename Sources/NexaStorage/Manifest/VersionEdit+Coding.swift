@@ -7,7 +7,7 @@
 ///                        entries | tombstones | range tombstones | file context (8) | digest (8)
 ///     5  removed table   level | number
 ///     7  lowest log segment        9  next file number        11  flushed lsn
-///    13  epoch           epoch | first lsn
+///    13  epoch           epoch | first lsn                        15  end of epochs   lsn
 extension VersionEdit {
     enum Tag {
         static let storeUUID: UInt64 = 1
@@ -18,6 +18,7 @@ extension VersionEdit {
         static let nextFile: UInt64 = 9
         static let flushedLSN: UInt64 = 11
         static let epoch: UInt64 = 13
+        static let epochsEnd: UInt64 = 15
     }
 
     /// Levels that any reader accepts.
@@ -49,6 +50,7 @@ extension VersionEdit {
         if let walLow { encoder.field(Tag.walLow) { $0.appendVarint(walLow) } }
         if let nextFile { encoder.field(Tag.nextFile) { $0.appendVarint(nextFile) } }
         if let flushedLSN { encoder.field(Tag.flushedLSN) { $0.appendVarint(flushedLSN) } }
+        if let epochsEnd { encoder.field(Tag.epochsEnd) { $0.appendVarint(epochsEnd) } }
         for start in epochs {
             encoder.field(Tag.epoch) {
                 $0.appendVarint(start.epoch)
@@ -114,6 +116,9 @@ extension VersionEdit {
         case Tag.epoch:
             guard let epoch = reader.varint(), let lsn = reader.varint() else { return nil }
             epochs.append(EpochStart(epoch: epoch, firstLSN: lsn))
+        case Tag.epochsEnd:
+            guard let value = reader.varint() else { return nil }
+            epochsEnd = value
         default: return false
         }
         return true

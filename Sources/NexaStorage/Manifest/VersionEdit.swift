@@ -64,6 +64,13 @@ package struct EpochStart: Hashable, Sendable {
     }
 }
 
+extension [EpochStart] {
+    /// The part of a history that a log which ends with `lsn` has. The first epoch counts although nothing may be written yet.
+    package func kept(through lsn: LSN) -> [EpochStart] {
+        enumerated().filter { $0.offset == 0 || $0.element.firstLSN <= lsn }.map(\.element)
+    }
+}
+
 /// One atomic change of what a store consists of. Absent fields stay as they were.
 package struct VersionEdit: Equatable, Sendable {
     package struct RemovedFile: Hashable, Sendable {
@@ -85,6 +92,8 @@ package struct VersionEdit: Equatable, Sendable {
     /// Tables hold everything up to here.
     package var flushedLSN: LSN?
     package var epochs: [EpochStart] = []
+    /// Epochs that began above this LSN were cut off with the log, before `epochs` are added.
+    package var epochsEnd: LSN?
     package var durableMark: DurableMark?
     package var storeUUID: StoreUUID?
 

@@ -85,7 +85,7 @@ final class StoreOpener {
         let isLinked = recovered.end.lsn >= flushedLSN
         var end = recovered.end
         end.lsn = max(end.lsn, flushedLSN)
-        epochs = EpochHistory.kept(epochs, through: end.lsn)
+        epochs = epochs.kept(through: end.lsn)
         end.epoch = max(end.epoch, epochs.last?.epoch ?? 1)
         let writer = try LogWriter.start(
             after: end, segmentID: recovered.nextSegmentID, isLinked: isLinked, storeUUID: storeUUID,
@@ -126,6 +126,8 @@ final class StoreOpener {
         if low > manifest.state.walLow { edit.walLow = low }
         edit.durableMark = writer.end.durableMark
         edit.nextFile = tableStore.nextFileNumber
+        // The log was cut: the manifest still knows epochs that began behind the cut.
+        if manifest.state.epochs.contains(where: { !epochs.contains($0) }) { edit.epochsEnd = writer.end.lsn }
         try manifest.append(edit)
     }
 

@@ -24,7 +24,7 @@ final class EpochHistory: Sendable {
     /// Forgets the epochs that began behind `lsn`, and answers the one that holds there.
     func forget(after lsn: LSN) -> Epoch {
         lock.withLock {
-            starts = Self.kept(starts, through: lsn)
+            starts = starts.kept(through: lsn)
             return starts.last?.epoch ?? 1
         }
     }
@@ -33,10 +33,5 @@ final class EpochHistory: Sendable {
     func missing(in known: [EpochStart], through lsn: LSN) -> [EpochStart] {
         let last = known.last?.epoch ?? 0
         return lock.withLock { starts.filter { $0.epoch > last && $0.firstLSN <= lsn } }
-    }
-
-    /// The part of a history that a log which ends with `lsn` has. The first epoch counts although nothing may be written yet.
-    static func kept(_ starts: [EpochStart], through lsn: LSN) -> [EpochStart] {
-        starts.enumerated().filter { $0.offset == 0 || $0.element.firstLSN <= lsn }.map(\.element)
     }
 }

@@ -4,6 +4,9 @@
 //     DIR/manifest.* MANIFEST-*     which tables there are (Manifest/)
 //     DIR/wal/<16 hex>.wal          the log (WriteAheadLog/)
 //     DIR/sst/<16 hex>.sst          the tables (Table/)
+//     DIR/checkpoints/<name>/       what is copied to others now (Snapshot/Checkpoint.swift)
+//     DIR/incoming/                 what is copied from another now (Snapshot/SnapshotInstaller.swift)
+//     DIR/rollback/*.nxr            what was cut off the log, for people (Replication/RollbackFile.swift)
 
 /// Paths of one store.
 package struct StoreLayout: Sendable {
@@ -14,6 +17,10 @@ package struct StoreLayout: Sendable {
     package var lockPath: String { Path.join(directory, "LOCK") }
     package var logDirectory: String { Path.join(directory, "wal") }
     package var tableDirectory: String { Path.join(directory, "sst") }
+
+    package var checkpointsDirectory: String { Path.join(directory, "checkpoints") }
+    package var incomingDirectory: String { Path.join(directory, "incoming") }
+    package var rollbackDirectory: String { Path.join(directory, "rollback") }
 
     package func tablePath(_ number: UInt64) -> String {
         Path.join(tableDirectory, Self.tableName(number))

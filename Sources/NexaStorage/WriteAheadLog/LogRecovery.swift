@@ -33,7 +33,7 @@ package struct RecoveredLog: Sendable {
 package final class LogRecovery {
     private let directory: String
     private let fileSystem: any FileSystem
-    private let evidence: DurableEvidence
+    private var evidence: DurableEvidence
     private let contents: LogContents
     private let visit: (LogRecord, UnsafeRawBufferPointer) throws(StorageError) -> Void
     private let expander = PayloadExpander()
@@ -97,7 +97,7 @@ package final class LogRecovery {
         return RecoveredLog(
             end: end, nextSegmentID: newest + 1, segments: segments, marks: marks, tail: tail, droppedByteCount: dropped,
             recordCount: recordCount,
-            obsolete: contents.obsolete + contents.begun.map(\.id).filter { $0 < first.id })
+            obsolete: contents.obsolete + contents.begun.map(\.id).filter { id in !needed.contains { $0.id == id } })
     }
 }
 
@@ -108,21 +108,45 @@ extension LogRecovery {
     private func neededSegments() throws(StorageError) -> [LogContents.BegunSegment] {
         guard let newest = contents.begun.last else { return [] }
         if let mark = evidence.mark, mark.segmentID > newest.id { throw missingSegment(mark.segmentID) }
-        // A segment that continues none begins the log anew: tables hold everything before it.
-        let start = contents.begun.lastIndex { $0.header.previous.segmentID == 0 } ?? 0
-        let needed = Array(contents.begun[start...])
+        let needed = try path(to: newest)
         let first = needed[0]
-        for (before, after) in zip(needed, needed.dropFirst()) where after.id != before.id + 1 {
-            if salvages { return Array(needed.prefix { $0.id <= before.id }) }
-            throw damage(before.id + 1, 0, "segments before and after it are there, and it is missing or has no header")
-        }
-        guard evidence.walLow == 0 || start > 0 || first.id == evidence.walLow else { throw missingSegment(evidence.walLow) }
+        let beginsAnew = first.header.previous.segmentID == 0 && contents.begun[0].id < first.id
+        guard evidence.walLow == 0 || beginsAnew || first.id == evidence.walLow else { throw missingSegment(evidence.walLow) }
+        forgetMarkBehindCut(needed)
         guard first.header.firstLSN <= evidence.flushedLSN + 1, first.header.firstLSN > 0 else {
             throw damage(
                 first.id, 0,
                 "it begins with LSN \(first.header.firstLSN), and tables hold only what is up to LSN \(evidence.flushedLSN)")
         }
         return needed
+    }
+
+    /// From the newest segment back over those that each continues, to the one where the log begins. Segments beside this path were cut
+    /// off by `LogTruncation`: nothing continues them.
+    private func path(to newest: LogContents.BegunSegment) throws(StorageError) -> [LogContents.BegunSegment] {
+        var path = [newest]
+        // A segment that continues none begins the log anew: tables hold everything before it.
+        while let previous = path.last?.header.previous.segmentID, previous != 0, path.last?.id != evidence.walLow {
+            if let segment = contents.begun.first(where: { $0.id == previous }) {
+                path.append(segment)
+            } else if contents.begun[0].id < path.last!.id {
+                // What comes before the gap is all that a salvage can have.
+                if salvages, let below = contents.begun.last(where: { $0.id < newest.id }) { return try self.path(to: below) }
+                throw damage(previous, 0, "segments before and after it are there, and it is missing or has no header")
+            } else {
+                break
+            }
+        }
+        return path.reversed()
+    }
+
+    /// A later segment that says that the log ends before the manifest's mark cut it off there.
+    private func forgetMarkBehindCut(_ needed: [LogContents.BegunSegment]) {
+        guard let mark = evidence.mark else { return }
+        let isCut = needed.contains {
+            $0.id > mark.segmentID && $0.header.previous.segmentID != 0 && $0.header.previous.lsn < mark.lsn
+        }
+        if isCut { evidence.mark = nil }
     }
 
     /// Where the records end that can be read from the log's beginning without a gap, whatever is known to be missing behind them. Nil

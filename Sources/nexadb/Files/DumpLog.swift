@@ -166,7 +166,8 @@ struct LogDump {
         }
         let single: [(String, MessagePackValue?)] = [
             ("wal_low", edit.walLow.map { .string(Hex.string($0)) }), ("next_file", edit.nextFile.map(number)),
-            ("flushed_lsn", edit.flushedLSN.map(number)), ("store", edit.storeUUID.map { .string($0.description) }),
+            ("flushed_lsn", edit.flushedLSN.map(number)), ("epochs_end", edit.epochsEnd.map(number)),
+            ("store", edit.storeUUID.map { .string($0.description) }),
         ]
         for (name, value) in single { if let value { lines.append([.init(name, value)]) } }
         return lines

@@ -38,6 +38,23 @@ import Testing
         #expect(decode(bytes, fieldCount) == .edit(golden))
     }
 
+    @Test func theEndOfEpochsForgetsWhatBeganBehindIt() {
+        var state = ManifestState()
+        var edit = VersionEdit()
+        edit.epochs = [
+            EpochStart(epoch: 1, firstLSN: 1), EpochStart(epoch: 2, firstLSN: 90), EpochStart(epoch: 5, firstLSN: 101),
+        ]
+        state.apply(edit)
+        edit = VersionEdit()
+        edit.epochsEnd = 100
+        edit.epochs = [EpochStart(epoch: 4, firstLSN: 101)]
+        let (bytes, fieldCount) = edit.encoded()
+        #expect(bytes == [15, 1, 100, 13, 2, 4, 101] && decode(bytes, fieldCount) == .edit(edit))
+        #expect(state.contradiction(of: edit) == nil)
+        state.apply(edit)
+        #expect(state.epochs.map(\.epoch) == [1, 2, 4])
+    }
+
     @Test func unknownEvenFieldsAreSteppedOver() {
         let (bytes, fieldCount) = golden.encoded()
         #expect(decode([40, 3, 1, 2, 3] + bytes, fieldCount + 1) == .edit(golden))
