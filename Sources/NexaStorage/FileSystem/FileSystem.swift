@@ -18,6 +18,8 @@ package protocol FileSystem: AnyObject, Sendable {
     /// Replaces `to` atomically if it exists.
     func rename(_ from: String, to: String) throws(StorageError)
     func remove(_ path: String) throws(StorageError)
+    /// Removes an empty directory.
+    func removeDirectory(_ path: String) throws(StorageError)
     /// A second name for the same bytes; fails if `to` exists.
     func link(_ existing: String, to: String) throws(StorageError)
     /// Creates the directory, readable by its owner only; does nothing when it is there already.

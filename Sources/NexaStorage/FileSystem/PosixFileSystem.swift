@@ -25,6 +25,10 @@ package final class PosixFileSystem: FileSystem {
         try check(Glibc.unlink(path), "unlink", path)
     }
 
+    package func removeDirectory(_ path: String) throws(StorageError) {
+        try check(Glibc.rmdir(path), "rmdir", path)
+    }
+
     package func link(_ existing: String, to: String) throws(StorageError) {
         try check(Glibc.link(existing, to), "link", to)
     }

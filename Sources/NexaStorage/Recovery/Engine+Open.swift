@@ -29,6 +29,7 @@ extension Engine {
         }
         let lock = try fileSystem.lockFile(layout.lockPath)
         do {
+            try SnapshotSwap.complete(layout, fileSystem: fileSystem)
             let opener = try StoreOpener(layout: layout, fileSystem: fileSystem, options: options)
             let engine = Engine(try opener.recover(lock: lock))
             engine.start()
@@ -70,7 +71,7 @@ extension Engine {
         case .logBuffer: return flushLogInline()
         case .ring: return false
         case .memTable:
-            if background.isManual { return try flushClosedMemTables() }
+            if background.isManual { return try flushClosedMemTables(isForced: true) }
             // Waiting is no use while the disk takes no tables; the flush tries again by itself, so this may pass.
             if let failure = background.lastFlushFailure {
                 throw .writesRefused(reason: "memtables cannot be flushed: \(failure)")
@@ -88,5 +89,6 @@ extension Engine {
             try? fileSystem.remove(layout.tablePath(number))
         }
         try? segments.retire(obsoleteSegments)
+        removeCheckpoints()
     }
 }

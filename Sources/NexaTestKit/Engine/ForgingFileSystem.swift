@@ -39,6 +39,7 @@ package final class ForgingFileSystem: FileSystem, Sendable {
 
     package func rename(_ from: String, to: String) throws(StorageError) { try base.rename(from, to: to) }
     package func remove(_ path: String) throws(StorageError) { try base.remove(path) }
+    package func removeDirectory(_ path: String) throws(StorageError) { try base.removeDirectory(path) }
     package func link(_ existing: String, to: String) throws(StorageError) { try base.link(existing, to: to) }
     package func createDirectory(_ path: String) throws(StorageError) { try base.createDirectory(path) }
     package func list(_ directory: String) throws(StorageError) -> [String] { try base.list(directory) }

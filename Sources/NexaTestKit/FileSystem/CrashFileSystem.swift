@@ -134,6 +134,14 @@ package final class CrashFileSystem: FileSystem, @unchecked Sendable {
         }
     }
 
+    package func removeDirectory(_ path: String) throws(StorageError) {
+        try lock.withLock { () throws(StorageError) in
+            guard let directory = directories[path] else { throw .io(operation: "rmdir", path: path, errno: ENOENT) }
+            guard directory.entries.isEmpty else { throw .io(operation: "rmdir", path: path, errno: ENOTEMPTY) }
+            change(Path.directory(of: path), .clear(Path.name(of: path)))
+        }
+    }
+
     package func link(_ existing: String, to: String) throws(StorageError) {
         try lock.withLock { () throws(StorageError) in
             try insert(to, try self.existing(existing, "link"), "link")
@@ -142,7 +150,7 @@ package final class CrashFileSystem: FileSystem, @unchecked Sendable {
 
     package func createDirectory(_ path: String) throws(StorageError) {
         try lock.withLock { () throws(StorageError) in
-            guard directories[path] == nil else { return }
+            if node(path)?.isDirectory == true || path == "/" { return }
             try insert(path, CrashNode(isDirectory: true), "mkdir")
             directories[path] = Directory()
         }
@@ -156,7 +164,7 @@ package final class CrashFileSystem: FileSystem, @unchecked Sendable {
     }
 
     package func exists(_ path: String) -> Bool {
-        lock.withLock { node(path) != nil || directories[path] != nil }
+        lock.withLock { node(path) != nil || path == "/" }
     }
 
     package func byteCount(of path: String) throws(StorageError) -> UInt64 {

@@ -65,6 +65,10 @@ package final class FaultFileSystem: FileSystem, @unchecked Sendable {
         if try !isDropped(.rename, to) { try base.rename(from, to: to) }
     }
 
+    package func removeDirectory(_ path: String) throws(StorageError) {
+        if try !isDropped(.remove, path) { try base.removeDirectory(path) }
+    }
+
     package func remove(_ path: String) throws(StorageError) {
         if try !isDropped(.remove, path) { try base.remove(path) }
     }
