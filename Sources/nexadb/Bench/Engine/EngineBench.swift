@@ -7,8 +7,9 @@ struct EngineBench: ParsableCommand {
         commandName: "engine",
         abstract: "Measure the storage engine alone, with the workloads of RocksDB's db_bench.",
         discussion: """
-            Workloads: fillseq, fillrandom, overwrite, readrandom, readseq, readreverse, seekrandom, readwhilewriting. The first two \
-            begin with an empty store; the others use what is there.
+            Workloads: fillseq, fillrandom, overwrite, readrandom, readseq, readreverse, seekrandom, readwhilewriting, follow. The first \
+            two and follow begin with an empty store; the others use what is there. follow writes, ships the log to a second store \
+            beside the first, and says what each side costs.
 
             The same in RocksDB:
               db_bench --benchmarks=fillrandom,readrandom --num=1000000 --compression_type=lz4 --bloom_bits=10 --cache_size=...

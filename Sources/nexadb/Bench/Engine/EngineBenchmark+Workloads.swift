@@ -7,9 +7,11 @@ struct BenchmarkTally: Sendable {
     var operationCount = 0
     var foundCount = 0
     var byteCount = 0
+    /// Said instead of the usual note.
+    var remark = ""
 
     var note: String {
-        foundCount > 0 ? "(\(foundCount) of \(operationCount) found)" : ""
+        foundCount > 0 ? "(\(foundCount) of \(operationCount) found)" : remark
     }
 
     static func + (left: BenchmarkTally, right: BenchmarkTally) -> BenchmarkTally {

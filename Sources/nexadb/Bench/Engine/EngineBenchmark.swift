@@ -5,7 +5,7 @@ import NexaStorage
 /// bytes (the number big-endian, then '0'), values that compress to about a half, one operation a batch, uniform random numbers.
 struct EngineBenchmark {
     enum Workload: String, CaseIterable {
-        case fillseq, fillrandom, overwrite, readrandom, readseq, readreverse, seekrandom, readwhilewriting
+        case fillseq, fillrandom, overwrite, readrandom, readseq, readreverse, seekrandom, readwhilewriting, follow
     }
 
     struct Configuration {
@@ -46,7 +46,7 @@ struct EngineBenchmark {
         }
     }
 
-    /// Runs the named workloads one after the other on one store and reports each; `fillseq` and `fillrandom` begin with an empty one.
+    /// Runs the named workloads one after the other on one store and reports each; `fillseq`, `fillrandom` and `follow` begin with an empty one.
     static func run(
         names: [String], configuration: Configuration, report: (Result) -> Void
     ) throws {
@@ -56,7 +56,7 @@ struct EngineBenchmark {
         }
         var engine: Engine?
         for workload in workloads {
-            if workload == .fillseq || workload == .fillrandom {
+            if workload == .fillseq || workload == .fillrandom || workload == .follow {
                 try engine?.close()
                 engine = nil
                 try removeStore(configuration.directory)
@@ -71,7 +71,7 @@ struct EngineBenchmark {
         try engine?.close()
     }
 
-    private static func options(_ configuration: Configuration) -> EngineOptions {
+    static func options(_ configuration: Configuration) -> EngineOptions {
         var options = EngineOptions(memoryByteCount: configuration.memoryByteCount)
         options.memTableByteCount = configuration.memTableByteCount
         options.cacheByteCount = configuration.cacheByteCount
@@ -80,7 +80,7 @@ struct EngineBenchmark {
     }
 
     /// Removes what an earlier run left; only files that a store consists of.
-    private static func removeStore(_ directory: String) throws {
+    static func removeStore(_ directory: String) throws {
         let files = PosixFileSystem()
         let layout = StoreLayout(directory: directory)
         for path in [layout.logDirectory, layout.tableDirectory, directory] where files.exists(path) {
@@ -103,6 +103,7 @@ struct EngineBenchmark {
             case .readreverse: try inThreads { _ in try scan(count: readCount / configuration.threadCount, backwards: true) }
             case .seekrandom: try inThreads { try seekRandom($0, count: readCount / configuration.threadCount) }
             case .readwhilewriting: try readWhileWriting(count: readCount)
+            case .follow: try follow()
             }
         return Result(
             workload: workload, operationCount: tally.operationCount, seconds: monotonicSeconds() - start, note: tally.note)
@@ -111,12 +112,16 @@ struct EngineBenchmark {
 
 enum EngineBenchmarkError: Error, CustomStringConvertible {
     case unknownWorkload(String)
+    case notEmpty
+    case diverged
 
     var description: String {
         switch self {
         case .unknownWorkload(let name):
             let known = EngineBenchmark.Workload.allCases.map(\.rawValue).joined(separator: ", ")
             return "there is no benchmark \(name); there are \(known)"
+        case .notEmpty: return "following begins with an empty store"
+        case .diverged: return "the follower's log is not the leader's"
         }
     }
 }
