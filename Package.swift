@@ -2,14 +2,19 @@
 // The rooms of the house and who may use whom: see docs/architecture.md.
 import PackageDescription
 
+/// `make lint` sets NEXA_STRICT: then a warning in one of our own targets, Swift or C, is an error. Not otherwise, so that a newer compiler
+/// with new warnings still builds.
+let isStrict = Context.environment["NEXA_STRICT"] != nil
+
 /// The same settings for every Swift target: existentials are visible, and members come only from modules a file imports.
-let settings: [SwiftSetting] = [
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-    .enableExperimentalFeature("Lifetimes"),
-    // The run-time checks of exclusive access cost 5 % of a read. Debug builds, `make asan` and `make tsan` keep them.
-    .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
-]
+let settings: [SwiftSetting] =
+    [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableExperimentalFeature("Lifetimes"),
+        // The run-time checks of exclusive access cost 5 % of a read. Debug builds, `make asan` and `make tsan` keep them.
+        .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
+    ] + (isStrict ? [.treatAllWarnings(as: .error)] : [])
 
 let package = Package(
     name: "nexadb",
@@ -32,7 +37,10 @@ let package = Package(
         .target(
             name: "CSupport", dependencies: ["CLZ4", "CXXHash"], path: "CSupport", exclude: ["system"], sources: ["src"],
             publicHeadersPath: "include",
-            cSettings: [.define("_GNU_SOURCE"), .unsafeFlags(["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"])]),
+            cSettings: [
+                .define("_GNU_SOURCE"),
+                .unsafeFlags(["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter"] + (isStrict ? ["-Werror"] : [])),
+            ]),
         .target(name: "NexaWire", dependencies: ["CSupport"], swiftSettings: settings),
         .target(name: "NexaStorage", dependencies: ["CSupport"], swiftSettings: settings),
         .target(name: "NexaReplication", dependencies: ["CSupport", "NexaWire", "NexaStorage"], swiftSettings: settings),
