@@ -214,6 +214,12 @@ extension SnapshotInstaller {
             try fileSystem.createDirectory(directory)
             try fileSystem.syncDirectory(Path.directory(of: directory))
         }
+        // An earlier copy may be ready and not swapped in yet: it must not be taken for whole while its files change.
+        let ready = Path.join(layout.directory, SnapshotSwap.readyName)
+        if fileSystem.exists(ready) {
+            try fileSystem.remove(ready)
+            try fileSystem.syncDirectory(layout.directory)
+        }
         let before = fileSystem.exists(manifestPath) ? try fileSystem.readAll(manifestPath) : []
         let old = before.withUnsafeBytes { CheckpointManifest($0) }
         if old == manifest { return }

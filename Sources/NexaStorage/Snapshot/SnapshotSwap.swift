@@ -22,6 +22,7 @@ enum SnapshotSwap {
         if fileSystem.exists(ready) {
             // It may have been seen before it was durable; nothing may go before it is.
             try fileSystem.syncDirectory(incoming.directory)
+            try checkWhole(incoming, fileSystem)
             try clear(layout, fileSystem)
             try fileSystem.rename(ready, to: cleared)
             try fileSystem.syncDirectory(incoming.directory)
@@ -38,6 +39,28 @@ enum SnapshotSwap {
         try fileSystem.syncDirectory(incoming.directory)
         try fileSystem.remove(cleared)
         try fileSystem.syncDirectory(incoming.directory)
+    }
+
+    /// The old store is given up for what is really there.
+    private static func checkWhole(_ incoming: StoreLayout, _ fileSystem: any FileSystem) throws(StorageError) {
+        let path = Path.join(incoming.directory, manifestName)
+        let manifest = try fileSystem.readAll(path).withUnsafeBytes { CheckpointManifest($0) }
+        for file in manifest?.files ?? [] {
+            let path = incoming.path(ofFile: file.name)
+            guard fileSystem.exists(path), try fileSystem.byteCount(of: path) == file.byteCount else {
+                throw damage(path, incoming, "the copy that was to take the store's place lacks this file")
+            }
+        }
+        if manifest == nil {
+            throw damage(path, incoming, "what it says of the copy that was to take the store's place is damaged")
+        }
+    }
+
+    private static func damage(_ path: String, _ incoming: StoreLayout, _ reason: String) -> StorageError {
+        .corruption(
+            Corruption(
+                file: path, offset: 0, reason: reason,
+                remedy: "Nothing was changed. Remove \(Path.join(incoming.directory, readyName)) to go on with the old store."))
     }
 
     /// Removes the old store: its marker first.

@@ -106,6 +106,12 @@ import Testing
             try fileSystem.createDirectory(Path.join(directory, "d"))
             try fileSystem.createDirectory(Path.join(directory, "d"))
             #expect(try fileSystem.list(directory) == ["b", "d"])
+            let inner = Path.join(directory, "d/e")
+            try fileSystem.writeNew(inner, [1])
+            #expect(errorNumber { try fileSystem.removeDirectory(Path.join(directory, "d")) } == ENOTEMPTY)
+            try fileSystem.remove(inner)
+            try fileSystem.removeDirectory(Path.join(directory, "d"))
+            #expect(try fileSystem.list(directory) == ["b"] && !fileSystem.exists(Path.join(directory, "d")))
             try fileSystem.syncDirectory(directory)
             #expect(fileSystem.freeByteCount(directory) > 0)
         }

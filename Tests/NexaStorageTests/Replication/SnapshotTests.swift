@@ -1,7 +1,7 @@
 // A full copy: checkpoint, fetch in pieces, swap; and what broken transfers, wrong bytes and crashes make of it.
 
 import CSupport
-import Glibc
+import Foundation
 import NexaStorage
 import NexaTestKit
 import Testing
@@ -259,6 +259,87 @@ import Testing
             #expect(call > 30)
         }
         #expect(outcomes == [6, point.lsn])
+        try leader.close()
+    }
+
+    @Test func aCopyThatIsReadyIsNotTakenForWholeWhileAnotherOneComes() throws {
+        let leader = try leader(count: 300)
+        let first = try leader.makeCheckpoint(named: "1")
+        try leader.compactAll()
+        for index in 0..<300 { try leader.write { $0.put("key\(index)", "later") } }
+        let second = try leader.makeCheckpoint(named: "2")
+        for keep in [0, 0.5, 1] {
+            for call in 0..<100 {
+                let disk = try withRoot(CrashFileSystem())
+                let ready = try SnapshotInstaller.begin(directory: "/follower", fileSystem: disk, manifest: first.manifest)
+                _ = try fetch(first, ready, byteCountMax: 1 << 20)
+                try ready.finish()
+                let crash = PendingCrash(disk: disk, durable: 0)
+                let files = crash.fileSystem(nil)
+                crash.arm(afterCalls: call, keepUnsynced: keep, seed: UInt64(call) &+ 5)
+                let other = try SnapshotInstaller.begin(directory: "/follower", fileSystem: files, manifest: second.manifest)
+                _ = try fetch(second, other, byteCountMax: 1 << 20)
+                try other.finish()
+                guard let clone = crash.takeIfTaken() else { break }
+                // The first copy, the second one, or none of them: an empty store.
+                let found = try Engine.open(directory: "/follower", fileSystem: clone, options: options(follows: true))
+                #expect([0, first.manifest.point.lsn, second.manifest.point.lsn].contains(found.durableLSN))
+                try found.verify()
+                try found.close()
+            }
+        }
+        try leader.close()
+    }
+
+    @Test func aCopyThatLacksAFileDoesNotTakeTheStoresPlace() throws {
+        let leader = try leader(count: 300)
+        let checkpoint = try leader.makeCheckpoint(named: "1")
+        let disk = CrashFileSystem()
+        let old = try Engine.open(directory: "/follower", fileSystem: disk, options: options())
+        try old.writeDurably { $0.put("old", "v") }
+        try old.close()
+        let installer = try SnapshotInstaller.begin(directory: "/follower", fileSystem: disk, manifest: checkpoint.manifest)
+        _ = try fetch(checkpoint, installer)
+        try installer.finish()
+        let name = try #require(try disk.list("/follower/incoming/sst").first)
+        try disk.remove("/follower/incoming/sst/\(name)")
+        #expect(failure { try Engine.open(directory: "/follower", fileSystem: disk, options: options()) }?.corruption != nil)
+        try disk.remove("/follower/incoming/READY")
+        let again = try Engine.open(directory: "/follower", fileSystem: disk, options: options())
+        #expect(try again.text("old") == "v")
+        try again.close()
+        try leader.close()
+    }
+
+    @Test func itWorksOnARealDisk() throws {
+        let root = FileManager.default.temporaryDirectory.appendingPathComponent("nexa-copy-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: root) }
+        let disk = PosixFileSystem()
+        try disk.createDirectory(root)
+        var options = options()
+        options.backgroundWork = .threads
+        let leader = try Engine.open(directory: root + "/leader", fileSystem: disk, options: options)
+        for index in 0..<3000 { try leader.write { $0.put("key\(index)", "value \(index)") } }
+        try leader.waitDurable(leader.reservedLSN)
+        leader.setRetention("follower", oldestNeededLSN: leader.durableLSN)
+        let checkpoint = try leader.makeCheckpoint(named: "1")
+        for index in 0..<1000 { try leader.write { $0.put("key\(index)", "later") } }
+        try leader.waitDurable(leader.reservedLSN)
+        options.follows = true
+        var follower = try Engine.open(directory: root + "/follower", fileSystem: disk, options: options)
+        let installer = try SnapshotInstaller.begin(
+            directory: root + "/follower", fileSystem: disk, manifest: checkpoint.manifest, engine: follower)
+        #expect(try fetch(checkpoint, installer))
+        try installer.finish()
+        try follower.close()
+        follower = try Engine.open(directory: root + "/follower", fileSystem: disk, options: options)
+        try follower.catchUp(with: leader)
+        #expect(follower.durablePoint == leader.durablePoint)
+        try expectSame(follower, leader)
+        try follower.verify()
+        try follower.close()
+        try checkpoint.remove()
+        #expect(try disk.list(root + "/leader/checkpoints").isEmpty)
         try leader.close()
     }
 
