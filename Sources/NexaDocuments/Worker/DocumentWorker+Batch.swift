@@ -16,7 +16,7 @@ extension DocumentWorker {
         try planItems(request, &failures)
         guard !plan.items.isEmpty else { return result(lsn: store.catalog.view.lsn, failures) }
         if plan.hasGivenKeys { batchStates.begin(count: plan.items.count) }
-        let lsn = try engine.latches.withLatches(plan.stripes()) { () throws(DocumentError) -> LSN in
+        let lsn = try withLatches(plan.stripes(), request.options) { () throws(DocumentError) -> LSN in
             for item in plan.items {
                 do throws(DocumentError) {
                     try apply(item)
@@ -25,7 +25,7 @@ extension DocumentWorker {
                     if try failures.note(error, index: item.index) == .stop { break }
                 }
             }
-            return writes.count == 0 ? store.catalog.view.lsn : try commitWrites(request.options.durability)
+            return writes.count == 0 ? store.catalog.view.lsn : try commitWrites(request.options)
         }
         return result(lsn: lsn, failures)
     }
@@ -73,9 +73,10 @@ extension DocumentWorker {
         let operation = try BatchOperation(bytes)
         var target = request.collection
         if operation.collection.count > 0 {
+            let creates = operation.operation != .delete
             target = try collection(
-                database: request.database, name: operation.collection, create: operation.operation != .delete)
-            if target == nil && operation.operation == .delete { throw Self.missing(operation.key) }
+                database: request.database, name: operation.collection, create: creates && request.options.mayBlock)
+            if target == nil { throw creates ? .wouldBlock : Self.missing(operation.key) }
         }
         var options = request.options
         options.upserts = operation.upserts
@@ -105,11 +106,12 @@ extension DocumentWorker {
         item.body = document
         if incoming.isMarker {
             item.operation = .marker
+            if !options.mayBlock { throw .wouldBlock }
             _ = try store.catalog.createCollection(
                 database: collection.database, name: collection.name, vectorDimensions: incoming.markerDimensions,
                 durability: options.durability)
         } else if incoming.vectorValue.count > 0 {
-            try checkVector(incoming.vectorValue, in: collection, options.durability)
+            try checkVector(incoming.vectorValue, in: collection, options)
         }
         let isGenerated = given.count == 0
         let engineKey = isGenerated ? nextEngineKey(collection) : engineKey(collection, given)
@@ -135,7 +137,7 @@ extension DocumentWorker {
             item.body = operation.updates
             try updateFields.load(item.body, key: operation.key, usesIDField: options.usesIDField)
             if updateFields.vectorValue.count > 0 {
-                try checkVector(updateFields.vectorValue, in: collection, options.durability)
+                try checkVector(updateFields.vectorValue, in: collection, options)
             }
         }
         plan.append(item, engineKey: engineKey(collection, operation.key), isGenerated: false)

@@ -24,11 +24,11 @@ extension DocumentWorker {
         incoming.collectRuns(into: &splice)
         let view = try putSpliced(engineKey, flags: incoming.flags, createdAt: now)
         if incoming.isMarker { return try declareByMarker(collection, incoming, view, options) }
-        if incoming.vectorValue.count > 0 { try checkVector(incoming.vectorValue, in: collection, options.durability) }
-        let lsn = try engine.latches.withLatch(Self.hash(engineKey)) { () throws(DocumentError) in
+        if incoming.vectorValue.count > 0 { try checkVector(incoming.vectorValue, in: collection, options) }
+        let lsn = try withLatch(engineKey, options) { () throws(DocumentError) in
             if collection.isDropped { throw Self.dropped(collection) }
             if try exists(engineKey, mayBlock: options.mayBlock) { throw Self.duplicate(Self.documentKey(engineKey), collection) }
-            return try commitWrites(options.durability)
+            return try commitWrites(options)
         }
         return WriteResult(lsn: lsn, document: view.written(at: lsn), isNew: true)
     }
@@ -36,6 +36,7 @@ extension DocumentWorker {
     private func declareByMarker(
         _ collection: Collection, _ incoming: IncomingDocument, _ view: DocumentView, _ options: WriteOptions
     ) throws(DocumentError) -> WriteResult {
+        if !options.mayBlock { throw .wouldBlock }
         let made = try store.catalog.createCollection(
             database: collection.database, name: collection.name, vectorDimensions: incoming.markerDimensions,
             durability: options.durability)
@@ -50,7 +51,7 @@ extension DocumentWorker {
         let engineKey = engineKey(collection, key)
         writes.removeAll()
         writes.delete(key: engineKey)
-        return try engine.latches.withLatch(Self.hash(engineKey)) { () throws(DocumentError) in
+        return try withLatch(engineKey, options) { () throws(DocumentError) in
             if collection.isDropped { throw Self.dropped(collection) }
             if let expected = options.ifMatch {
                 guard let stored = try stored(engineKey, at: .max, mayBlock: options.mayBlock) else { return nil }
@@ -58,7 +59,7 @@ extension DocumentWorker {
             } else if try !exists(engineKey, mayBlock: options.mayBlock) {
                 return nil
             }
-            return try commitWrites(options.durability)
+            return try commitWrites(options)
         }
     }
 }

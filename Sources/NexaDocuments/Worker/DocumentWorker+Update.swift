@@ -12,15 +12,15 @@ extension DocumentWorker {
         if options.upserts { try IncomingDocument.checkKey(key) }
         guard NameRules.isValidKey(key) else { return nil }
         try updateFields.load(updates, key: key, usesIDField: options.usesIDField)
-        if updateFields.vectorValue.count > 0 { try checkVector(updateFields.vectorValue, in: collection, options.durability) }
+        if updateFields.vectorValue.count > 0 { try checkVector(updateFields.vectorValue, in: collection, options) }
         let engineKey = engineKey(collection, key)
         stampNow()
         writes.removeAll()
-        return try engine.latches.withLatch(Self.hash(engineKey)) { () throws(DocumentError) -> WriteResult? in
+        return try withLatch(engineKey, options) { () throws(DocumentError) -> WriteResult? in
             if collection.isDropped { throw Self.dropped(collection) }
             let stored = try stored(engineKey, at: .max, mayBlock: options.mayBlock)
             guard let view = try putMerged(engineKey, stored, options) else { return nil }
-            let lsn = try commitWrites(options.durability)
+            let lsn = try commitWrites(options)
             return WriteResult(lsn: lsn, document: view.written(at: lsn), isNew: stored == nil)
         }
     }

@@ -140,8 +140,33 @@ package final class DocumentWorker {
         do { return try reader.exists(engineKey, at: .max, mayBlock: mayBlock) } catch { throw DocumentError(error) }
     }
 
-    func commitWrites(_ durability: Durability) throws(DocumentError) -> LSN {
-        do { return try engine.commit(writes, durability: durability) } catch { throw DocumentError(error) }
+    func commitWrites(_ options: WriteOptions) throws(DocumentError) -> LSN {
+        do { return try engine.commit(writes, durability: options.durability, mayBlock: options.mayBlock) } catch {
+            throw DocumentError(error)
+        }
+    }
+
+    /// Runs `body` under the key's latch. A thread that must not block gives up when another one holds the latch for long: that one
+    /// waits for memory.
+    @inline(__always)
+    func withLatch<Result>(
+        _ engineKey: UnsafeRawBufferPointer, _ options: WriteOptions, _ body: () throws(DocumentError) -> Result
+    ) throws(DocumentError) -> Result {
+        let hash = Self.hash(engineKey)
+        if options.mayBlock { return try engine.latches.withLatch(hash, body) }
+        guard let result = try engine.latches.withLatchesIfSoon(CollectionOfOne(KeyLatches.stripe(of: hash)), body) else {
+            throw .wouldBlock
+        }
+        return result
+    }
+
+    /// As `withLatch`, for the keys of a batch.
+    func withLatches<Result>(
+        _ stripes: [Int], _ options: WriteOptions, _ body: () throws(DocumentError) -> Result
+    ) throws(DocumentError) -> Result {
+        if options.mayBlock { return try engine.latches.withLatches(stripes, body) }
+        guard let result = try engine.latches.withLatchesIfSoon(stripes, body) else { throw .wouldBlock }
+        return result
     }
 
     /// Appends the spliced document to the batch and answers its view (LSN 0), whose bytes lie in the batch.
@@ -165,7 +190,7 @@ package final class DocumentWorker {
     /// Refuses a vector that does not fit the collection; the first one fixes the dimensions. Must not run under a latch: it may
     /// change the catalog, and a drop takes the catalog's lock before the latches.
     func checkVector(
-        _ value: UnsafeRawBufferPointer, in collection: Collection, _ durability: Durability
+        _ value: UnsafeRawBufferPointer, in collection: Collection, _ options: WriteOptions
     ) throws(DocumentError) {
         switch VectorField.judge(value, vectorBuffer) {
         case .notAVector:
@@ -179,7 +204,8 @@ package final class DocumentWorker {
             if let declared = collection.vectorDimensions {
                 expected = declared
             } else {
-                expected = try store.catalog.declareFirstVector(count, in: collection, durability)
+                if !options.mayBlock { throw .wouldBlock }
+                expected = try store.catalog.declareFirstVector(count, in: collection, options.durability)
             }
             guard expected == count else { throw VectorField.mismatch(expected: expected, actual: count) }
         }

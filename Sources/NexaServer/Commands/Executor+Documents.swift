@@ -141,7 +141,7 @@ extension Executor {
             let bound = session.bound[Int(handle)]
             return try bound.database.span.withUnsafeBytes { database throws(DocumentError) in
                 try bound.name.span.withUnsafeBytes { name throws(DocumentError) in
-                    try worker.collection(database: database, name: name, create: create)
+                    try findCollection(database, name, create: create)
                 }
             }
         }
@@ -151,11 +151,18 @@ extension Executor {
         if !NameRules.isValidName(name) { throw Self.badName("collection") }
         if let database = try fields.text(.database), !database.isEmpty {
             if !NameRules.isValidName(database) { throw Self.badName("database") }
-            return try worker.collection(database: database, name: name, create: create)
+            return try findCollection(database, name, create: create)
         }
         return try session.database.span.withUnsafeBytes { database throws(DocumentError) in
-            try worker.collection(database: database, name: name, create: create)
+            try findCollection(database, name, create: create)
         }
+    }
+
+    /// A collection is made in the work pool: that waits for a lock and may wait for memory.
+    private func findCollection(_ database: Bytes, _ name: Bytes, create: Bool) throws(DocumentError) -> Collection? {
+        let found = try worker.collection(database: database, name: name, create: create && mayBlock)
+        if found == nil && create && !mayBlock { throw .wouldBlock }
+        return found
     }
 
     static func badName(_ what: StaticString) -> DocumentError {

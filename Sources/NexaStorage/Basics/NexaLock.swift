@@ -35,6 +35,23 @@ package final class NexaLock: @unchecked Sendable {
         pthread_mutex_trylock(mutex) == 0
     }
 
+    /// Takes the lock, trying for about that long; false when somebody held it all the time.
+    @inlinable
+    package func lock(spinningAtMost nanoseconds: UInt64) -> Bool {
+        if tryLock() { return true }
+        return lockSlowly(nanoseconds)
+    }
+
+    @usableFromInline
+    func lockSlowly(_ nanoseconds: UInt64) -> Bool {
+        let start = monotonicNanoseconds()
+        while monotonicNanoseconds() - start < nanoseconds {
+            sched_yield()
+            if tryLock() { return true }
+        }
+        return false
+    }
+
     @inlinable
     package func unlock() {
         let status = pthread_mutex_unlock(mutex)

@@ -1,13 +1,14 @@
 // Waiting for room: in the ring, in the log buffers, in the memtable. Everything is called under the gate and returns under
 // it. Nothing here grows: when there is no room the writer waits, first helping where it can, and is refused with
-// `overloaded` when that takes longer than the options allow.
+// `overloaded` when that takes longer than the options allow. An event loop does not wait for a flush at all, and for the log
+// only as long as a group takes: it is refused with `wouldBlock`, and repeats the write on a thread that may wait.
 
 import Synchronization
 
 extension CommitPipeline {
     /// Returns when a record (or a run of them) and its entries have room, or throws.
     func waitForRoom(
-        recordByteCount: Int, tableByteCount: Int, rangeDeletes: Int, recordCount: Int = 1
+        recordByteCount: Int, tableByteCount: Int, rangeDeletes: Int, recordCount: Int = 1, mayBlock: Bool = true
     ) throws(StorageError) {
         var stalledSince: UInt64?
         defer {
@@ -16,13 +17,18 @@ extension CommitPipeline {
         while let missing = try missingRoom(recordByteCount, tableByteCount, rangeDeletes, recordCount) {
             let start = stalledSince ?? monotonicNanoseconds()
             stalledSince = start
-            let limit = UInt64(options.writeStallMilliseconds) * 1_000_000
-            guard monotonicNanoseconds() - start < limit else {
+            let waited = monotonicNanoseconds() - start
+            if !mayBlock, missing == .memTable || waited >= Self.inlineWaitNanoseconds { throw .wouldBlock }
+            guard waited < UInt64(options.writeStallMilliseconds) * 1_000_000 else {
                 throw .overloaded(reason: "no room in the \(missing.rawValue) for \(options.writeStallMilliseconds) ms")
             }
             try wait(for: missing)
         }
     }
+
+    /// How long a thread that must not block waits for the log to take a group: about one sync. Handing the write to another thread
+    /// costs as much.
+    static let inlineWaitNanoseconds: UInt64 = 1_000_000
 
     private func missingRoom(
         _ recordByteCount: Int, _ tableByteCount: Int, _ rangeDeletes: Int, _ recordCount: Int

@@ -92,8 +92,10 @@ final class CommitPipeline: Sendable {
     /// Tells the pipeline whom it works for.
     func connect(_ hooks: Hooks) { self.hooks = hooks }
 
-    /// Steps 1 to 3. Returns the LSN of the batch.
-    func commit(_ batch: WriteBatch, type: RecordType, durability: Durability) throws(StorageError) -> LSN {
+    /// Steps 1 to 3. Returns the LSN of the batch. With `mayBlock` false, throws `wouldBlock` where it would have to wait for a flush.
+    func commit(
+        _ batch: WriteBatch, type: RecordType, durability: Durability, mayBlock: Bool
+    ) throws(StorageError) -> LSN {
         guard batch.byteCount <= options.batchByteCountMax else {
             throw .tooLarge(what: "batch", byteCount: batch.byteCount, limit: options.batchByteCountMax)
         }
@@ -109,7 +111,8 @@ final class CommitPipeline: Sendable {
         gate.lock()
         do throws(StorageError) {
             try waitForRoom(
-                recordByteCount: recordByteCount, tableByteCount: tableByteCount, rangeDeletes: batch.rangeDeleteCount)
+                recordByteCount: recordByteCount, tableByteCount: tableByteCount, rangeDeletes: batch.rangeDeleteCount,
+                mayBlock: mayBlock)
             if state.pointee.isFollowing { throw StorageError.following }
         } catch {
             gate.unlock()

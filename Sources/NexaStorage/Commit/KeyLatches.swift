@@ -6,9 +6,9 @@
 package final class KeyLatches: Sendable {
     /// Stripes; keys that share one merely wait for each other.
     package static let stripeCount = 1024
-    private let locks: [NexaLock]
+    @usableFromInline let locks: [NexaLock]
 
-    init() {
+    package init() {
         locks = (0..<Self.stripeCount).map { _ in NexaLock() }
     }
 
@@ -24,6 +24,24 @@ package final class KeyLatches: Sendable {
         defer { lock.unlock() }
         return try body()
     }
+
+    /// As `withLatches`, for a thread that must not wait long: nil, with `body` not run, when somebody holds one of them for longer than a
+    /// section takes. Only a section that waits for memory does.
+    @inlinable
+    package func withLatchesIfSoon<Result, Failure: Error>(
+        _ stripes: some Swift.Collection<Int>, _ body: () throws(Failure) -> Result
+    ) throws(Failure) -> Result? {
+        var heldCount = 0
+        defer { for stripe in stripes.prefix(heldCount) { locks[stripe].unlock() } }
+        for stripe in stripes {
+            guard locks[stripe].lock(spinningAtMost: Self.patienceNanoseconds) else { return nil }
+            heldCount += 1
+        }
+        return try body()
+    }
+
+    /// A section without I/O takes microseconds, unless its thread lost its processor.
+    @usableFromInline static let patienceNanoseconds: UInt64 = 2_000_000
 
     /// Runs `body` under all `stripes`, which must be ascending and distinct (see `stripe(of:)`).
     package func withLatches<Result, Failure: Error>(

@@ -132,16 +132,18 @@ package final class Engine: Sendable {
 
     /// Applies `batch` in memory and in the log buffer, and returns its LSN. It is acknowledged when `acknowledgedLSN`
     /// reaches that LSN: call `flushLogInline()` after the last commit of a round, or the log thread writes it within
-    /// a few milliseconds. An empty batch returns the LSN of the newest one.
+    /// a few milliseconds. An empty batch returns the LSN of the newest one. With `mayBlock` false nothing is applied and
+    /// `wouldBlock` is thrown where the batch would have to wait for memory.
     ///
     /// A batch that `changesCatalog` is told to the catalog observers of every follower.
     package func commit(
-        _ batch: WriteBatch, changesCatalog: Bool = false, durability: Durability
+        _ batch: WriteBatch, changesCatalog: Bool = false, durability: Durability, mayBlock: Bool = true
     ) throws(StorageError) -> LSN {
         guard batch.count > 0 else { return pipeline.positions.reserved }
-        let lsn = try pipeline.commit(batch, type: changesCatalog ? .ddl : .batch, durability: durability)
+        let lsn = try pipeline.commit(
+            batch, type: changesCatalog ? .ddl : .batch, durability: durability, mayBlock: mayBlock)
         background.noteCommit()
-        if pressureGauge.delays { delayWriter(byteCount: batch.byteCount) }
+        if mayBlock && pressureGauge.delays { delayWriter(byteCount: batch.byteCount) }
         return lsn
     }
 

@@ -11,18 +11,19 @@ enum LoopbackNode {
     /// Starts a node, runs `body` with its port, stops the node and removes its data.
     static func run<Result>(
         _ configure: (inout ServerConfiguration) -> Void = { _ in }, policy: FlushPolicy = FlushPolicy(),
-        _ body: (Int) throws -> Result
+        fileSystem: any FileSystem = PosixFileSystem(), _ body: (Int) throws -> Result
     ) async throws -> Result {
         let directory = FileManager.default.temporaryDirectory.appendingPathComponent("nexa-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: directory) }
-        let node = try await start(directory.path, configure, policy: policy)
+        let node = try await start(directory.path, configure, policy: policy, fileSystem: fileSystem)
         let result = await Swift.Result.catching { try body(node.port) }
         try await node.stop()
         return try result.get()
     }
 
     static func start(
-        _ directory: String, _ configure: (inout ServerConfiguration) -> Void = { _ in }, policy: FlushPolicy = FlushPolicy()
+        _ directory: String, _ configure: (inout ServerConfiguration) -> Void = { _ in }, policy: FlushPolicy = FlushPolicy(),
+        fileSystem: any FileSystem = PosixFileSystem()
     ) async throws -> NexaNode {
         var configuration = ServerConfiguration()
         configuration.dataDirectory = directory
@@ -33,7 +34,8 @@ enum LoopbackNode {
         configuration.workerCount = 2
         configure(&configuration)
         return try await NexaNode.start(
-            configuration, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, policy: policy)
+            configuration, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, fileSystem: fileSystem,
+            policy: policy)
     }
 }
 
