@@ -46,6 +46,8 @@ package struct ServerConfiguration: Equatable, Sendable {
     package var frameLimit = TimeLimit.seconds(30)
     package var writeStallLimit = TimeLimit.seconds(60)
     package var requestLimit = TimeLimit.seconds(30)
+    /// A stream pins a snapshot: a client that gives it no credit for so long has left it.
+    package var streamLimit = TimeLimit.seconds(60)
     package var shutdownLimit = TimeLimit.seconds(10)
 
     // Log

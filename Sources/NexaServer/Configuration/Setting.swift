@@ -78,6 +78,7 @@ package struct Setting: Sendable {
         limit("frame-timeout", "time for a request to arrive whole once it has begun", \.frameLimit),
         limit("write-timeout", "time a client may leave its answers untaken", \.writeStallLimit),
         limit("request-timeout", "time for one scan or search", \.requestLimit),
+        limit("stream-timeout", "time a stream waits for credit from its client", \.streamLimit),
         limit("shutdown-timeout", "time to finish requests when the node is asked to stop", \.shutdownLimit),
         choice("log-level", "trace, debug, info, notice, warning, error or critical", \.logThreshold),
         choice("log-format", "text or json", \.logFormat),

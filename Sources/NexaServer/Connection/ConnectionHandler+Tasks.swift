@@ -70,7 +70,10 @@ extension ConnectionHandler {
             }
             task.credit -= 1
             enqueue(task, hold: 0, commitCount: 0)
-            if task.credit <= 0 { task.park() }
+            if task.credit <= 0 {
+                task.park()
+                task.waitsSince = loop.now
+            }
         case .finished(let hold, let commitCount):
             enqueue(task, hold: hold, commitCount: commitCount)
             loop.metrics.record(nanoseconds: MonotonicTime.nanoseconds() &- task.arrival, count: 1, in: .scan)
@@ -96,10 +99,24 @@ extension ConnectionHandler {
         }
     }
 
+    /// Ends the streams whose clients gave no credit for too long, so that nobody's silence pins a snapshot for ever.
+    func expireStreams(_ now: UInt64) {
+        let limit = machine.limits.streamMilliseconds
+        guard limit > 0, !tasks.isEmpty else { return }
+        var hasExpired = false
+        for task in tasks where task.isStream && !task.isAway {
+            guard let since = task.waitsSince, now &- since > limit else { continue }
+            task.expire()
+            hasExpired = true
+        }
+        if hasExpired { pumpStreams() }
+    }
+
     func credit(_ stream: UInt64, _ count: Int) {
         // A stream that is not there any more has ended meanwhile: nothing to say.
         guard let task = tasks.first(where: { $0.streamID == stream }) else { return }
         task.credit = min(task.credit + count, 1_000_000)
+        if task.credit > 0 { task.waitsSince = nil }
         pumpStreams()
     }
 

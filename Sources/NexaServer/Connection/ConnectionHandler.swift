@@ -348,6 +348,7 @@ final class ConnectionHandler: ChannelInboundHandler {
             let pending = (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
             machine.clock.unsent(pending + machine.answers.byteCount, at: now)
         }
+        expireStreams(now)
         let isBusy = !tasks.isEmpty || machine.answers.byteCount > 0
         if let limit = machine.clock.passed(machine.limits, isBusy: isBusy, at: now) {
             loop.metrics.add(to: .connectionsTimedOut)

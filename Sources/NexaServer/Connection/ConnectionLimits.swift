@@ -13,6 +13,7 @@ package struct ConnectionLimits: Sendable, Equatable {
     package var idleMilliseconds: UInt64
     package var frameMilliseconds: UInt64
     package var writeStallMilliseconds: UInt64
+    package var streamMilliseconds: UInt64
 
     package init(_ configuration: ServerConfiguration) {
         frameByteCountMax = configuration.frameByteCountMax.value
@@ -23,5 +24,6 @@ package struct ConnectionLimits: Sendable, Equatable {
         idleMilliseconds = UInt64(configuration.idleLimit.milliseconds)
         frameMilliseconds = UInt64(configuration.frameLimit.milliseconds)
         writeStallMilliseconds = UInt64(configuration.writeStallLimit.milliseconds)
+        streamMilliseconds = UInt64(configuration.streamLimit.milliseconds)
     }
 }

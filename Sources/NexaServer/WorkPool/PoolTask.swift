@@ -1,7 +1,7 @@
 /// One request on its way through the work pool and back: a copy of its payload, of its session, and the memory of its answer.
 ///
 /// `@unchecked Sendable`: it belongs to one thread at a time. The event loop hands it to the pool (`submit` orders the two) and
-/// gets it back through `EventLoop.execute`; `isCancelled` alone is touched from both sides.
+/// gets it back through `EventLoop.execute`; `ending` alone is touched from both sides.
 
 import NexaDocuments
 import NexaStorage
@@ -31,7 +31,7 @@ package final class PoolTask: @unchecked Sendable {
     private let payload: UnsafeMutableRawBufferPointer
     private var session: Session
     private var work: LongWork?
-    private let cancelled = Atomic<Bool>(false)
+    private let ending = Atomic<UInt8>(Ending.none.rawValue)
 
     // The event loop's side of a stream.
     /// Chunks that the client still takes.
@@ -40,6 +40,22 @@ package final class PoolTask: @unchecked Sendable {
     var isAway = true
     /// A chunk came back: it counts as a stream until it ends.
     var isStream = false
+    /// Since when the stream waits for credit, in milliseconds of the loop's clock.
+    var waitsSince: UInt64?
+
+    /// Why the next slice is the last.
+    private enum Ending: UInt8 {
+        case none, cancelled, noCredit
+
+        var error: DocumentError {
+            switch self {
+            case .noCredit:
+                DocumentError(
+                    .timeout, "The stream ends: its client gave it no credit for too long (stream-timeout); run the query again")
+            default: DocumentError(.cancelled, "The request was cancelled")
+            }
+        }
+    }
 
     /// Turns of one task before others get theirs.
     private static let turnNanoseconds: UInt64 = 20_000_000
@@ -66,9 +82,15 @@ package final class PoolTask: @unchecked Sendable {
     /// Bytes held for the client's request.
     var payloadByteCount: Int { payload.count }
 
-    var isCancelled: Bool { cancelled.load(ordering: .acquiring) }
+    var isCancelled: Bool { ending.load(ordering: .acquiring) != Ending.none.rawValue }
     /// From any thread: the next slice ends with CANCELLED.
-    func cancel() { cancelled.store(true, ordering: .releasing) }
+    func cancel() { end(.cancelled) }
+    /// From any thread: the next slice ends with TIMEOUT.
+    func expire() { end(.noCredit) }
+
+    private func end(_ reason: Ending) {
+        _ = ending.compareExchange(expected: Ending.none.rawValue, desired: reason.rawValue, ordering: .acquiringAndReleasing)
+    }
 
     /// On a pool thread: works until a chunk is full, the end, or others have waited for a while.
     func turn(_ executor: Executor, othersWait: () -> Bool) -> Turn {
@@ -77,7 +99,7 @@ package final class PoolTask: @unchecked Sendable {
         while true {
             let frameStart = output.byteCount
             do throws(DocumentError) {
-                if isCancelled { throw DocumentError(.cancelled, "The request was cancelled") }
+                if let ending = Ending(rawValue: ending.load(ordering: .acquiring)), ending != .none { throw ending.error }
                 guard let work else {
                     if let turn = begin(executor) { return turn }
                     continue

@@ -1,3 +1,4 @@
+import Glibc
 import NexaServer
 import NexaTestKit
 import NexaWire
@@ -143,6 +144,51 @@ import Testing
                 count += frame["documents"]?.arrayValue?.count ?? 0
             }
             #expect(count == 20_000)
+        }
+    }
+
+    @Test func aStreamWhoseClientGivesNoCreditEndsAndLetsGoOfItsSnapshot() async throws {
+        try await LoopbackNode.run {
+            $0.streamLimit = TimeLimit(milliseconds: 500)
+        } _: { port in
+            let observer = try RawClient(port: port)
+            try Self.fill(observer, 1_000)
+            let client = try RawClient(port: port)
+            try client.send(.query, ["collection": "c", "stream": true, "batch_size": 10], requestID: 7)
+            #expect(try client.receive()?.type == .streamStart)
+            #expect(try client.receive()?.type == .streamChunk)
+            #expect(try client.receive()?.type == .streamChunk)
+            #expect(try observer.call(.status)["engine"]?["snapshots"] == 1)
+            // Not a word from the client: the node speaks first.
+            let last = try #require(try client.receive())
+            #expect(last.requestID == 7)
+            #expect(last.code == "TIMEOUT")
+            #expect(last["error"]?.stringValue?.contains("stream-timeout") == true)
+            #expect(try client.call(.ping).type == .pong)
+            let status = try observer.call(.status)
+            #expect(status["engine"]?["snapshots"] == 0)
+            #expect(status["streams"] == 0)
+        }
+    }
+
+    @Test func aStreamThatGetsCreditOutlivesTheLimit() async throws {
+        try await LoopbackNode.run {
+            $0.streamLimit = TimeLimit(milliseconds: 500)
+        } _: { port in
+            let client = try RawClient(port: port)
+            try Self.fill(client, 60)
+            let start = ContinuousClock.now
+            try client.send(.query, ["collection": "c", "stream": true, "batch_size": 10])
+            let stream = try #require(try client.receive()?["stream"])
+            var count = 0
+            while let frame = try client.receive(), frame.type == .streamChunk {
+                count += frame["documents"]?.arrayValue?.count ?? 0
+                // Slower in all than the limit, faster each time.
+                usleep(200_000)
+                try client.send(.cursorCredit, ["stream": stream, "credit": 1])
+            }
+            #expect(count == 60)
+            #expect(ContinuousClock.now - start > .seconds(1))
         }
     }
 
