@@ -61,6 +61,7 @@ struct StatusReport {
             .init("level_tables", .array(engine.levelTableCounts.map { .int(Int64($0)) })),
             .init("level_bytes", .array(engine.levelByteCounts.map { .uint($0) })),
             .init("cache_bytes", .int(Int64(engine.cacheByteCount))),
+            .init("open_table_bytes", .int(Int64(engine.openTableByteCount))),
             .init("cache_hits", .uint(engine.cacheHitCount)),
             .init("cache_misses", .uint(engine.cacheMissCount)),
             .init("snapshots", .int(Int64(engine.snapshotCount))),

@@ -84,6 +84,9 @@ extension NodeContext {
         text.counter("nexadb_engine_cache_hits_total", "Blocks found in the cache.", metrics.cacheHitCount)
         text.counter("nexadb_engine_cache_misses_total", "Blocks read from disk.", metrics.cacheMissCount)
         text.gauge("nexadb_engine_cache_bytes", "Bytes in the block cache.", metrics.cacheByteCount)
+        text.gauge(
+            "nexadb_engine_open_table_bytes", "Indexes and filters of open tables, taken off the block cache.",
+            metrics.openTableByteCount)
         text.gauge("nexadb_engine_snapshots", "Snapshots held.", metrics.snapshotCount)
         text.counter("nexadb_engine_write_delay_nanoseconds_total", "Delay of writers under pressure.", metrics.delayNanoseconds)
         text.counter("nexadb_engine_write_stall_nanoseconds_total", "Standstill of writers.", metrics.stallNanoseconds)

@@ -87,6 +87,15 @@ package final class NexaNode: Sendable {
         logger.info("opening data", metadata: ["data_dir": "\(configuration.dataDirectory)"])
         var options = EngineOptions(memoryByteCount: configuration.memory.value)
         options.defaultDurability = configuration.durability
+        options.recoveryProgress = { progress in
+            logger.info(
+                "replaying the log",
+                metadata: [
+                    "records": "\(progress.recordCount)", "lsn": "\(progress.lsn)",
+                    "mebibytes": "\(progress.readByteCount >> 20) of at most \(progress.totalByteCount >> 20)",
+                    "seconds": "\(progress.nanoseconds / 1_000_000_000)",
+                ])
+        }
         try ProcessSetup.createDirectories(above: configuration.dataDirectory)
         let engine = try Engine.open(directory: configuration.dataDirectory, fileSystem: fileSystem, options: options)
         do {

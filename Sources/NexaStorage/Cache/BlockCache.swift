@@ -5,6 +5,8 @@ import Synchronization
 ///
 /// - The byte capacity is hard: bytes are reserved before a block goes in, and where everything else is pinned the block is handed out
 ///   beside the cache, owned by its pin alone.
+/// - Open tables are charged to it (`charge`): what their indexes and filters take, blocks give up, down to an eighth of the capacity.
+///   So the memory number holds while that metadata takes less than seven eighths of the cache; beyond, only the metadata grows.
 /// - A hit takes no lock: one addition to the slot's state word pins, one subtraction lets go.
 /// - Eviction is a CLOCK with two bits of heat. A block comes in cold, so what is read once leaves at the next pass of the hand, and
 ///   what was used twice survives two more.
@@ -18,6 +20,7 @@ package final class BlockCache: @unchecked Sendable {
     private let mask: Int
     private let entryCountMax: Int
     private let used = Atomic<Int>(0)
+    private let charged = Atomic<Int>(0)
     private let entryCount = Atomic<Int>(0)
     private let hand = Atomic<Int>(0)
     private let misses = Atomic<UInt64>(0)
@@ -137,8 +140,25 @@ package final class BlockCache: @unchecked Sendable {
         }
     }
 
+    /// What blocks may take beside the open tables.
+    package var blockCapacity: Int { max(capacity - charged.load(ordering: .relaxed), capacity / 8) }
+
+    /// Bytes that open tables hold beside their blocks.
+    package var chargedByteCount: Int { charged.load(ordering: .relaxed) }
+
+    /// Counts memory that lives beside the blocks, and evicts what has no room any more.
+    package func charge(_ byteCount: Int) {
+        charged.add(byteCount, ordering: .relaxed)
+        var patience = 3 * (mask + 1)
+        while used.load(ordering: .relaxed) > blockCapacity, evictOne(&patience) {}
+    }
+
+    /// Gives back what was charged.
+    package func discharge(_ byteCount: Int) { charged.subtract(byteCount, ordering: .relaxed) }
+
     /// Takes bytes and one entry from the capacity, evicting until they fit. False: all that is left is pinned or in use.
     private func reserve(_ byteCount: Int) -> Bool {
+        let capacity = blockCapacity
         guard byteCount <= capacity else { return false }
         // Heat needs two passes to cool, the third finds everything cold that is not pinned.
         var patience = 3 * (mask + 1)
@@ -205,7 +225,7 @@ package final class BlockCache: @unchecked Sendable {
         package var uncached: UInt64 = 0
     }
 
-    /// Bytes of cached blocks; never more than `capacity`.
+    /// Bytes of cached blocks; never more than `capacity`, and what is charged goes off that.
     package var byteCount: Int { used.load(ordering: .relaxed) }
 
     /// Counts since the start. Walks the slots: for metrics, not for hot paths.

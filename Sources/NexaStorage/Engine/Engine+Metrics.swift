@@ -40,6 +40,7 @@ extension Engine {
         metrics.cacheHitCount = cache.hits
         metrics.cacheMissCount = cache.misses
         metrics.cacheByteCount = cache.byteCount
+        metrics.openTableByteCount = tableStore.cache.chargedByteCount
         metrics.snapshotCount = snapshots.count
         metrics.delayNanoseconds = counters.delayNanoseconds.load(ordering: .relaxed)
         return metrics

@@ -70,6 +70,8 @@ package struct EngineMetrics: Sendable {
     package var cacheMissCount: UInt64 = 0
     /// Bytes in the cache (gauge).
     package var cacheByteCount = 0
+    /// Bytes that open tables hold beside their blocks: indexes, filters, range tombstones (gauge).
+    package var openTableByteCount = 0
     /// Snapshots held (gauge).
     package var snapshotCount = 0
 

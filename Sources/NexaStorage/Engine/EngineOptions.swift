@@ -19,7 +19,7 @@ package enum BackgroundWork: Sendable {
 
 /// Settings of one engine. Every bound of the engine is one of these.
 package struct EngineOptions: Sendable {
-    /// Everything the engine may hold in memory: memtables, cached blocks, log buffers.
+    /// Everything the engine may hold in memory: memtables, cached blocks, indexes and filters of open tables, log buffers.
     package var memoryByteCount: Int
     /// Capacity of one memtable; 0 takes a sixteenth of the memory, between 256 KiB and 64 MiB.
     package var memTableByteCount = 0
@@ -57,6 +57,10 @@ package struct EngineOptions: Sendable {
     package var unsyncedMilliseconds = 100
     /// How long a writer waits for room before it is refused with `overloaded`.
     package var writeStallMilliseconds = 10_000
+    /// Told how far the replay of a long log is, every `recoveryProgressMilliseconds`.
+    package var recoveryProgress: (@Sendable (RecoveryProgress) -> Void)?
+    /// Time between two reports of `recoveryProgress`.
+    package var recoveryProgressMilliseconds = 2_000
     /// Segments that are kept below the lowest one that recovery or a retention floor needs.
     package var retainedSegmentCount = 0
     /// Floors under the log from the start, by name: see `Engine.setRetention`.
@@ -82,7 +86,7 @@ package struct MemoryPlan: Sendable, Equatable {
     package let memTableCountMax: Int
     /// Capacity of one of the two log buffers.
     package let logBufferByteCount: Int
-    /// Capacity of the block cache.
+    /// Capacity of the block cache, to which indexes and filters of open tables are charged.
     package let cacheByteCount: Int
 
     /// Memtables get at most three eighths, log buffers a thirty-second, the cache the rest.

@@ -35,6 +35,16 @@ package final class RangeTombstoneSet: Sendable {
 
     package var isEmpty: Bool { tombstones.isEmpty }
 
+    /// Bytes that the set holds, estimated: arrays of their own for the keys of each tombstone and each fragment.
+    var residentByteCount: Int {
+        let arrayByteCount = 32
+        func size(_ start: [UInt8], _ end: [UInt8]) -> Int { start.count + end.count + 2 * arrayByteCount }
+        return tombstones.reduce(0) { $0 + size($1.start, $1.end) + MemoryLayout<RangeTombstone>.stride }
+            + fragments.reduce(0) {
+                $0 + size($1.start, $1.end) + arrayByteCount + 8 * $1.lsns.count + MemoryLayout<Fragment>.stride
+            }
+    }
+
     /// Costs n log n, plus the number of tombstones that overlap at each cut.
     package init(_ tombstones: [RangeTombstone]) {
         self.tombstones = tombstones

@@ -70,9 +70,11 @@ final class StoreOpener {
     func recover(lock: any FileLock) throws(StorageError) -> Engine.Parts {
         for table in version.allTables { try checkPresence(of: table.file) }
         let state = manifest.state
+        var reporter = RecoveryReporter(options, layout: layout, fileSystem: fileSystem, walLow: state.walLow)
         let recovered = try LogRecovery.recover(
             directory: layout.logDirectory, fileSystem: fileSystem, storeUUID: storeUUID, evidence: state.logEvidence
         ) { record, payload throws(StorageError) in
+            reporter.note(record)
             try self.replay(record, payload)
         }
         obsoleteSegments = recovered.obsolete

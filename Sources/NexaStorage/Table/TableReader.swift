@@ -48,8 +48,13 @@ package final class TableReader: Sendable {
 
     deinit { file.close() }
 
-    /// Index and filter bytes held in memory as long as the reader lives.
-    package var residentByteCount: Int { (index?.byteCount ?? 0) + (filter?.byteCount ?? 0) }
+    /// Bytes held in memory as long as the reader lives: index, filter, range tombstones and what goes with an open file.
+    package var residentByteCount: Int {
+        Self.overheadByteCount + (index?.byteCount ?? 0) + (filter?.byteCount ?? 0) + rangeTombstones.residentByteCount
+    }
+
+    /// The reader, its properties and keys, the kernel's file, rounded up.
+    private static let overheadByteCount = 2048
 
     /// The newest point entry of `key` with an LSN of at most `lsn`; `hash` is `filterHash(key)`. Range tombstones: ask
     /// `coveringTombstone`. Without disk access: no lock, no allocation.

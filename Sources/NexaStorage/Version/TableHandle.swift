@@ -20,7 +20,9 @@ final class TableHandle: Sendable {
 
     deinit {
         if let pointer = UnsafeRawPointer(bitPattern: opened.load(ordering: .acquiring)) {
-            Unmanaged<TableReader>.fromOpaque(pointer).release()
+            let reader = Unmanaged<TableReader>.fromOpaque(pointer)
+            store.cache.discharge(reader.takeUnretainedValue().residentByteCount)
+            reader.release()
         }
         if isObsolete.load(ordering: .acquiring) { store.discard(file.number) }
     }
@@ -54,6 +56,7 @@ final class TableHandle: Sendable {
                 return Unmanaged<TableReader>.fromOpaque(pointer).takeUnretainedValue()
             }
             let reader = try store.openTable(file)
+            store.cache.charge(reader.residentByteCount)
             opened.store(UInt(bitPattern: Unmanaged.passRetained(reader).toOpaque()), ordering: .releasing)
             return reader
         }
