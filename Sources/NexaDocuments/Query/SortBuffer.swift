@@ -89,7 +89,7 @@ struct SortBuffer: ~Copyable {
                 roomByteCount: byteCount, lsn: document.lsn, sequence: sequence))
         values.append(contentsOf: candidate)
         heap.append(Int32(slots.count - 1))
-        if capacity < Int(Int32.max) - 1 { siftUp(heap.count - 1) }
+        if capacity < Int(Int32.max) - 1 { withHeap { heap, held in heap.siftLastUp { held.precedes($1, $0) } } }
     }
 
     private mutating func replaceWorst(_ document: DocumentView) throws(DocumentError) {
@@ -112,7 +112,7 @@ struct SortBuffer: ~Copyable {
         slots[index].lsn = document.lsn
         slots[index].sequence = sequence
         for key in 0..<spec.keys.count { values[index * spec.keys.count + key] = candidate[key] }
-        siftDown(0, heap.count, worstFirst: true)
+        withHeap { heap, held in heap.siftDown { held.precedes($1, $0) } }
     }
 
     private mutating func appendValue(_ document: DocumentView) {
@@ -150,17 +150,12 @@ struct SortBuffer: ~Copyable {
 
     /// Ends the collecting: from now on `popBest` answers.
     mutating func finish() {
-        for index in stride(from: heap.count / 2 - 1, through: 0, by: -1) { siftDown(index, heap.count, worstFirst: false) }
+        withHeap { heap, held in heap.makeHeap { held.precedes($0, $1) } }
     }
 
     /// Takes out the best document that is left; valid until the buffer is dropped.
     mutating func popBest() -> DocumentView? {
-        guard let best = heap.first else { return nil }
-        let last = heap.removeLast()
-        if !heap.isEmpty {
-            heap[0] = last
-            siftDown(0, heap.count, worstFirst: false)
-        }
+        guard let best = withHeap({ heap, held in heap.popTop { held.precedes($0, $1) } }) else { return nil }
         let slot = slots[Int(best)]
         return DocumentView(
             key: arena.bytes(at: slot.offset, count: slot.keyByteCount),
@@ -178,7 +173,8 @@ struct SortBuffer: ~Copyable {
         return false
     }
 
-    private func precedes(_ left: Int, _ right: Int) -> Bool {
+    private func precedes(_ left: Int32, _ right: Int32) -> Bool {
+        let (left, right) = (Int(left), Int(right))
         let count = spec.keys.count
         let leftDocument = documentBytes(left)
         let rightDocument = documentBytes(right)
@@ -218,25 +214,12 @@ struct SortBuffer: ~Copyable {
         return (leftIsNull ? 0 : 1) - (rightIsNull ? 0 : 1)
     }
 
-    private mutating func siftUp(_ start: Int) {
-        var child = start
-        while child > 0 {
-            let parent = (child - 1) / 2
-            guard precedes(Int(heap[parent]), Int(heap[child])) else { return }
-            heap.swapAt(parent, child)
-            child = parent
-        }
-    }
-
-    private mutating func siftDown(_ start: Int, _ count: Int, worstFirst: Bool) {
-        var parent = start
-        while true {
-            var child = parent * 2 + 1
-            guard child < count else { return }
-            if child + 1 < count && precedes(Int(heap[child + 1]), Int(heap[child])) != worstFirst { child += 1 }
-            guard precedes(Int(heap[child]), Int(heap[parent])) != worstFirst else { return }
-            heap.swapAt(parent, child)
-            parent = child
-        }
+    /// Lends the heap to `body`, which compares slots with what else this buffer holds.
+    private mutating func withHeap<Result>(_ body: (inout ContiguousArray<Int32>, borrowing SortBuffer) -> Result) -> Result {
+        var lent: ContiguousArray<Int32> = []
+        swap(&lent, &heap)
+        let result = body(&lent, self)
+        swap(&lent, &heap)
+        return result
     }
 }

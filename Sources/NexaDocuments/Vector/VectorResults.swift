@@ -48,7 +48,7 @@ struct VectorResults: ~Copyable {
         if heap.count < capacity {
             entry.offset = try store(document)
             heap.append(entry)
-            siftUp(heap.count - 1)
+            heap.siftLastUp(isAbove: Self.isWorse)
             return
         }
         let worst = heap[0]
@@ -62,7 +62,7 @@ struct VectorResults: ~Copyable {
             entry.offset = try store(document)
         }
         heap[0] = entry
-        siftDown()
+        heap.siftDown(isAbove: Self.isWorse)
     }
 
     private mutating func store(_ document: DocumentView) throws(DocumentError) -> Int {
@@ -116,27 +116,5 @@ struct VectorResults: ~Copyable {
 
     private static func isWorse(_ left: Entry, _ right: Entry) -> Bool {
         left.score != right.score ? left.score < right.score : left.sequence > right.sequence
-    }
-
-    private mutating func siftUp(_ start: Int) {
-        var child = start
-        while child > 0 {
-            let parent = (child - 1) / 2
-            guard Self.isWorse(heap[child], heap[parent]) else { return }
-            heap.swapAt(parent, child)
-            child = parent
-        }
-    }
-
-    private mutating func siftDown() {
-        var parent = 0
-        while true {
-            var child = parent * 2 + 1
-            guard child < heap.count else { return }
-            if child + 1 < heap.count && Self.isWorse(heap[child + 1], heap[child]) { child += 1 }
-            guard Self.isWorse(heap[child], heap[parent]) else { return }
-            heap.swapAt(parent, child)
-            parent = child
-        }
     }
 }
