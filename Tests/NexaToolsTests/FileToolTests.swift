@@ -95,6 +95,26 @@ import Testing
         }
     }
 
+    @Test func aDumpOfATableGoesOnBehindADamagedBlock() throws {
+        // Enough for several blocks of 16 KiB.
+        try withStore(count: 3000, flushed: true) { directory in
+            let table = try #require(try files(directory, "sst", ".sst").first)
+            let whole = try Tool.run("dump", "sst", "--entries", "--limit", "200000", table.path)
+            let entries = whole.output.split(separator: "\n").filter { $0.contains("op put") }
+            #expect(entries.count == 3000)
+            try flip(table, at: 100)
+            let outcome = try Tool.run("dump", "sst", "--entries", table.path)
+            #expect(outcome.code == 1)
+            let lines = outcome.output.split(separator: "\n")
+            let damage = try #require(lines.firstIndex { $0.hasPrefix("DAMAGE  offset 0 ") })
+            // The first block is lost, and what follows is what stood behind it.
+            let rest = lines[(damage + 1)...]
+            #expect(rest.count > 1000 && rest.count < 3000)
+            #expect(Array(rest) == Array(entries.suffix(rest.count)))
+            #expect(outcome.errors.contains("1 damaged blocks"))
+        }
+    }
+
     @Test func damageInTheManifestIsFoundAndTheRestStillChecked() throws {
         try withStore(count: 200, flushed: true) { directory in
             let manifest = try #require(try files(directory, "", "").first { $0.lastPathComponent.hasPrefix("MANIFEST-") })
