@@ -29,21 +29,21 @@ e2e: build ## Only the end-to-end tests (Python, real clients)
 bench: build ## Compare with Redis (and the engine with RocksDB's db_bench) in one run
 	@Tests/bench/compare.py $(ARGS)
 
-lint: ## swift-format in strict mode, warnings as errors
+lint: setup ## swift-format in strict mode, warnings of our own targets (tests included) as errors
 	@$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
-	@$(SWIFT) build -c release --scratch-path .build-lint --product nexadb -Xswiftc -warnings-as-errors
+	@NEXA_STRICT=1 $(BUILD) --build-tests
 
 format: ## Rewrite the sources in the house format
 	@$(SWIFT) format --in-place --recursive Package.swift Sources Tests
 
-asan: setup ## Swift tests under AddressSanitizer
-	@ASAN_OPTIONS=detect_leaks=0 NEXA_TEST_SCALE=small $(SWIFT) test --scratch-path .build-asan --sanitize=address
+asan: setup ## Swift tests under AddressSanitizer, the C core under UndefinedBehaviorSanitizer as well
+	@SWIFT=$(SWIFT) Tests/scripts/sanitize.sh asan
 
 tsan: setup ## Swift tests under ThreadSanitizer
-	@NEXA_TEST_SCALE=small $(SWIFT) test --scratch-path .build-tsan --sanitize=thread
+	@SWIFT=$(SWIFT) Tests/scripts/sanitize.sh tsan
 
-ubsan: setup ## Swift tests with the C core under UndefinedBehaviorSanitizer (traps)
-	@NEXA_TEST_SCALE=small $(SWIFT) test --scratch-path .build-ubsan -Xcc -fsanitize=undefined -Xcc -fsanitize-trap=undefined
+ubsan: setup ## Swift tests with the C core under UndefinedBehaviorSanitizer alone (traps)
+	@SWIFT=$(SWIFT) Tests/scripts/sanitize.sh ubsan
 
 fuzz: setup ## libFuzzer on every decoder, SECONDS_EACH seconds each (default 60)
 	@Tests/Fuzz/run.sh $(or $(SECONDS_EACH),60)

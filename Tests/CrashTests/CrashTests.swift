@@ -4,14 +4,8 @@ import NexaTestKit
 import Testing
 
 @Suite struct CrashTests {
-    /// Ten crashes a seed; 10,000 in all, of which debug builds do a tenth.
-    private static var seedCount: UInt64 {
-        #if DEBUG
-            100
-        #else
-            1000
-        #endif
-    }
+    /// Ten crashes a seed; 10,000 in all.
+    private static let seedCount = TestScale.count(1000, small: UInt64(60))
 
     @Test func recoversAPrefixWithEveryAcknowledgedWrite() {
         let first = SeededGenerator.seed(default: 1)

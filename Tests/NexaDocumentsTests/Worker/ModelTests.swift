@@ -45,9 +45,10 @@ struct ModelTests {
         let test = try TestStore(options: options)
         let things = try test.collection()
         var model = Model()
-        for step in 0..<4000 {
+        let stepCount = TestScale.count(4000, small: 800)
+        for step in 0..<stepCount {
             try self.step(test, things, &model, &random, "seed \(seed), step \(step)")
-            if step % 1000 == 999 { try compare(test, things, model, "seed \(seed), step \(step)") }
+            if step % (stepCount / 4) == stepCount / 4 - 1 { try compare(test, things, model, "seed \(seed), step \(step)") }
         }
         let reopened = try test.reopened()
         try compare(reopened, try reopened.collection(), model, "seed \(seed), reopened")

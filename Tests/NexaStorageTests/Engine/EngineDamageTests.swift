@@ -45,11 +45,7 @@ import Testing
         #expect(total.silent == 0)
     }
 
-    #if DEBUG
-        private static let sampleCount = 60
-    #else
-        private static let sampleCount = 600
-    #endif
+    private static let sampleCount = TestScale.count(600, small: 60)
 
     private func damageOptions() -> EngineOptions {
         var options = smallOptions()

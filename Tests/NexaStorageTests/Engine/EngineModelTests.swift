@@ -35,11 +35,7 @@ struct OptionSet: CustomTestStringConvertible, Sendable {
 }
 
 @Suite struct EngineModelTests {
-    #if DEBUG
-        private static let stepCount = 400
-    #else
-        private static let stepCount = 3000
-    #endif
+    private static let stepCount = TestScale.count(3000, small: 400)
 
     @Test(arguments: OptionSet.all) func showsExactlyTheCommitHistory(_ set: OptionSet) throws {
         let seed = SeededGenerator.seed(default: 42)

@@ -59,7 +59,7 @@ import Testing
     /// A run of groups, syncs, rotations, marks, retirements, crashes and recoveries, all from one seed.
     @Test func seededCrashesLoseNothingThatWasAcknowledged() throws {
         let seed = SeededGenerator.seed(default: 1)
-        let crashCount = 3000
+        let crashCount = TestScale.count(3000, small: 600)
         var tornCount = 0
         for run in 0..<UInt64(crashCount / 6) {
             try crashRun(seed: seed &* 1_000_003 &+ run, crashes: 6, &tornCount)
