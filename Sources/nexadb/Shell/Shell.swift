@@ -88,25 +88,29 @@ struct Shell: ParsableCommand {
     }
 
     /// One statement of standard input: lines until the brackets close; nil at the end.
-    private static func nextStatement(prompt: String?) -> String? {
+    private static func nextStatement(_ nextLine: (_ isContinued: Bool) -> String?) -> String? {
         var text = ""
         while true {
-            if let prompt { Console.prompt(text.isEmpty ? prompt : String(repeating: ".", count: prompt.count - 1) + " ") }
-            guard let line = readLine(strippingNewline: true) else { return text.isEmpty ? nil : text }
+            guard let line = nextLine(!text.isEmpty) else { return text.isEmpty ? nil : text }
             text += (text.isEmpty ? "" : "\n") + line
             if !ShellParser.isUnfinished(text) { return text }
         }
     }
 
     private func runInput(_ session: inout ShellSession) throws {
-        while let text = Self.nextStatement(prompt: nil) {
+        while let text = Self.nextStatement({ _ in readLine(strippingNewline: true) }) {
             if try !Self.run(text, in: &session) { return }
         }
     }
 
     /// At the prompt a failed command is told and forgotten; a lost connection ends the shell.
     private func converse(_ session: inout ShellSession) throws {
-        while let text = Self.nextStatement(prompt: session.database + "> ") {
+        let editor = LineEditor()
+        while true {
+            let prompt = session.database + "> "
+            let continued = String(repeating: ".", count: prompt.count - 1) + " "
+            guard let text = Self.nextStatement({ editor.line(prompt: $0 ? continued : prompt) }) else { break }
+            editor.remember(text)
             do {
                 if try !Self.run(text, in: &session) { return }
             } catch let error as ClientError {
