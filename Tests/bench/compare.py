@@ -4,7 +4,7 @@
 Both peers are driven by `nexadb bench`, the same loop with the same documents; every write of both is on disk before its answer.
 Redis's own redis-benchmark checks the generator. Results go to .bench/compare.md and .bench/compare.json.
 
-usage: compare.py [--quick] [--runs N] [--seconds S] [--only reads,creates,batch,scan,check,engine] [--compact] [--output DIR]
+usage: compare.py [--quick] [--runs N] [--seconds S] [--only reads,creates,batch,scan,check,engine] [--output DIR]
 """
 
 import argparse
@@ -27,13 +27,14 @@ PARTS = ["reads", "creates", "batch", "scan", "check", "engine"]
 class Bench:
     """Runs the generator and keeps every result."""
 
-    def __init__(self, program: str, seconds: float, servers: list[peers.Peer]):
+    def __init__(self, program: str, seconds: float, servers: list[peers.Peer], drivers: list[peers.Peer | peers.Compact]):
         self.program = program
         self.seconds = seconds
         self.servers = servers
+        self.drivers = drivers
         self.results: list[dict] = []
 
-    def run(self, peer: peers.Peer, part: str, *arguments: str, seconds: float | None = None) -> dict:
+    def run(self, peer: peers.Peer | peers.Compact, part: str, *arguments: str, seconds: float | None = None) -> dict:
         for server in self.servers:
             server.settle()
         command = [self.program, "bench", *peer.bench_arguments(), "--server-pid", str(peer.pid), "--json", "-",
@@ -70,7 +71,7 @@ def spread(values: list[float]) -> str:
 def grid(bench: Bench, part: str, mix: str, cells: list[tuple[int, int]], runs: int, records: int) -> None:
     """Every cell in every run, the peers in turn, and in the other order every other run."""
     for run in range(runs):
-        order = bench.servers if run % 2 == 0 else bench.servers[::-1]
+        order = bench.drivers if run % 2 == 0 else bench.drivers[::-1]
         for connections, depth in cells:
             for peer in order:
                 result = bench.run(peer, part, "--mix", mix, "-c", str(connections), "-d", str(depth), "--records", str(records),
@@ -80,22 +81,39 @@ def grid(bench: Bench, part: str, mix: str, cells: list[tuple[int, int]], runs: 
 
 
 def grid_table(bench: Bench, part: str, title: str, cells: list[tuple[int, int]]) -> list[str]:
+    """One line a cell: rates with ratios to Redis, then latencies, the server's processor time, and bytes on the wire."""
+    names = ("nexadb", "compact", "redis")
     lines = [f"### {title}", "",
-             "| connections x in flight | NexaDB /s | Redis /s | ratio | NexaDB p50 / p99 us | Redis p50 / p99 us "
-             "| server CPU us/request, NexaDB / Redis |", "|---|---|---|---|---|---|---|"]
+             "| connections x in flight | NexaDB /s | ratio | NexaDB, compact form /s | ratio | Redis /s "
+             "| p50 / p99 us: NexaDB, compact, Redis | server CPU us/request: NexaDB, compact, Redis |", "|---|---|---|---|---|---|---|---|"]
     for connections, depth in cells:
         where = {"connections": connections, "in_flight": depth}
-        rates = {name: bench.values(part, name, "requests_per_second", **where) for name in ("nexadb", "redis")}
-        ratio = statistics.median(rates["nexadb"]) / statistics.median(rates["redis"])
-        latency = {}
-        for name in rates:
+        rates = {name: bench.values(part, name, "requests_per_second", **where) for name in names}
+        redis = statistics.median(rates["redis"])
+        row = [f"{connections} x {depth}"]
+        for name in names[:2]:
+            row += [spread(rates[name]), f"**{statistics.median(rates[name]) / redis:.2f}**"]
+        row.append(spread(rates["redis"]))
+        latencies = []
+        for name in names:
             runs = [next(iter(r["latency_us"].values())) for r in bench.results
                     if r["part"] == part and r["peer"] == name and all(r[k] == v for k, v in where.items())]
-            latency[name] = " / ".join(f"{statistics.median(run[p] for run in runs):.0f}" for p in ("p50", "p99"))
-        cpu = [bench.median(part, name, "server_cpu_us_per_request", **where) for name in ("nexadb", "redis")]
-        lines.append(f"| {connections} x {depth} | {spread(rates['nexadb'])} | {spread(rates['redis'])} | **{ratio:.2f}** "
-                     f"| {latency['nexadb']} | {latency['redis']} | {' / '.join('-' if c is None else f'{c:.2f}' for c in cpu)} |")
-    return lines + [""]
+            latencies.append(" / ".join(f"{statistics.median(run[p] for run in runs):.0f}" for p in ("p50", "p99")))
+        cpu = [bench.median(part, name, "server_cpu_us_per_request", **where) for name in names]
+        row += [", ".join(latencies), ", ".join("-" if c is None else f"{c:.2f}" for c in cpu)]
+        lines.append(f"| {' | '.join(row)} |")
+    return lines + ["", *bytes_table(bench, part, names), ""]
+
+
+def bytes_table(bench: Bench, part: str, names: tuple[str, ...]) -> list[str]:
+    """Bytes of a request and of its answer, headers included."""
+    lines = ["| bytes on the wire | request | answer | together |", "|---|---|---|---|"]
+    for name in names:
+        results = [r for r in bench.results if r["part"] == part and r["peer"] == name]
+        requests = sum(r["requests"] for r in results)
+        sent, received = (sum(r[field] for r in results) / requests for field in ("sent_bytes", "received_bytes"))
+        lines.append(f"| {name} | {sent:.0f} | {received:.0f} | {sent + received:.0f} |")
+    return lines
 
 
 def single(bench: Bench, part: str, title: str, aim: str, note: str) -> list[str]:
@@ -145,8 +163,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a smoke run of a few seconds: shows that it works, measures nothing")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0, help="length of a cell")
-    parser.add_argument("--only", default=",".join(PARTS[:5] if "--quick" in sys.argv else PARTS))
-    parser.add_argument("--compact", action="store_true", help="drive the node with the compact form")
+    parser.add_argument("--only", default=",".join(PARTS))
+    parser.add_argument("--engine-keys", type=int, help="keys of the engine part (default: a million)")
     parser.add_argument("--nexadb", default=str(ROOT / ".build/release/nexadb"))
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / ".bench", help="for results and scratch data; on a real disk")
     options = parser.parse_args()
@@ -171,12 +189,12 @@ def main() -> None:
     report = ["# NexaDB beside Redis", "", *machine()]
     servers: list[peers.Peer] = []
     try:
-        nexa = peers.Nexa(options.nexadb, data / "nexadb", options.compact)
+        nexa = peers.Nexa(options.nexadb, data / "nexadb")
         servers.append(nexa)
         redis = peers.Redis(redis_server, data / "redis")
         servers.append(redis)
         subprocess.run([options.nexadb, "ping", "--quiet", "--wait", "30", "--port", str(nexa.port)], check=True)
-        bench = Bench(options.nexadb, options.seconds, servers)
+        bench = Bench(options.nexadb, options.seconds, servers, [nexa, peers.Compact(nexa), redis])
         if "reads" in parts:
             grid(bench, "reads", "get", cells, options.runs, records)
             report += grid_table(bench, "reads", "Key reads (READ and GET)", cells)
@@ -208,7 +226,7 @@ def main() -> None:
     if "engine" in parts:
         import engine
 
-        report += engine.compare(options.nexadb, output, runs=options.runs, quick=options.quick)
+        report += engine.compare(options.nexadb, output, options.runs, options.quick, options.engine_keys)
     text = "\n".join(report)
     (output / "compare.md").write_text(text)
     print(text)

@@ -91,13 +91,28 @@ class Nexa(Peer):
 
     name = "nexadb"
 
-    def __init__(self, program: str, directory: pathlib.Path, compact: bool = False):
+    def __init__(self, program: str, directory: pathlib.Path):
         self.port = free_port()
-        self.compact = compact
         super().__init__(
             [program, "serve", "--data-dir", str(directory), "--host", "127.0.0.1", "--port", str(self.port),
              "--admin-port", str(free_port())],
             directory)
 
     def bench_arguments(self) -> list[str]:
-        return ["--target", "nexa", "--port", str(self.port)] + (["--compact"] if self.compact else [])
+        return ["--target", "nexa", "--port", str(self.port)]
+
+
+class Compact:
+    """The same node, driven in the compact form: bound handles and field numbers instead of names."""
+
+    name = "compact"
+
+    def __init__(self, node: Nexa):
+        self.node = node
+
+    @property
+    def pid(self) -> int:
+        return self.node.pid
+
+    def bench_arguments(self) -> list[str]:
+        return [*self.node.bench_arguments(), "--compact"]

@@ -9,7 +9,7 @@ struct EngineBench: ParsableCommand {
         discussion: """
             Workloads: fillseq, fillrandom, overwrite, readrandom, readseq, readreverse, seekrandom, readwhilewriting, follow. The first \
             two and follow begin with an empty store; the others use what is there. follow writes, ships the log to a second store \
-            beside the first, and says what each side costs.
+            beside the first, and says what each side costs. settle flushes and compacts, so that what follows finds the tables at rest.
 
             The same in RocksDB:
               db_bench --benchmarks=fillrandom,readrandom --num=1000000 --compression_type=lz4 --bloom_bits=10 --cache_size=...

@@ -133,6 +133,12 @@ extension EngineBenchmark {
         return try inThreads { try readRandom($0, count: count / configuration.threadCount) }
     }
 
+    func settle() throws -> BenchmarkTally {
+        try engine.flush()
+        try engine.compactAll()
+        return BenchmarkTally(operationCount: 1)
+    }
+
     private static func encode(_ number: Int, into key: UnsafeMutableRawBufferPointer) {
         ByteOrder.storeBE(UInt64(number), to: key.baseAddress!)
         ByteOrder.storeLE(0x3030_3030_3030_3030 as UInt64, to: key.baseAddress!, at: 8)

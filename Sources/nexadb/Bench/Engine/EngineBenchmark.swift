@@ -6,6 +6,8 @@ import NexaStorage
 struct EngineBenchmark {
     enum Workload: String, CaseIterable {
         case fillseq, fillrandom, overwrite, readrandom, readseq, readreverse, seekrandom, readwhilewriting, follow
+        /// Flushes the memtables and runs the compactions that are due: what db_bench calls flush and waitforcompaction.
+        case settle
     }
 
     struct Configuration {
@@ -104,6 +106,7 @@ struct EngineBenchmark {
             case .seekrandom: try inThreads { try seekRandom($0, count: readCount / configuration.threadCount) }
             case .readwhilewriting: try readWhileWriting(count: readCount)
             case .follow: try follow()
+            case .settle: try settle()
             }
         return Result(
             workload: workload, operationCount: tally.operationCount, seconds: monotonicSeconds() - start, note: tally.note)
