@@ -8,7 +8,6 @@ import Testing
 @Suite(.serialized) struct StallTests {
     @Test func fullMemTablesAndAStalledFlushDoNotHoldUpTheOtherConnectionsOfTheLoop() async throws {
         let stall = Stall()
-        defer { stall.open() }
         let files = FaultFileSystem(PosixFileSystem()) { operation, path, _ in
             if operation == .write && path.hasSuffix(".sst") { stall.pass() }
         }
@@ -17,20 +16,29 @@ import Testing
             $0.loopCount = 1
         }
         try await LoopbackNode.run(configure, fileSystem: files) { port in
+            // Before the node stops, which waits for its flush.
+            defer { stall.open() }
             let writer = try RawClient(port: port)
             let other = try RawClient(port: port)
             _ = try writer.call(.create, ["collection": "c", "data": ["_id": "first"]])
-            // Memtables take 6 MiB of 16; these are 12.
+            // Memtables take 6 MiB of 16; these are 12. The node may stop reading them, so a thread of their own sends them.
             let text = MessagePackValue.string(String(repeating: "t", count: 60_000))
             let count = 200
-            for number in 0..<count {
-                try writer.send(
-                    .create, ["collection": "c", "data": ["_id": .string("k\(number)"), "t": text]], requestID: UInt32(number))
+            writer.setTimeout(seconds: 60)
+            let sender = NexaThread(name: "sender") {
+                for number in 0..<count {
+                    try? writer.send(
+                        .create, ["collection": "c", "data": ["_id": .string("k\(number)"), "t": text]],
+                        requestID: UInt32(number))
+                }
             }
             #expect(stall.awaitCall())
             var slowest = Duration.zero
             var pressure = 0.0
-            for _ in 0..<200 {
+            var rounds = 0
+            // Until all memtables are full, and a while longer.
+            while rounds < 60 || (pressure < 1 && rounds < 2_000) {
+                rounds += 1
                 let start = ContinuousClock.now
                 #expect(try other.call(.ping).type == .pong)
                 #expect(try other.call(.read, ["collection": "c", "key": "first"]).type == .success)
@@ -40,6 +48,7 @@ import Testing
             #expect(pressure == 1)
             #expect(slowest < .seconds(1))
             stall.open()
+            sender.join()
             var answered: Set<UInt32> = []
             for _ in 0..<count {
                 let answer = try #require(try writer.receive())

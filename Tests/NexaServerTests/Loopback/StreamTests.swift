@@ -92,8 +92,11 @@ import Testing
             let stream = try #require(try client.receive()?["stream"])
             try client.send(.cancel, ["stream": stream])
             var types: [MessageType?] = []
-            for _ in 0..<4 { types.append(try client.receive()?.type) }
-            #expect(types.filter { $0 == .streamChunk }.count == 2)
+            // The second chunk may be on its way already, or never begin.
+            while !(types.contains(.error) && types.contains(.success)) && types.count < 5 {
+                types.append(try client.receive()?.type)
+            }
+            #expect((1...2).contains(types.filter { $0 == .streamChunk }.count))
             #expect(types.contains(.error))
             #expect(types.contains(.success))
             #expect(try client.call(.ping).type == .pong)

