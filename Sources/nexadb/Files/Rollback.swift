@@ -70,7 +70,7 @@ struct RollbackExport: ParsableCommand {
 
     func run() throws {
         try RollbackFiles(directory: directory, only: file).visit { _, read throws(StorageError) in
-            try read { record, payload in
+            _ = try read { record, payload in
                 let header = record.header
                 let place: [MessagePackValue.Entry] = [
                     .init("lsn", .int(Int64(clamping: header.lsn))), .init("epoch", .int(Int64(clamping: header.epoch))),

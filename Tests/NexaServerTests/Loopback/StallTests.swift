@@ -21,14 +21,15 @@ import Testing
             let writer = try RawClient(port: port)
             let other = try RawClient(port: port)
             _ = try writer.call(.create, ["collection": "c", "data": ["_id": "first"]])
-            // Memtables take 6 MiB of 16; these are 12. The node may stop reading them, so a thread of their own sends them.
+            // Memtables take 6 MiB of 16; these are 12. The answers are ids: those of whole documents would
+            // fill the output, and the node would stop reading. A thread of their own sends them, whatever the sockets hold.
             let text = MessagePackValue.string(String(repeating: "t", count: 60_000))
             let count = 200
             writer.setTimeout(seconds: 60)
             let sender = NexaThread(name: "sender") {
                 for number in 0..<count {
                     try? writer.send(
-                        .create, ["collection": "c", "data": ["_id": .string("k\(number)"), "t": text]],
+                        .create, ["collection": "c", "data": ["_id": .string("k\(number)"), "t": text], "return": "id"],
                         requestID: UInt32(number))
                 }
             }

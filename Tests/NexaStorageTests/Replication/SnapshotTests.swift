@@ -186,7 +186,7 @@ import Testing
                     try installer.write(
                         file: wanted.file, at: wanted.offset, bytes, checksum: nexa_xxh3(bytes.baseAddress, bytes.count, 0))
                 }
-            } catch { problem = error as? SnapshotInstaller.Problem }
+            } catch { problem = error }
         }
         guard case .badFile = problem else {
             Issue.record("\(String(describing: problem))")
