@@ -1,69 +1,17 @@
-/* The arena skiplist of nexa_skiplist.h. */
-#include "nexa_skiplist.h"
+/* The arena skiplist of nexa_skiplist.h: its life, the search, inserts and cursors. */
+#include "nexa_skiplist_parts.h"
 
 #include "nexa_hash.h"
 
-#include <stdatomic.h>
 #include <sys/mman.h>
 
-/* Offset 0 holds the list itself, so it can mean "no node". */
-enum { NIL = 0, HUGE_PAGES_FROM = 4 << 20, VERSIONS_BEFORE_SEARCH = 8 };
+enum { HUGE_PAGES_FROM = 4 << 20, NODE_HEADER_BYTE_COUNT = offsetof(node, bytes), COMMON_MARGIN_BYTE_COUNT = 2 };
 
-typedef struct node {
-    uint64_t prefix;
-    uint64_t lsn;
-    uint32_t value_len;
-    uint16_t key_len;
-    uint8_t height;
-    uint8_t kind;
-    _Atomic uint32_t prev;
-    _Atomic uint32_t next[];
-} node;
+/* An entry's share of the leaves: all but the last hold half of what they can. */
+enum { LEAF_SHARE_BYTE_COUNT = sizeof(leaf) / (LEAF_ENTRY_COUNT / 2) };
 
-struct nexa_skiplist {
-    size_t capacity;
-    /* The hash table: in memory of its own, filled to three quarters at most. */
-    _Atomic uint64_t *slots;
-    uint64_t slot_mask;
-    uint64_t seed;
-    uint32_t head;
-    _Atomic uint32_t height;
-    /* Written by every insert: on a line of their own, away from what readers load. */
-    _Alignas(64) _Atomic uint64_t used;
-    _Atomic uint64_t entry_count;
-    _Atomic uint64_t slots_taken;
-    /* A key was left out of the hash table, once and for all. */
-    _Atomic bool has_unindexed;
-};
-
-typedef struct target {
-    const uint8_t *key;
-    size_t key_len;
-    uint64_t prefix;
-    uint64_t lsn;
-} target;
-
-static inline node *node_at(const nexa_skiplist *list, uint32_t offset) { return (node *)((uint8_t *)list + offset); }
-
-static inline uint32_t next_of(const nexa_skiplist *list, uint32_t offset, unsigned level) {
-    return atomic_load_explicit(&node_at(list, offset)->next[level], memory_order_acquire);
-}
-
-static inline const uint8_t *key_of(const node *node) { return (const uint8_t *)&node->next[node->height]; }
-
-static inline target make_target(const uint8_t *key, size_t key_len, uint64_t lsn) {
-    if (!key) key = (const uint8_t *)"";
-    return (target){.key = key, .key_len = key_len, .prefix = nexa_key_prefix(key, key_len), .lsn = lsn};
-}
-
-/* The node comes before the target. */
-static inline bool is_below(const node *node, const target *target) {
-    if (node->prefix != target->prefix) return node->prefix < target->prefix;
-    return nexa_internal_compare(key_of(node), node->key_len, node->lsn, target->key, target->key_len, target->lsn) < 0;
-}
-
-static inline size_t node_byte_count(unsigned height, size_t key_len, size_t value_len) {
-    return (sizeof(node) + height * sizeof(uint32_t) + key_len + value_len + 7) & ~(size_t)7;
+static inline size_t node_byte_count(size_t key_len, size_t value_len) {
+    return (NODE_HEADER_BYTE_COUNT + key_len + value_len + 7) & ~(size_t)7;
 }
 
 /* A slot for each 128 bytes of arena: enough for entries of about that size and more, and 1/16 of the arena's memory. */
@@ -73,12 +21,42 @@ static uint64_t slot_count_for(size_t capacity) {
     return count;
 }
 
-/* MARK: life */
+/* MARK: memory */
+
+/* Entries and leaves share one counter, so that neither can run into the other. */
+static inline size_t nodes_end(uint64_t used) { return (size_t)(used >> 32) * 8; }
+static inline size_t leaves_start(const nexa_skiplist *list, uint64_t used) {
+    return list->capacity - (size_t)(uint32_t)used * sizeof(leaf);
+}
+
+static bool take(nexa_skiplist *list, size_t node_bytes, unsigned leaf_count, uint64_t *before) {
+    uint64_t added = (uint64_t)(node_bytes / 8) << 32 | leaf_count;
+    uint64_t used = atomic_load_explicit(&list->used, memory_order_relaxed);
+    do {
+        if (node_bytes + leaf_count * sizeof(leaf) > leaves_start(list, used) - nodes_end(used)) return false;
+    } while (!atomic_compare_exchange_weak_explicit(&list->used, &used, used + added, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    *before = used;
+    return true;
+}
+
+static uint32_t take_node(nexa_skiplist *list, size_t byte_count) {
+    uint64_t before;
+    return take(list, byte_count, 0, &before) ? (uint32_t)nodes_end(before) : NIL;
+}
+
+/* An empty leaf, or NIL. */
+static uint32_t take_leaf(nexa_skiplist *list) {
+    uint64_t before;
+    if (!take(list, 0, 1, &before)) return NIL;
+    uint32_t offset = (uint32_t)(leaves_start(list, before) - sizeof(leaf));
+    memset((void *)leaf_at(list, offset), 0, sizeof(leaf));
+    return offset;
+}
 
 nexa_status nexa_skiplist_create(size_t capacity, nexa_skiplist **result) {
-    size_t first = (sizeof(nexa_skiplist) + 7) & ~(size_t)7;
-    size_t needed = first + node_byte_count(NEXA_SKIPLIST_HEIGHT_MAX, 0, 0);
-    if (capacity < needed || capacity > UINT32_MAX) return NEXA_TOO_LARGE;
+    capacity &= ~(size_t)63;
+    if (capacity < sizeof(nexa_skiplist) + sizeof(leaf) || capacity > UINT32_MAX) return NEXA_TOO_LARGE;
     void *memory = mmap(NULL, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) return NEXA_NO_MEMORY;
     if (capacity >= HUGE_PAGES_FROM) madvise(memory, capacity, MADV_HUGEPAGE);
@@ -94,12 +72,24 @@ nexa_status nexa_skiplist_create(size_t capacity, nexa_skiplist **result) {
     list->slots = slots;
     list->slot_mask = slot_count - 1;
     list->seed = (uint64_t)(uintptr_t)memory;
-    list->head = (uint32_t)first;
-    node_at(list, list->head)->height = NEXA_SKIPLIST_HEIGHT_MAX;
-    atomic_store_explicit(&list->height, 1, memory_order_relaxed);
-    atomic_store_explicit(&list->used, needed, memory_order_relaxed);
+    nexa_skiplist_reset(list);
     *result = list;
     return NEXA_OK;
+}
+
+void nexa_skiplist_reset(nexa_skiplist *list) {
+    if (atomic_load_explicit(&list->slots_taken, memory_order_relaxed) > 0)
+        memset((void *)list->slots, 0, (list->slot_mask + 1) * sizeof(uint64_t));
+    atomic_store_explicit(&list->slots_taken, 0, memory_order_relaxed);
+    atomic_store_explicit(&list->has_unindexed, false, memory_order_relaxed);
+    atomic_store_explicit(&list->entry_count, 0, memory_order_relaxed);
+    atomic_store_explicit(&list->has_common, 0, memory_order_relaxed);
+    list->common_len = 0;
+    uint64_t first = (sizeof(nexa_skiplist) + 7) / 8;
+    atomic_store_explicit(&list->used, first << 32, memory_order_relaxed);
+    list->head = take_leaf(list);
+    leaf_at(list, list->head)->height = LEAF_HEIGHT_MAX;
+    atomic_store_explicit(&list->height, 1, memory_order_release);
 }
 
 void nexa_skiplist_destroy(nexa_skiplist *list) {
@@ -111,7 +101,9 @@ void nexa_skiplist_destroy(nexa_skiplist *list) {
 size_t nexa_skiplist_capacity(const nexa_skiplist *list) { return list->capacity; }
 
 size_t nexa_skiplist_byte_count(const nexa_skiplist *list) {
-    return atomic_load_explicit(&list->used, memory_order_relaxed);
+    uint64_t entry_count = atomic_load_explicit(&list->entry_count, memory_order_relaxed);
+    uint64_t used = atomic_load_explicit(&list->used, memory_order_relaxed);
+    return nodes_end(used) + sizeof(leaf) + entry_count * LEAF_SHARE_BYTE_COUNT;
 }
 
 uint64_t nexa_skiplist_entry_count(const nexa_skiplist *list) {
@@ -119,273 +111,368 @@ uint64_t nexa_skiplist_entry_count(const nexa_skiplist *list) {
 }
 
 size_t nexa_skiplist_insert_max(size_t key_len, size_t value_len) {
-    return node_byte_count(NEXA_SKIPLIST_HEIGHT_MAX, key_len, value_len);
+    return node_byte_count(key_len, value_len) + LEAF_SHARE_BYTE_COUNT;
 }
 
 /* MARK: searching */
 
-/* From `*prev`, which is below the target, along one level: to the last node below the target and the one behind it. `bound`
- * is known not to be below: the node that ended the level above. */
-static void search_level(
-    const nexa_skiplist *list, const target *target, unsigned level, uint32_t bound, uint32_t *prev, uint32_t *next) {
-    uint32_t before = *prev;
-    uint32_t after = next_of(list, before, level);
-    while (after != bound && after != NIL) {
-        const node *candidate = node_at(list, after);
-        __builtin_prefetch(candidate);
-        /* While this one is on its way, ask for the one that is looked at next if it is too far. */
-        if (level > 0) __builtin_prefetch(node_at(list, next_of(list, before, level - 1)));
-        if (!is_below(candidate, target)) break;
-        before = after;
-        after = next_of(list, before, level);
-    }
-    *prev = before;
-    *next = after;
-}
-
-/* The first node at or behind the target. */
-static uint32_t search(const nexa_skiplist *list, const target *target) {
-    uint32_t prev = list->head, next = NIL;
-    for (unsigned level = atomic_load_explicit(&list->height, memory_order_acquire); level-- > 0;)
-        search_level(list, target, level, next, &prev, &next);
-    return next;
-}
-
-static inline bool has_key(const node *node, const uint8_t *key, size_t key_len) {
-    return node->key_len == key_len && (key_len == 0 || memcmp(key_of(node), key, key_len) == 0);
-}
-
-/* MARK: the hash table */
-
-/* The newest node of the key; NIL when the table does not have it. `*is_complete`: then the list does not have it either. */
-static uint32_t find_indexed(const nexa_skiplist *list, const uint8_t *key, size_t key_len, uint64_t hash, bool *is_complete) {
-    for (uint64_t at = hash & list->slot_mask;; at = (at + 1) & list->slot_mask) {
-        uint64_t slot = atomic_load_explicit(&list->slots[at], memory_order_acquire);
-        if (slot == 0) break;
-        if (slot >> 32 == hash >> 32 && has_key(node_at(list, (uint32_t)slot), key, key_len)) return (uint32_t)slot;
-    }
-    *is_complete = !atomic_load_explicit(&list->has_unindexed, memory_order_acquire);
-    return NIL;
-}
-
-/* Makes the table point to the node, unless it knows a newer one of the key. A key that has to be left out is announced before its
- * insert returns. */
-static void index_node(nexa_skiplist *list, uint32_t offset, const uint8_t *key, size_t key_len, uint64_t hash) {
-    uint64_t added = (hash >> 32 << 32) | offset;
-    uint64_t lsn = node_at(list, offset)->lsn;
-    for (uint64_t at = hash & list->slot_mask;; at = (at + 1) & list->slot_mask) {
-        uint64_t slot = atomic_load_explicit(&list->slots[at], memory_order_acquire);
-        if (slot == 0) {
-            uint64_t limit = (list->slot_mask + 1) / 4 * 3;
-            if (atomic_fetch_add_explicit(&list->slots_taken, 1, memory_order_relaxed) >= limit) {
-                atomic_fetch_sub_explicit(&list->slots_taken, 1, memory_order_relaxed);
-                atomic_store_explicit(&list->has_unindexed, true, memory_order_release);
-                return;
-            }
-            if (atomic_compare_exchange_strong_explicit(&list->slots[at], &slot, added, memory_order_acq_rel,
-                                                        memory_order_acquire))
-                return;
-            atomic_fetch_sub_explicit(&list->slots_taken, 1, memory_order_relaxed);
+uint32_t nexa_skiplist_find_leaf(const nexa_skiplist *list, const target *target) {
+    uint32_t at = list->head, bound = NIL;
+    for (unsigned level = atomic_load_explicit(&list->height, memory_order_acquire); level-- > 0;) {
+        uint32_t next = next_leaf(leaf_at(list, at), level);
+        while (next != bound && next != NIL && begins_below(list, leaf_at(list, next), target)) {
+            at = next;
+            next = next_leaf(leaf_at(list, at), level);
         }
-        if (slot >> 32 != hash >> 32 || !has_key(node_at(list, (uint32_t)slot), key, key_len)) continue;
-        while (node_at(list, (uint32_t)slot)->lsn <= lsn)
-            if (atomic_compare_exchange_weak_explicit(&list->slots[at], &slot, added, memory_order_acq_rel,
-                                                      memory_order_acquire))
-                return;
-        return;
+        bound = next;
     }
+    return at;
 }
 
-bool nexa_skiplist_get(const nexa_skiplist *list, const uint8_t *key, size_t key_len, uint64_t hash, uint64_t lsn,
-                       nexa_entry *entry) {
-    bool is_complete = true;
-    uint32_t offset = find_indexed(list, key, key_len, hash, &is_complete);
-    entry->valid = false;
-    if (offset == NIL) {
-        if (is_complete) return false;
-        target target = make_target(key, key_len, lsn);
-        offset = search(list, &target);
-        if (offset == NIL || !has_key(node_at(list, offset), key, key_len)) return false;
-    }
-    /* The versions of a key stand side by side, the newest first: an old reader of a busy key searches for its own. */
-    for (unsigned steps = 0; node_at(list, offset)->lsn > lsn; steps++) {
-        if (steps < VERSIONS_BEFORE_SEARCH) {
-            offset = next_of(list, offset, 0);
+/* The place of the first of the leaf's `count` entries that is not below the target. Under the lock, or between begin and end of a
+ * read: then what it says may be wrong, but every entry it looks at is one. */
+static uint32_t lower_bound(const nexa_skiplist *list, const leaf *leaf, uint32_t count, const target *target) {
+    uint32_t low = 0, high = count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        uint64_t prefix = atomic_load_explicit(&leaf->prefix[middle], memory_order_relaxed);
+        bool is_below = prefix < target->prefix;
+        if (prefix == target->prefix) {
+            uint32_t entry = atomic_load_explicit(&leaf->entry[middle], memory_order_acquire);
+            is_below = entry != NIL && is_node_below(node_at(list, entry), target);
+        }
+        if (is_below) {
+            low = middle + 1;
         } else {
-            target target = make_target(key, key_len, lsn);
-            offset = search(list, &target);
+            high = middle;
         }
-        if (offset == NIL || !has_key(node_at(list, offset), key, key_len)) return false;
     }
-    const node *found = node_at(list, offset);
-    entry->key = key_of(found);
-    entry->key_len = found->key_len;
-    entry->value = entry->key + found->key_len;
-    entry->value_len = found->value_len;
-    entry->lsn = found->lsn;
-    entry->kind = found->kind;
-    entry->valid = true;
+    return low;
+}
+
+/* A place in a leaf, as it was at one moment. */
+typedef struct place {
+    uint32_t leaf;
+    uint32_t version;
+    uint32_t index;
+    uint32_t count;
+    /* The entry there; NIL behind the leaf's last. */
+    uint32_t entry;
+} place;
+
+/* Reads where the target belongs in this leaf and nowhere else. False: the target is outdated. */
+static bool read_leaf(const nexa_skiplist *list, uint32_t offset, const target *target, place *place) {
+    const leaf *leaf = leaf_at(list, offset);
+    do {
+        place->leaf = offset;
+        place->version = leaf_begin_read(leaf);
+        if (is_outdated(list, target)) return false;
+        place->count = atomic_load_explicit(&leaf->count, memory_order_relaxed);
+        place->index = lower_bound(list, leaf, place->count, target);
+        place->entry = place->index < place->count
+                           ? atomic_load_explicit(&leaf->entry[place->index], memory_order_acquire)
+                           : NIL;
+    } while (!leaf_end_read(leaf, place->version));
     return true;
+}
+
+/* To the first entry at or behind the target, from this leaf on, which begins below it. False: the target is outdated. */
+static bool read_rightwards(const nexa_skiplist *list, uint32_t offset, const target *target, place *place) {
+    while (offset != NIL) {
+        if (!read_leaf(list, offset, target, place)) return false;
+        if (place->entry != NIL) return true;
+        offset = next_leaf(leaf_at(list, offset), 0);
+    }
+    return true;
+}
+
+static void locate(const nexa_skiplist *list, const uint8_t *key, size_t key_len, uint64_t lsn, place *place) {
+    for (;;) {
+        target target = make_target(list, key, key_len, lsn);
+        if (read_rightwards(list, nexa_skiplist_find_leaf(list, &target), &target, place)) return;
+    }
+}
+
+uint32_t nexa_skiplist_search(const nexa_skiplist *list, const uint8_t *key, size_t key_len, uint64_t lsn) {
+    place place;
+    locate(list, key, key_len, lsn, &place);
+    return place.entry;
 }
 
 /* MARK: inserting */
 
-/* Heights with probability 1/4 each, from the node's own place: no shared state, no two nodes alike. */
+/* Heights with probability 1/4 each, from the leaf's own place: no shared state, no two leaves alike. */
 static unsigned random_height(const nexa_skiplist *list, uint64_t place) {
     uint64_t x = (list->seed ^ place) + 0x9E3779B97F4A7C15u * (place + 1);
     x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9u;
     x = (x ^ x >> 27) * 0x94D049BB133111EBu;
     x ^= x >> 31;
     unsigned height = 1 + (unsigned)__builtin_ctzll(x | (uint64_t)1 << 62) / 2;
-    return height < NEXA_SKIPLIST_HEIGHT_MAX ? height : NEXA_SKIPLIST_HEIGHT_MAX;
+    return height < LEAF_HEIGHT_MAX ? height : LEAF_HEIGHT_MAX;
 }
 
-/* Takes arena bytes, or NIL. */
-static uint32_t allocate(nexa_skiplist *list, size_t byte_count) {
-    uint64_t used = atomic_load_explicit(&list->used, memory_order_relaxed);
-    do {
-        if (byte_count > list->capacity - used) return NIL;
-    } while (!atomic_compare_exchange_weak_explicit(&list->used, &used, used + byte_count, memory_order_relaxed,
-                                                    memory_order_relaxed));
-    return (uint32_t)used;
-}
-
-/* The lowest level of the hint whose gap holds the target; the hint's height where none does. */
-static unsigned usable_level(const nexa_skiplist *list, const nexa_skiplist_hint *hint, const target *target) {
-    unsigned level = 0;
-    for (; level < hint->height; level++) {
-        uint32_t prev = hint->prev[level], next = hint->next[level];
-        if (next_of(list, prev, level) != next) continue;
-        if (prev != list->head && !is_below(node_at(list, prev), target)) continue;
-        if (next != NIL && is_below(node_at(list, next), target)) continue;
-        break;
-    }
-    return level;
-}
-
-/* Fills the hint with the gap of the target on every level below `height`. */
-static void find_gap(const nexa_skiplist *list, nexa_skiplist_hint *hint, const target *target, unsigned height) {
-    unsigned level = hint->height < height ? hint->height : usable_level(list, hint, target);
-    uint32_t prev = list->head, next = NIL;
-    if (level < hint->height) {
-        prev = hint->prev[level];
-        next = hint->next[level];
-    } else {
-        level = hint->height = height;
-    }
-    while (level-- > 0) {
-        search_level(list, target, level, next, &prev, &next);
-        hint->prev[level] = prev;
-        hint->next[level] = next;
+/* Locks the leaf that the target belongs to and finds its place there; false: the target is outdated, nothing is locked. */
+static bool lock_place(nexa_skiplist *list, const target *target, place *place) {
+    place->leaf = nexa_skiplist_find_leaf(list, target);
+    for (;;) {
+        leaf *leaf = leaf_at(list, place->leaf);
+        leaf_lock(leaf);
+        if (is_outdated(list, target)) {
+            leaf_unlock(leaf);
+            return false;
+        }
+        place->count = atomic_load_explicit(&leaf->count, memory_order_relaxed);
+        place->index = lower_bound(list, leaf, place->count, target);
+        uint32_t right = next_leaf(leaf, 0);
+        if (place->index < place->count || right == NIL || !begins_below(list, leaf_at(list, right), target)) return true;
+        leaf_unlock(leaf);
+        place->leaf = right;
     }
 }
 
-/* Puts the node into its gap on level 0, with both links. False when the gap has been filled by somebody else. */
-static bool link_bottom(nexa_skiplist *list, uint32_t offset, uint32_t prev, uint32_t next) {
-    node *added = node_at(list, offset);
-    atomic_store_explicit(&added->prev, prev, memory_order_relaxed);
-    atomic_store_explicit(&added->next[0], next, memory_order_relaxed);
-    if (next != NIL) {
-        /* `next` may not point back to `prev` yet: whoever put `prev` there is between its two steps. Help it, but only where
-         * the two are still neighbours; otherwise our own CAS below fails. */
-        uint32_t back = atomic_load_explicit(&node_at(list, next)->prev, memory_order_acquire);
-        if (back != prev && next_of(list, prev, 0) == next)
-            atomic_compare_exchange_strong_explicit(&node_at(list, next)->prev, &back, prev, memory_order_acq_rel,
-                                                    memory_order_relaxed);
+static inline void set_entry(leaf *leaf, uint32_t index, uint64_t prefix, uint32_t entry) {
+    atomic_store_explicit(&leaf->prefix[index], prefix, memory_order_relaxed);
+    /* Whoever reads the offset may read the entry, whichever thread wrote that. */
+    atomic_store_explicit(&leaf->entry[index], entry, memory_order_release);
+}
+
+/* Fixes the common bytes by the keys of the first full leaf, the only one there is. A little less than these have in common: so the
+ * prefixes of ids that grow with time tell more than the present moment apart. */
+static void fix_common(nexa_skiplist *list, leaf *leaf) {
+    const node *first = node_at(list, atomic_load_explicit(&leaf->entry[0], memory_order_relaxed));
+    const node *last = node_at(list, atomic_load_explicit(&leaf->entry[LEAF_ENTRY_COUNT - 1], memory_order_relaxed));
+    size_t len = nexa_common_prefix(first->bytes, first->key_len, last->bytes, last->key_len);
+    len = len > COMMON_MARGIN_BYTE_COUNT ? len - COMMON_MARGIN_BYTE_COUNT : 0;
+    if (len > COMMON_BYTE_COUNT_MAX) len = COMMON_BYTE_COUNT_MAX;
+    list->common_len = (uint32_t)len;
+    memcpy(list->common, first->bytes, len);
+    atomic_store_explicit(&list->has_common, 1, memory_order_release);
+    for (uint32_t i = 0; i < LEAF_ENTRY_COUNT; i++) {
+        uint32_t entry = atomic_load_explicit(&leaf->entry[i], memory_order_relaxed);
+        set_entry(leaf, i, list_prefix(list, 1, node_at(list, entry)->bytes, node_at(list, entry)->key_len), entry);
     }
-    uint32_t expected = next;
-    if (!atomic_compare_exchange_strong_explicit(&node_at(list, prev)->next[0], &expected, offset, memory_order_acq_rel,
-                                                 memory_order_relaxed))
-        return false;
-    if (next != NIL) {
-        uint32_t back = prev;
-        atomic_compare_exchange_strong_explicit(&node_at(list, next)->prev, &back, offset, memory_order_acq_rel,
-                                                memory_order_relaxed);
+}
+
+/* Gives the upper entries of a full, locked leaf to a new right neighbour, none of them when the target goes behind the last entry of
+ * the list. The target's place is then in one of the two; the new leaf, if the place is there, is locked in the old one's stead.
+ * Answers the new leaf, whose upper links are still to be made; NIL when the arena is full: nothing has changed. */
+static uint32_t split(nexa_skiplist *list, place *place, target *target, uint32_t added) {
+    uint32_t right = take_leaf(list);
+    if (right == NIL) return NIL;
+    leaf *old = leaf_at(list, place->leaf), *new = leaf_at(list, right);
+    if (!target->has_common) {
+        fix_common(list, old);
+        *target = make_target(list, target->key, target->key_len, target->lsn);
     }
+    bool is_append = next_leaf(old, 0) == NIL && place->index == LEAF_ENTRY_COUNT;
+    uint32_t kept = is_append ? LEAF_ENTRY_COUNT : LEAF_ENTRY_COUNT / 2;
+    for (uint32_t i = kept; i < LEAF_ENTRY_COUNT; i++)
+        set_entry(new, i - kept, atomic_load_explicit(&old->prefix[i], memory_order_relaxed),
+                  atomic_load_explicit(&old->entry[i], memory_order_relaxed));
+    new->low = is_append ? added : atomic_load_explicit(&old->entry[kept], memory_order_relaxed);
+    new->low_prefix = is_append ? target->prefix : atomic_load_explicit(&old->prefix[kept], memory_order_relaxed);
+    new->height = random_height(list, right);
+    atomic_store_explicit(&new->count, LEAF_ENTRY_COUNT - kept, memory_order_relaxed);
+    atomic_store_explicit(&new->next[0], next_leaf(old, 0), memory_order_relaxed);
+    bool goes_right = is_append || place->index > kept;
+    if (goes_right) leaf_lock(new);
+    atomic_store_explicit(&old->next[0], right, memory_order_release);
+    atomic_store_explicit(&old->count, kept, memory_order_relaxed);
+    place->count = kept;
+    if (goes_right) {
+        leaf_unlock(old);
+        place->leaf = right;
+        place->index -= kept;
+        place->count = LEAF_ENTRY_COUNT - kept;
+    }
+    return right;
+}
+
+/* Links a new leaf on the levels above the lowest; until then searches find it from its left neighbour. */
+static void link_towers(nexa_skiplist *list, uint32_t offset) {
+    leaf *added = leaf_at(list, offset);
+    const node *low = node_at(list, added->low);
+    target target = make_target(list, low->bytes, low->key_len, low->lsn);
+    uint32_t tallest = atomic_load_explicit(&list->height, memory_order_relaxed);
+    while (added->height > tallest && !atomic_compare_exchange_weak_explicit(&list->height, &tallest, added->height,
+                                                                             memory_order_acq_rel, memory_order_relaxed)) {
+    }
+    uint32_t at = list->head;
+    for (unsigned level = LEAF_HEIGHT_MAX; level-- > 1;) {
+        for (;;) {
+            uint32_t next = next_leaf(leaf_at(list, at), level);
+            if (next != NIL && begins_below(list, leaf_at(list, next), &target)) {
+                at = next;
+                continue;
+            }
+            if (level >= added->height) break;
+            atomic_store_explicit(&added->next[level], next, memory_order_relaxed);
+            if (atomic_compare_exchange_strong_explicit(&leaf_at(list, at)->next[level], &next, offset, memory_order_acq_rel,
+                                                        memory_order_relaxed))
+                break;
+        }
+    }
+}
+
+/* Puts the entry into its leaf. False: no room for another leaf. */
+static bool link_entry(nexa_skiplist *list, uint32_t offset, target target) {
+    place place;
+    while (!lock_place(list, &target, &place)) target = make_target(list, target.key, target.key_len, target.lsn);
+    uint32_t fresh = NIL;
+    if (place.count == LEAF_ENTRY_COUNT) {
+        fresh = split(list, &place, &target, offset);
+        if (fresh == NIL) {
+            leaf_unlock(leaf_at(list, place.leaf));
+            return false;
+        }
+    }
+    leaf *leaf = leaf_at(list, place.leaf);
+    for (uint32_t i = place.count; i > place.index; i--)
+        set_entry(leaf, i, atomic_load_explicit(&leaf->prefix[i - 1], memory_order_relaxed),
+                  atomic_load_explicit(&leaf->entry[i - 1], memory_order_relaxed));
+    set_entry(leaf, place.index, target.prefix, offset);
+    atomic_store_explicit(&leaf->count, place.count + 1, memory_order_relaxed);
+    leaf_unlock(leaf);
+    if (fresh != NIL && leaf_at(list, fresh)->height > 1) link_towers(list, fresh);
     return true;
 }
 
-static bool link_above(nexa_skiplist *list, uint32_t offset, unsigned level, uint32_t prev, uint32_t next) {
-    atomic_store_explicit(&node_at(list, offset)->next[level], next, memory_order_relaxed);
-    return atomic_compare_exchange_strong_explicit(&node_at(list, prev)->next[level], &next, offset, memory_order_acq_rel,
-                                                   memory_order_relaxed);
-}
-
-nexa_status nexa_skiplist_insert(nexa_skiplist *list, nexa_skiplist_hint *hint, const uint8_t *key, size_t key_len,
-                                 uint64_t lsn, uint8_t kind, const uint8_t *value, size_t value_len) {
+nexa_status nexa_skiplist_insert(nexa_skiplist *list, const uint8_t *key, size_t key_len, uint64_t lsn, uint8_t kind,
+                                 const uint8_t *value, size_t value_len) {
     if (key_len > NEXA_KEY_BYTE_COUNT_MAX || value_len > UINT32_MAX || lsn > NEXA_LSN_MAX) return NEXA_TOO_LARGE;
-    target target = make_target(key, key_len, lsn);
-    unsigned height = random_height(list, atomic_load_explicit(&list->used, memory_order_relaxed));
-    uint32_t offset = allocate(list, node_byte_count(height, key_len, value_len));
+    /* Room for the entry's share of leaves that will be needed later, so that `byte_count` never passes the capacity. */
+    if (nexa_skiplist_byte_count(list) + nexa_skiplist_insert_max(key_len, value_len) > list->capacity) return NEXA_FULL;
+    uint64_t hash = nexa_xxh3(key, key_len, 0);
+    __builtin_prefetch((const void *)&list->slots[hash & list->slot_mask], 1);
+    size_t byte_count = node_byte_count(key_len, value_len);
+    uint32_t offset = take_node(list, byte_count);
     if (offset == NIL) return NEXA_FULL;
     node *added = node_at(list, offset);
-    added->prefix = target.prefix;
     added->lsn = lsn;
     added->value_len = (uint32_t)value_len;
     added->key_len = (uint16_t)key_len;
-    added->height = (uint8_t)height;
     added->kind = kind;
-    uint8_t *bytes = (uint8_t *)&added->next[height];
-    if (key_len > 0) memcpy(bytes, key, key_len);
-    if (value_len > 0) memcpy(bytes + key_len, value, value_len);
-
-    uint32_t tallest = atomic_load_explicit(&list->height, memory_order_relaxed);
-    while (height > tallest && !atomic_compare_exchange_weak_explicit(&list->height, &tallest, height, memory_order_acq_rel,
-                                                                      memory_order_relaxed)) {
-    }
-    nexa_skiplist_hint own = {0};
-    if (!hint) hint = &own;
-    find_gap(list, hint, &target, height > tallest ? height : tallest);
-    for (unsigned level = 0; level < height; level++) {
-        uint32_t prev = hint->prev[level], next = hint->next[level];
-        while (!(level == 0 ? link_bottom(list, offset, prev, next) : link_above(list, offset, level, prev, next)))
-            search_level(list, &target, level, NIL, &prev, &next);
-        hint->prev[level] = offset;
-        hint->next[level] = next;
-    }
-    index_node(list, offset, key, key_len, nexa_xxh3(key, key_len, 0));
+    added->unused = 0;
+    atomic_store_explicit(&added->older, NIL, memory_order_relaxed);
+    if (key_len > 0) memcpy(added->bytes, key, key_len);
+    if (value_len > 0) memcpy(added->bytes + key_len, value, value_len);
+    if (!link_entry(list, offset, make_target(list, key, key_len, lsn))) return NEXA_FULL;
+    nexa_skiplist_index(list, offset, key, key_len, hash);
     atomic_fetch_add_explicit(&list->entry_count, 1, memory_order_relaxed);
     return NEXA_OK;
 }
 
 /* MARK: walking */
 
-static inline void stand_on(nexa_skiplist_cursor *cursor, uint32_t offset) {
-    cursor->node = offset;
-    cursor->entry.valid = offset != NIL && offset != cursor->list->head;
-    if (!cursor->entry.valid) return;
-    const node *found = node_at(cursor->list, offset);
-    cursor->entry.key = key_of(found);
-    cursor->entry.key_len = found->key_len;
-    cursor->entry.value = cursor->entry.key + found->key_len;
-    cursor->entry.value_len = found->value_len;
-    cursor->entry.lsn = found->lsn;
-    cursor->entry.kind = found->kind;
+static void stand_on(nexa_skiplist_cursor *cursor, const place *place) {
+    cursor->leaf = place->leaf;
+    cursor->version = place->version;
+    cursor->index = place->index;
+    cursor->node = place->entry;
+    cursor->entry.valid = place->entry != NIL;
+    if (place->entry != NIL) describe(node_at(cursor->list, place->entry), &cursor->entry);
 }
 
-void nexa_skiplist_cursor_first(nexa_skiplist_cursor *cursor) {
-    stand_on(cursor, next_of(cursor->list, cursor->list->head, 0));
+/* The entry at `index` of a leaf; behind its end the first of the leaves to its right. */
+static void stand_at(nexa_skiplist_cursor *cursor, uint32_t offset, uint32_t index) {
+    place place = {.entry = NIL};
+    for (; offset != NIL; index = 0, offset = next_leaf(leaf_at(cursor->list, offset), 0)) {
+        const leaf *leaf = leaf_at(cursor->list, offset);
+        place.leaf = offset;
+        place.index = index;
+        do {
+            place.version = leaf_begin_read(leaf);
+            place.count = atomic_load_explicit(&leaf->count, memory_order_relaxed);
+            place.entry = index < place.count ? atomic_load_explicit(&leaf->entry[index], memory_order_acquire) : NIL;
+        } while (!leaf_end_read(leaf, place.version));
+        if (place.entry != NIL) break;
+    }
+    stand_on(cursor, &place);
+}
+
+/* Finds the cursor's entry again after its leaf has changed: further right, in this leaf or a newer one. */
+static void find_again(nexa_skiplist_cursor *cursor) {
+    for (;;) {
+        const leaf *leaf = leaf_at(cursor->list, cursor->leaf);
+        uint32_t version = leaf_begin_read(leaf);
+        uint32_t count = atomic_load_explicit(&leaf->count, memory_order_relaxed), index = 0;
+        while (index < count && atomic_load_explicit(&leaf->entry[index], memory_order_acquire) != cursor->node) index++;
+        if (!leaf_end_read(leaf, version)) continue;
+        cursor->version = version;
+        cursor->index = index;
+        if (index < count) return;
+        cursor->leaf = next_leaf(leaf, 0);
+    }
+}
+
+void nexa_skiplist_cursor_first(nexa_skiplist_cursor *cursor) { stand_at(cursor, cursor->list->head, 0); }
+
+/* To the last entry of the leaf, if `right` is (still) its right neighbour; else of the one that has it now. */
+static void stand_at_last(nexa_skiplist_cursor *cursor, uint32_t offset, uint32_t right) {
+    place place = {.entry = NIL};
+    for (;;) {
+        const leaf *leaf = leaf_at(cursor->list, offset);
+        place.leaf = offset;
+        place.version = leaf_begin_read(leaf);
+        uint32_t next = next_leaf(leaf, 0);
+        place.count = atomic_load_explicit(&leaf->count, memory_order_relaxed);
+        place.index = place.count > 0 ? place.count - 1 : 0;
+        place.entry = place.count > 0 ? atomic_load_explicit(&leaf->entry[place.index], memory_order_acquire) : NIL;
+        if (!leaf_end_read(leaf, place.version)) continue;
+        if (next == right) break;
+        offset = next;
+    }
+    stand_on(cursor, &place);
 }
 
 void nexa_skiplist_cursor_last(nexa_skiplist_cursor *cursor) {
     const nexa_skiplist *list = cursor->list;
     uint32_t last = list->head;
     for (unsigned level = atomic_load_explicit(&list->height, memory_order_acquire); level-- > 0;)
-        for (uint32_t next = next_of(list, last, level); next != NIL; next = next_of(list, last, level)) last = next;
-    stand_on(cursor, last);
+        for (uint32_t next = next_leaf(leaf_at(list, last), level); next != NIL; next = next_leaf(leaf_at(list, last), level))
+            last = next;
+    stand_at_last(cursor, last, NIL);
 }
 
 void nexa_skiplist_cursor_seek(nexa_skiplist_cursor *cursor, const uint8_t *key, size_t key_len, uint64_t lsn) {
-    target target = make_target(key, key_len, lsn);
-    stand_on(cursor, search(cursor->list, &target));
+    place place;
+    locate(cursor->list, key, key_len, lsn, &place);
+    stand_on(cursor, &place);
 }
 
 void nexa_skiplist_cursor_next(nexa_skiplist_cursor *cursor) {
-    uint32_t next = next_of(cursor->list, cursor->node, 0);
-    if (next != NIL) __builtin_prefetch(node_at(cursor->list, next_of(cursor->list, next, 0)));
-    stand_on(cursor, next);
+    const leaf *leaf = leaf_at(cursor->list, cursor->leaf);
+    if (atomic_load_explicit(&leaf->version, memory_order_acquire) != cursor->version) find_again(cursor);
+    /* Entries lie where they were inserted, not in order: ask for the ones to come. */
+    if (cursor->index + 4 < LEAF_ENTRY_COUNT) {
+        uint32_t ahead = atomic_load_explicit(&leaf->entry[cursor->index + 4], memory_order_relaxed);
+        __builtin_prefetch(node_at(cursor->list, ahead));
+    }
+    stand_at(cursor, cursor->leaf, cursor->index + 1);
 }
 
 void nexa_skiplist_cursor_prev(nexa_skiplist_cursor *cursor) {
-    stand_on(cursor, atomic_load_explicit(&node_at(cursor->list, cursor->node)->prev, memory_order_acquire));
+    const nexa_skiplist *list = cursor->list;
+    for (;;) {
+        if (atomic_load_explicit(&leaf_at(list, cursor->leaf)->version, memory_order_acquire) != cursor->version)
+            find_again(cursor);
+        uint32_t offset = cursor->leaf;
+        if (cursor->index == 0) {
+            const leaf *leaf = leaf_at(list, offset);
+            if (leaf->low == NIL) {
+                cursor->entry.valid = false;
+                return;
+            }
+            const node *low = node_at(list, leaf->low);
+            target target = make_target(list, low->bytes, low->key_len, low->lsn);
+            stand_at_last(cursor, nexa_skiplist_find_leaf(list, &target), offset);
+            return;
+        }
+        const leaf *leaf = leaf_at(list, offset);
+        place place = {.leaf = offset, .version = cursor->version, .index = cursor->index - 1};
+        place.entry = atomic_load_explicit(&leaf->entry[place.index], memory_order_acquire);
+        if (!leaf_end_read(leaf, cursor->version)) continue;
+        stand_on(cursor, &place);
+        return;
+    }
 }

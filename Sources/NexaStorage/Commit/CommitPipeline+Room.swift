@@ -50,7 +50,7 @@ extension CommitPipeline {
     /// Closes the active memtable for writers and opens another one. Under the gate.
     func rotateMemTable(capacityAtLeast byteCount: Int) throws(StorageError) {
         let capacity = max(plan.memTableByteCount, byteCount + Self.tableOverhead)
-        let table = try MemTable(capacity: capacity, id: state.pointee.nextMemTableID)
+        let table = try MemTable(capacity: capacity, id: state.pointee.nextMemTableID, pool: memTablePool)
         state.pointee.nextMemTableID += 1
         let closed = state.pointee.active
         let slot = MemTableSlot(table: table, firstLSN: state.pointee.nextLSN)

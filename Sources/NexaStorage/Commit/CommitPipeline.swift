@@ -21,6 +21,8 @@ final class CommitPipeline: Sendable {
     let options: EngineOptions
     /// Changed under the gate only.
     let currentEpoch: Atomic<Epoch>
+    /// Memory of flushed memtables, for the next ones.
+    let memTablePool: MemTablePool
 
     /// Guarded by `gate`. Behind a pointer, so that no access is checked at run time once more.
     nonisolated(unsafe) let state: UnsafeMutablePointer<State>
@@ -71,6 +73,7 @@ final class CommitPipeline: Sendable {
         self.options = options
         self.plan = plan
         currentEpoch = Atomic(epoch)
+        memTablePool = MemTablePool(capacity: plan.memTableByteCount)
         ring = AppliedRing(applied: lastLSN)
         positions = LogPositions(lastLSN)
         state = .allocate(capacity: 1)

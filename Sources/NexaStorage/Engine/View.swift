@@ -24,7 +24,9 @@ final class MemTableSlot: Sendable {
     /// A batch that takes this much at most has room. What an insert really takes is far less than its most, so promises
     /// are exchanged for real bytes as batches are applied.
     func hasRoom(for byteCount: Int) -> Bool {
-        table.byteCount + promised.load(ordering: .acquiring) + byteCount <= table.capacity
+        // Promises first: a batch that is applied meanwhile counts twice rather than not at all.
+        let promised = promised.load(ordering: .acquiring)
+        return promised + table.byteCount + byteCount <= table.capacity
     }
 
     func promise(_ byteCount: Int) { promised.add(byteCount, ordering: .relaxed) }

@@ -11,7 +11,8 @@ package enum MemTableLookup {
 /// The newest entries in memory: an arena skiplist of fixed capacity (`nexa_skiplist.h`) with the range tombstones beside it.
 ///
 /// Any number of threads insert at once; readers take no lock and see an entry as soon as its insert has returned. Which of them a
-/// reader may show is the caller's business (`visible LSN`). Memory goes back to the system when the last reference does.
+/// reader may show is the caller's business (`visible LSN`). With the last reference the memory goes to the pool that it came from, or
+/// back to the system. Entries of one key must come in the order of their LSNs, or not at the same time: latches see to that.
 ///
 /// `@unchecked Sendable`: the skiplist is made for concurrent use, everything else is immutable or behind its own lock.
 package final class MemTable: @unchecked Sendable {
@@ -19,9 +20,16 @@ package final class MemTable: @unchecked Sendable {
     package let id: UInt64
     private let list: OpaquePointer
     private let tombstones = MemTableTombstones()
+    private let pool: MemTablePool?
 
-    /// A table whose arena has `capacity` bytes; memory is taken as it is used.
-    package init(capacity: Int, id: UInt64) throws(StorageError) {
+    /// A table whose arena has `capacity` bytes; memory is taken as it is used, or from the pool where that has an arena of this size.
+    package init(capacity: Int, id: UInt64, pool: MemTablePool? = nil) throws(StorageError) {
+        self.pool = pool
+        self.id = id
+        if let spare = pool?.take(capacity: capacity) {
+            list = spare
+            return
+        }
         var list: OpaquePointer?
         let status = nexa_skiplist_create(max(capacity, MemTable.capacityMin), &list)
         guard status == NEXA_OK, let list else {
@@ -29,11 +37,12 @@ package final class MemTable: @unchecked Sendable {
                 ? .tooLarge(what: "memtable", byteCount: capacity, limit: MemTable.capacityMax)
                 : .overloaded(reason: "the system refused \(capacity) bytes for a memtable")
         }
-        self.id = id
         self.list = list
     }
 
-    deinit { nexa_skiplist_destroy(list) }
+    deinit {
+        if let pool { pool.give(list) } else { nexa_skiplist_destroy(list) }
+    }
 
     package static let capacityMin = 64 << 10
     package static let capacityMax = Int(UInt32.max)
@@ -43,16 +52,9 @@ package final class MemTable: @unchecked Sendable {
     /// Inserts a put or a delete; in front of an entry with the same key and LSN. False: the table is full, or the key longer than
     /// `keyByteCountMax`; nothing was changed.
     package func insert(kind: OpKind, key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, lsn: LSN) -> Bool {
-        insert(kind: kind, key: key, value: value, lsn: lsn, hint: nil)
-    }
-
-    func insert(
-        kind: OpKind, key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, lsn: LSN,
-        hint: UnsafeMutablePointer<nexa_skiplist_hint>?
-    ) -> Bool {
         precondition(kind != .rangeDelete, "range tombstones are kept beside the entries")
         return nexa_skiplist_insert(
-            list, hint, key.bytePointer, key.count, lsn, kind.rawValue, value.bytePointer, value.count) == NEXA_OK
+            list, key.bytePointer, key.count, lsn, kind.rawValue, value.bytePointer, value.count) == NEXA_OK
     }
 
     /// Hides every entry in `[start, end)` with a lower LSN. False: no room for another one.
@@ -95,25 +97,6 @@ package final class MemTable: @unchecked Sendable {
     /// Upper bound of the arena bytes that one insert of this size takes: lets a caller reserve before it inserts.
     package static func insertByteCountMax(keyByteCount: Int, valueByteCount: Int) -> Int {
         nexa_skiplist_insert_max(keyByteCount, valueByteCount)
-    }
-}
-
-/// Inserts of one thread into one memtable that come mostly in key order: each starts where the last one ended.
-package final class MemTableInserter {
-    private let table: MemTable
-    private let hint: UnsafeMutablePointer<nexa_skiplist_hint>
-
-    package init(_ table: MemTable) {
-        self.table = table
-        hint = .allocate(capacity: 1)
-        hint.initialize(to: nexa_skiplist_hint())
-    }
-
-    deinit { hint.deallocate() }
-
-    /// As `MemTable.insert`.
-    package func insert(kind: OpKind, key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, lsn: LSN) -> Bool {
-        table.insert(kind: kind, key: key, value: value, lsn: lsn, hint: hint)
     }
 }
 

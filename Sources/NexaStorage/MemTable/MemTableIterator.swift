@@ -8,7 +8,8 @@ final class MemTableIterator: InternalIterator {
     init(_ table: MemTable, list: OpaquePointer) {
         self.table = table
         cursor = .allocate(capacity: 1)
-        cursor.initialize(to: nexa_skiplist_cursor(entry: nexa_entry(), list: list, node: 0))
+        cursor.initialize(to: nexa_skiplist_cursor())
+        cursor.pointee.list = list
         // The entry is the first member of the cursor.
         super.init(entry: UnsafeMutableRawPointer(cursor).assumingMemoryBound(to: nexa_entry.self))
     }
