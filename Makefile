@@ -2,7 +2,7 @@
 # One build configuration serves both the node and the tests: release, so that what is tested is what runs.
 
 SWIFT  ?= swift
-BUILD  := $(SWIFT) build -c release
+BUILD  := Tests/scripts/release.sh build
 NEXADB := .build/release/nexadb
 DATA   ?= ./data
 

@@ -25,7 +25,7 @@ def pytest_report_header():
 
 def pytest_sessionstart():
     if not rig_node.BINARY.exists():
-        pytest.exit(f"no node to test at {rig_node.BINARY}: build it (swift build -c release) or set NEXADB_BIN", returncode=2)
+        pytest.exit(f"no node to test at {rig_node.BINARY}: build it (make build) or set NEXADB_BIN", returncode=2)
 
 
 def pytest_terminal_summary(terminalreporter):

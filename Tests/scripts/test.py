@@ -17,7 +17,7 @@ LOGS = ROOT / ".build" / "test-logs"
 
 def stages():
     """(name, command) in the order of running; each prints a closing line that `counts` knows."""
-    yield "swift", ["swift", "test", "-c", "release", "--skip-build", "--no-parallel"]
+    yield "swift", ["Tests/scripts/release.sh", "test", "--skip-build", "--no-parallel"]
     yield "fuzz smoke", ["Tests/Fuzz/run.sh", os.environ.get("FUZZ_SECONDS", "5")]
     yield "end to end setup", ["bash", "-c", "Tests/e2e/setup.sh && echo '1 passed, 0 failed'"]
     yield "end to end", [".venv-e2e/bin/python", "-m", "pytest", "-q", "-rs", "Tests/e2e"]
@@ -73,7 +73,7 @@ def main():
     started = time.monotonic()
     print("--- build (release, with tests)", flush=True)
     with open(LOGS / "build.log", "wb") as log:
-        built = subprocess.run(["swift", "build", "-c", "release", "--build-tests"], stdout=log, stderr=subprocess.STDOUT).returncode == 0
+        built = subprocess.run(["Tests/scripts/release.sh", "build", "--build-tests"], stdout=log, stderr=subprocess.STDOUT).returncode == 0
     if not built:
         text = (LOGS / "build.log").read_text(errors="replace").splitlines()
         print("\n".join([line for line in text if "error:" in line][:40] + text[-20:]))

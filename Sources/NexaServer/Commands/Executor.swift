@@ -142,7 +142,7 @@ package final class Executor {
     @inline(__always)
     func begin(_ type: MessageType, _ call: Call, lsn: LSN, _ output: OutputBytes) -> FrameMark {
         let token = call.wantsToken ? PositionToken(epoch: engine.epoch, lsn: lsn) : nil
-        return output.beginFrame(type, requestID: call.requestID, token: token, flags: call.isSlowed ? .slowDown : [])
+        return output.beginFrame(type, requestID: call.requestID, token: token, flags: call.isSlowed ? .slowDown : .none)
     }
 
     /// Ends an answer, compressed if that was negotiated and is worth it.

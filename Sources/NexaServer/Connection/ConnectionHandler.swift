@@ -34,6 +34,8 @@ final class ConnectionHandler: ChannelInboundHandler {
     private var requestCount = 0
     private var arrival: UInt64 = 0
     private var isReadPending = false
+    /// What the channel says of itself, kept here because asking costs a walk through it for each burst.
+    private var isWritable = true
     /// The socket is registered; a read that is asked for earlier would be lost.
     private var isActive = false
     private var isWaiting = false
@@ -82,7 +84,8 @@ final class ConnectionHandler: ChannelInboundHandler {
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        guard context.channel.isWritable, !isFlushing else { return }
+        isWritable = context.channel.isWritable
+        guard isWritable, !isFlushing else { return }
         goOn()
     }
 
@@ -241,7 +244,7 @@ final class ConnectionHandler: ChannelInboundHandler {
         repeat {
             acknowledged = machine.answers.isHeld ? loop.node.engine.acknowledgedLSN : 0
             let count = releasableByteCount(acknowledged)
-            if count > 0 && context.channel.isWritable { send(count, context) }
+            if count > 0 && isWritable { send(count, context) }
             guard machine.answers.isHeld, !isWaiting else { return }
             isWaiting = true
             loop.wait(self)

@@ -102,7 +102,13 @@ final class LoopContext {
         commitCount = 0
         switch policy.choose(commitCount: count) {
         case .inline:
-            if node.engine.flushLogInline() { metrics.add(to: .inlineSyncs) }
+            if node.engine.flushLogInline(handsOver: false) {
+                metrics.add(to: .inlineSyncs)
+                releaseHeldAnswers(isWake: false)
+                // Whoever found the role taken meanwhile relies on its holder: one more group here costs less than waking the log
+                // thread, which then wakes the other loop.
+                node.engine.flushLogInline()
+            }
         case .logThread:
             node.engine.wakeLog()
         }

@@ -148,12 +148,13 @@ package final class Engine: Sendable {
     }
 
     /// When the log role is free, writes and syncs what is pending on this thread, without a hop, and returns true.
-    /// Otherwise the holder of the role hands what this thread committed to the log thread when it is done.
+    /// Otherwise the holder of the role hands what this thread committed to the log thread when it is done. With `handsOver` false
+    /// the caller promises to call once more, without it, before it does anything else for long.
     @discardableResult
-    package func flushLogInline() -> Bool {
+    package func flushLogInline(handsOver: Bool = true) -> Bool {
         guard log.hasWork else { return true }
         guard log.runInline() else { return false }
-        if log.hasWork { background.wakeLog() }
+        if handsOver && log.hasWork { background.wakeLog() }
         return true
     }
 

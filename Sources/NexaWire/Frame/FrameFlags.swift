@@ -11,6 +11,8 @@ package struct FrameFlags: OptionSet, Sendable, Hashable {
     package let rawValue: UInt16
     @inlinable package init(rawValue: UInt16) { self.rawValue = rawValue }
 
+    /// No flag. Not the literal `[]`: other modules would build that through generic code, at 900 instructions an answer.
+    @inlinable package static var none: FrameFlags { FrameFlags(rawValue: 0) }
     package static let requestID = FrameFlags(rawValue: 0x0001)
     package static let token = FrameFlags(rawValue: 0x0002)
     package static let compressed = FrameFlags(rawValue: 0x0004)
