@@ -441,14 +441,27 @@ void nexa_skiplist_cursor_seek(nexa_skiplist_cursor *cursor, const uint8_t *key,
 }
 
 void nexa_skiplist_cursor_next(nexa_skiplist_cursor *cursor) {
-    const leaf *leaf = leaf_at(cursor->list, cursor->leaf);
-    if (atomic_load_explicit(&leaf->version, memory_order_acquire) != cursor->version) find_again(cursor);
-    /* Entries lie where they were inserted, not in order: ask for the ones to come. */
-    if (cursor->index + 4 < LEAF_ENTRY_COUNT) {
-        uint32_t ahead = atomic_load_explicit(&leaf->entry[cursor->index + 4], memory_order_relaxed);
-        __builtin_prefetch(node_at(cursor->list, ahead));
+    for (;;) {
+        const leaf *leaf = leaf_at(cursor->list, cursor->leaf);
+        if (atomic_load_explicit(&leaf->version, memory_order_acquire) != cursor->version) {
+            find_again(cursor);
+            leaf = leaf_at(cursor->list, cursor->leaf);
+        }
+        place place = {.leaf = cursor->leaf, .version = cursor->version, .index = cursor->index + 1, .entry = NIL};
+        uint32_t count = atomic_load_explicit(&leaf->count, memory_order_relaxed);
+        uint32_t right = next_leaf(leaf, 0);
+        if (place.index < count) place.entry = atomic_load_explicit(&leaf->entry[place.index], memory_order_acquire);
+        /* Entries lie where they were inserted, not in order: ask for one that is to come. */
+        if (place.index + 3 < LEAF_ENTRY_COUNT)
+            __builtin_prefetch(node_at(cursor->list, atomic_load_explicit(&leaf->entry[place.index + 3], memory_order_relaxed)));
+        if (!leaf_end_read(leaf, cursor->version)) continue;
+        if (place.entry != NIL) {
+            stand_on(cursor, &place);
+        } else {
+            stand_at(cursor, right, 0);
+        }
+        return;
     }
-    stand_at(cursor, cursor->leaf, cursor->index + 1);
 }
 
 void nexa_skiplist_cursor_prev(nexa_skiplist_cursor *cursor) {

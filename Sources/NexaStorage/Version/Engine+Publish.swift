@@ -5,8 +5,9 @@ extension Engine {
     /// reader is gone. One edit at a time.
     func publish(_ edit: VersionEdit, _ change: (View) -> View) throws(StorageError) {
         var edit = edit
-        edit.nextFile = tableStore.nextFileNumber
         try editing.withLock { () throws(StorageError) in
+            // Read under the lock: a flush and a compaction that publish at once must not let the number fall.
+            edit.nextFile = tableStore.nextFileNumber
             edit.epochs = epochs.missing(in: manifest.state.epochs, through: durableLSN)
             if let low = edit.walLow { edit.walLow = max(low, manifest.state.walLow) }
             try appendToManifest(edit)

@@ -1,6 +1,7 @@
 import Foundation
 import NexaStorage
 import NexaTestKit
+import Synchronization
 import Testing
 
 @Suite struct MemTableTests {
@@ -170,19 +171,21 @@ import Testing
             models.append(EntryModel.random(&generator, count: perThread, keyCount: 3000, firstLSN: LSN(thread * perThread + 1)))
         }
         let work = models
+        let writersLeft = Atomic<Int>(threadCount)
         DispatchQueue.concurrentPerform(iterations: threadCount + 1) { index in
             if index < threadCount {
                 for entry in work[index].entries { precondition(table.insert(entry)) }
+                writersLeft.subtract(1, ordering: .releasing)
                 return
             }
             let iterator = table.makeIterator()
-            for _ in 0..<20 {
+            repeat {
                 guard let forward = try? iterator.collectForward(), let backward = try? iterator.collectBackward() else {
                     continue
                 }
                 precondition(zip(forward, forward.dropFirst()).allSatisfy { TestEntry.precedes($0, $1) })
                 precondition(zip(backward, backward.dropFirst()).allSatisfy { TestEntry.precedes($1, $0) })
-            }
+            } while writersLeft.load(ordering: .acquiring) > 0
         }
         let expected = EntryModel(entries: models.flatMap(\.entries)).sorted
         #expect(try table.makeIterator().collectForward() == expected)
