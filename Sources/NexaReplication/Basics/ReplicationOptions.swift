@@ -23,6 +23,8 @@ package struct ReplicationOptions: Sendable {
     package var slotCountMax = 64
     /// Waiting write concerns and reads; beyond it the answer is OVERLOADED.
     package var waiterCountMax = 100_000
+    /// How long a node that comes up without an upstream waits for everybody to say whether there is a leader.
+    package var askTimeout: Microseconds = 1_000_000
     /// How long a candidate asks its peers before it gives up, and how often it repeats the question.
     package var fenceTimeout: Microseconds = 5_000_000
     package var fenceRetry: Microseconds = 200_000

@@ -1,0 +1,92 @@
+// Linearizable reads, on the leader and through any number of followers. See `ReadRounds` for why the answer holds.
+
+import NexaStorage
+
+extension ReplicaNode {
+    /// Somebody wants to know where a linearizable read may read. `visible` is what readers of this node can have seen when it asked.
+    mutating func readIndex(for asker: ReadAsker, _ visible: LSN, _ deadline: Microseconds, into effects: inout [NodeEffect]) {
+        switch role {
+        case .leader where leading?.isOpen == true:
+            guard leading!.reads.rounds.count < setup.options.waiterCountMax else {
+                return answer(asker, nil, "too many reads wait", into: &effects)
+            }
+            let stamp = nextStamp()
+            leading!.reads.add(
+                ReadRounds.Round(asker: asker, lsn: max(visible, leading!.firstLSN ?? 0), stamp: stamp, deadline: deadline))
+            answerReads(into: &effects)
+            guard !leading!.reads.isEmpty else { return }
+            for index in downstreams.indices where setup.configuration.isVoter(downstreams[index].node) {
+                sendHeartbeat(index, into: &effects)
+            }
+        case .follower where following.phase == .streaming:
+            guard following.reads.count < setup.options.waiterCountMax, let session = following.session else {
+                return answer(asker, nil, "too many reads wait", into: &effects)
+            }
+            let id = following.nextReadID
+            following.nextReadID += 1
+            following.reads.append((id: id, asker: asker, deadline: deadline))
+            effects.append(.send(session, .readIndex(ReadIndex(id: id, epoch: following.epoch))))
+        default: answer(asker, nil, "no leader is known", into: &effects)
+        }
+    }
+
+    mutating func relayReadIndex(_ session: SessionID, _ message: ReadIndex, _ visible: LSN, into effects: inout [NodeEffect]) {
+        guard let index = index(of: session), downstreams[index].phase == .streaming else { return }
+        downstreams[index].lastHeard = now
+        let asker = ReadAsker.follower(session, id: message.id)
+        guard message.epoch == servingEpoch else { return answer(asker, nil, "the leadership changed", into: &effects) }
+        readIndex(for: asker, visible, now + setup.options.deadAfter, into: &effects)
+    }
+
+    mutating func take(_ reply: ReadIndexReply, into effects: inout [NodeEffect]) {
+        guard let index = following.reads.firstIndex(where: { $0.id == reply.id }) else { return }
+        let asker = following.reads.remove(at: index).asker
+        answer(asker, reply.epoch == following.epoch ? reply.lsn : nil, "the leader could not confirm", into: &effects)
+    }
+
+    /// Answers what a quorum has confirmed and the commit point has reached.
+    mutating func answerReads(into effects: inout [NodeEffect]) {
+        guard let leading else { return }
+        let commit = leading.commit
+        guard let committed = commit.committed else { return }
+        let done = self.leading!.reads.take { round in
+            committed >= round.lsn && commit.confirmations(since: round.stamp) >= commit.quorum
+        }
+        for round in done { answer(round.asker, round.lsn, "", into: &effects) }
+    }
+
+    mutating func expireReads(into effects: inout [NodeEffect]) {
+        let now = now
+        if leading != nil {
+            for round in leading!.reads.take(where: { $0.deadline <= now }) {
+                answer(round.asker, nil, "no quorum answered in time", into: &effects)
+            }
+        }
+        while let index = following.reads.firstIndex(where: { $0.deadline <= now }) {
+            answer(following.reads.remove(at: index).asker, nil, "the leader did not answer in time", into: &effects)
+        }
+    }
+
+    mutating func failReads(_ reason: String, into effects: inout [NodeEffect]) {
+        let failed = following.reads
+        following.reads.removeAll()
+        for read in failed { answer(read.asker, nil, reason, into: &effects) }
+    }
+
+    func answer(_ asker: ReadAsker, _ lsn: LSN?, _ reason: String, into effects: inout [NodeEffect]) {
+        switch asker {
+        case .local(let id): effects.append(.completeReadIndex(id, lsn.map { .read(at: $0) } ?? .failed(reason: reason)))
+        case .follower(let session, let id):
+            guard index(of: session) != nil else { return }
+            effects.append(.send(session, .readIndexReply(ReadIndexReply(id: id, epoch: servingEpoch, lsn: lsn))))
+        }
+    }
+
+    /// What a read on this node depends on. `visible` comes from the engine, which is ahead of what the core was told.
+    package func readView(visible: LSN) -> ReadView {
+        ReadView(
+            history: log.history, end: max(log.end, visible), visible: visible, committed: log.committed,
+            isLeader: role == .leader,
+            staleness: role == .leader ? 0 : following.staleness.bound(now: now))
+    }
+}
