@@ -45,6 +45,9 @@ tsan: setup ## Swift tests under ThreadSanitizer
 ubsan: setup ## Swift tests with the C core under UndefinedBehaviorSanitizer alone (traps)
 	@SWIFT=$(SWIFT) Tests/scripts/sanitize.sh ubsan
 
+soak: setup ## A million seeds of the replication simulator (SEEDS=n for another number)
+	@$(BUILD) --build-tests && NEXA_SIMULATION_SEEDS=$(or $(SEEDS),1000000) $(SWIFT) test -c release --skip-build --no-parallel --filter SimulationTests.keepsItsPromises
+
 fuzz: setup ## libFuzzer on every decoder, SECONDS_EACH seconds each (default 60)
 	@Tests/Fuzz/run.sh $(or $(SECONDS_EACH),60)
 

@@ -60,7 +60,8 @@ let package = Package(
         // The language of `nexadb shell`, apart from the executable so that tests can link it.
         .target(name: "NexaShell", dependencies: ["NexaWire"], swiftSettings: settings),
         .target(
-            name: "NexaTestKit", dependencies: ["CSupport", "NexaWire", "NexaStorage", "NexaDocuments"], swiftSettings: settings),
+            name: "NexaTestKit", dependencies: ["CSupport", "NexaWire", "NexaStorage", "NexaReplication", "NexaDocuments"],
+            swiftSettings: settings),
         .executableTarget(
             name: "nexadb",
             dependencies: [
@@ -89,6 +90,10 @@ let package = Package(
         .testTarget(
             name: "NexaToolsTests", dependencies: ["NexaShell", "NexaClient", "NexaWire", "NexaStorage", "NexaTestKit"],
             swiftSettings: settings),
+        .testTarget(
+            name: "NexaReplicationTests", dependencies: ["NexaReplication", "NexaStorage", "NexaWire", "NexaTestKit"],
+            swiftSettings: settings),
+        .testTarget(name: "SimulationTests", dependencies: ["NexaReplication", "NexaTestKit"], swiftSettings: settings),
         .testTarget(name: "CrashTests", dependencies: ["NexaStorage", "NexaDocuments", "NexaTestKit"], swiftSettings: settings),
     ],
     cLanguageStandard: .gnu17

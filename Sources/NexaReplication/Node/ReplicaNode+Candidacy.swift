@@ -24,9 +24,9 @@ struct Candidacy: Sendable {
 extension ReplicaNode {
     /// A node without an upstream comes up: perhaps it led before, perhaps somebody leads by now.
     mutating func beginResume(into effects: inout [NodeEffect]) {
-        guard role == .follower, following.phase == .idle, pendingPromise == nil, setup.configuration.isVoter(setup.id) else {
-            return
-        }
+        guard role == .follower, following.phase == .idle, pendingPromise == nil, setup.configuration.isVoter(setup.id),
+            clusterID != .none
+        else { return }
         setRole(.candidate, into: &effects)
         candidacy = Candidacy(
             stage: .asking, force: .none, isResume: true, deadline: now + setup.options.askTimeout, nextTry: now)
@@ -34,7 +34,8 @@ extension ReplicaNode {
     }
 
     mutating func beginCandidacy(force: PromotionForce, into effects: inout [NodeEffect]) {
-        guard setup.configuration.isVoter(setup.id) else {
+        // A node that belongs to no cluster yet would begin one of its own.
+        guard setup.configuration.isVoter(setup.id), clusterID != .none else {
             effects.append(.promotionFailed(.notMember))
             return
         }
@@ -149,6 +150,9 @@ extension ReplicaNode {
 
     mutating func take(_ reply: Fenced, from peer: NodeID, into effects: inout [NodeEffect]) {
         sawEpoch(reply.promised)
+        if role == .leader, reply.promised > promise.epoch, reply.node == peer, setup.configuration.isVoter(peer) {
+            return stepDown(to: nil, reason: "\(peer) promised epoch \(reply.promised)", resumeAfter: 0, into: &effects)
+        }
         guard let state = candidacy, reply.node == peer, setup.configuration.member(peer) != nil else { return }
         switch state.stage {
         case .asking:

@@ -114,11 +114,12 @@ extension ReplicaNode {
             effects.append(.alarm(.duplicateEpoch(welcome.epoch)))
             return stop(.staleEpoch, "epoch \(welcome.epoch) was promised to another leader", into: &effects)
         }
+        let isNew = clusterID != welcome.clusterID
         clusterID = welcome.clusterID
         following.welcome = welcome
         following.phase = .adopting
         let wanted = Promise(epoch: welcome.epoch, leader: welcome.leader)
-        if promise == wanted { return adopted(session, into: &effects) }
+        if promise == wanted && !isNew { return adopted(session, into: &effects) }
         if welcome.epoch > promise.epoch { closeDownstreams(ReplicationStop(.roleChanged), into: &effects) }
         guard persist(wanted, for: .welcome(session), into: &effects) else {
             return stop(.protocolError, "another promise is being written", into: &effects)

@@ -191,14 +191,19 @@ extension ReplicaNode {
 
     // MARK: - Stepping down
 
-    /// A newer leadership exists, or may: nothing is acknowledged from here on, and the log is sealed.
-    mutating func stepDown(to hint: LeaderHint?, reason: String, into effects: inout [NodeEffect]) {
+    /// A newer leadership exists, or may: nothing is acknowledged from here on, and the log is sealed. Where nobody is known to lead, this node
+    /// asks around after `resumeAfter` and stands up again if nobody does: a promise to a candidate that failed must not end a leadership
+    /// for good.
+    mutating func stepDown(
+        to hint: LeaderHint?, reason: String, resumeAfter: Microseconds? = nil, into effects: inout [NodeEffect]
+    ) {
         guard role == .leader else { return }
         dropLeadership(reason: reason, into: &effects)
         closeDownstreams(ReplicationStop(.roleChanged, reason, epoch: highestEpochSeen), into: &effects)
         leader = hint
         following.address = hint?.address
         following.retryAt = now
+        following.resumeAt = hint == nil ? resumeAfter.map { now + $0 } : nil
         setRole(.fenced, into: &effects)
         effects.append(.gate(.closed(leader: hint?.node, address: hint?.address, epoch: highestEpochSeen)))
         effects.append(.sealWrites)

@@ -17,7 +17,7 @@ extension ReplicaNode {
     // MARK: - FENCE
 
     private mutating func take(_ fence: Fence, from peer: NodeID, into effects: inout [NodeEffect]) {
-        guard fence.clusterID == clusterID || clusterID == .none || fence.clusterID == .none, fence.candidate == peer,
+        guard fence.clusterID != .none, fence.clusterID == clusterID || clusterID == .none, fence.candidate == peer,
             setup.configuration.isVoter(fence.candidate), fence.candidate != setup.id
         else { return }
         sawEpoch(fence.epoch)
@@ -31,7 +31,9 @@ extension ReplicaNode {
 
         effects.append(.note(.fenced(by: peer, epoch: fence.epoch)))
         switch role {
-        case .leader: stepDown(to: nil, reason: "fenced by epoch \(fence.epoch)", into: &effects)
+        case .leader:
+            stepDown(
+                to: nil, reason: "fenced by epoch \(fence.epoch)", resumeAfter: 2 * setup.options.fenceTimeout, into: &effects)
         case .candidate: giveUp(.outvoted(promised: fence.epoch), into: &effects)
         case .follower:
             dropUpstream(
@@ -39,7 +41,8 @@ extension ReplicaNode {
             closeDownstreams(ReplicationStop(.roleChanged, epoch: fence.epoch), into: &effects)
         case .fenced, .failed: break
         }
-        following.resumeAt = nil
+        if clusterID == .none { clusterID = fence.clusterID }
+        if following.resumeAt != nil { following.resumeAt = now + 2 * setup.options.fenceTimeout }
         _ = persist(Promise(epoch: fence.epoch, leader: fence.candidate), for: .fence(peer), into: &effects)
     }
 
@@ -64,7 +67,11 @@ extension ReplicaNode {
             return
         }
         sawEpoch(promoted.epoch)
-        guard promoted.epoch >= promise.epoch else { return }
+        // A promise above a leader that a quorum follows: from a candidacy that failed. The leader has to know, or this node stays outside.
+        guard promoted.epoch >= promise.epoch else {
+            if role == .follower { replyFenced(to: peer, epoch: promoted.epoch, isGranted: false, into: &effects) }
+            return
+        }
         let hint = LeaderHint(node: promoted.leader, address: promoted.address, epoch: promoted.epoch)
         switch role {
         case .leader:

@@ -12,7 +12,8 @@ extension ReplicaNode {
             }
             let stamp = nextStamp()
             leading!.reads.add(
-                ReadRounds.Round(asker: asker, lsn: max(visible, leading!.firstLSN ?? 0), stamp: stamp, deadline: deadline))
+                ReadRounds.Round(
+                    asker: asker, lsn: max(visible, log.committed, leading!.firstLSN ?? 0), stamp: stamp, deadline: deadline))
             answerReads(into: &effects)
             guard !leading!.reads.isEmpty else { return }
             for index in downstreams.indices where setup.configuration.isVoter(downstreams[index].node) {
@@ -83,10 +84,10 @@ extension ReplicaNode {
     }
 
     /// What a read on this node depends on. `visible` comes from the engine, which is ahead of what the core was told.
-    package func readView(visible: LSN) -> ReadView {
+    package func readView(visible: LSN, now: Microseconds) -> ReadView {
         ReadView(
             history: log.history, end: max(log.end, visible), visible: visible, committed: log.committed,
             isLeader: role == .leader,
-            staleness: role == .leader ? 0 : following.staleness.bound(now: now))
+            staleness: staleness(now: now))
     }
 }

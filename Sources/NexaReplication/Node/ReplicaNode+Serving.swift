@@ -107,7 +107,7 @@ extension ReplicaNode {
         case .stepDown(let epoch):
             sawEpoch(min(epoch, .max - 64))
             close(index, .staleEpoch, "epoch \(epoch) was promised", into: &effects)
-            if role == .leader { stepDown(to: nil, reason: "a follower promised epoch \(epoch)", into: &effects) }
+            if role == .leader { stepDown(to: nil, reason: "a follower promised epoch \(epoch)", resumeAfter: 0, into: &effects) }
         }
     }
 

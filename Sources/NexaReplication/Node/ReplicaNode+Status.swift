@@ -38,8 +38,8 @@ extension ReplicaNode {
         return max(due, now + 1)
     }
 
-    /// An upper bound of how stale reads of this node are; nil when it cannot tell.
-    package var staleness: Microseconds? { role == .leader ? 0 : following.staleness.bound(now: now) }
+    /// An upper bound of how stale a read of this node is at `now`; nil when it cannot tell.
+    package func staleness(now: Microseconds) -> Microseconds? { role == .leader ? 0 : following.staleness.bound(now: now) }
 
     /// The node as tools see it.
     package func status() -> NodeStatus {
@@ -56,7 +56,8 @@ extension ReplicaNode {
             node: setup.id, name: setup.name, role: role.rawValue, clusterID: clusterID, promised: promise.epoch,
             history: log.history,
             end: log.end, durable: log.durable, applied: log.applied, committed: log.committed, oldest: log.oldestLSN,
-            leader: leader?.node, leaderAddress: leader?.address, staleness: staleness, isDegraded: isDegraded, peers: peers,
+            leader: leader?.node, leaderAddress: leader?.address, staleness: staleness(now: now), isDegraded: isDegraded,
+            peers: peers,
             slots: slots.statuses(endByteCount: end, options: setup.options))
     }
 }
@@ -70,5 +71,12 @@ extension Downstream {
         case .starting: "starting"
         case .streaming: "streaming"
         }
+    }
+}
+
+extension ReplicaNode {
+    /// In words, for traces.
+    package var situation: String {
+        "upstream \(following.address ?? "-") \(following.phase) downstreams \(downstreams.map { "\($0.name):\($0.stateName)" })"
     }
 }

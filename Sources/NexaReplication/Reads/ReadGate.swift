@@ -85,7 +85,8 @@ package enum ReadGate {
         case lost(common: LSN)
     }
 
-    /// Where a token's record stands in this log. "Lost" is said only on grounds that hold: the other branch is committed, or this is the leader.
+    /// Where a token's record stands in this log. "Lost" is said only when the other branch is committed: a leader that has been deposed and does
+    /// not know it yet may be the lost one itself.
     private static func place(of token: LogPosition, _ view: ReadView) -> Place {
         guard token.lsn > 0 else { return .present }
         let here = view.history.epoch(at: min(token.lsn, view.end)) ?? 0
@@ -96,6 +97,6 @@ package enum ReadGate {
         guard let usurper = view.history.entries.first(where: { $0.epoch > token.epoch && $0.firstLSN <= token.lsn }),
             usurper.firstLSN <= view.end
         else { return .unknown }
-        return view.isLeader || view.committed >= usurper.firstLSN ? .lost(common: usurper.firstLSN - 1) : .unknown
+        return view.committed >= usurper.firstLSN ? .lost(common: usurper.firstLSN - 1) : .unknown
     }
 }

@@ -1,0 +1,125 @@
+import NexaReplication
+import NexaStorage
+import Testing
+
+@Suite struct CandidateTests {
+    /// "b" with ten records of epoch 1, told to stand up, its epoch 4 promised on its own disk.
+    private func candidate(of names: [String] = ["a", "b", "c"], force: PromotionForce = .none) -> Bench {
+        let state = DurableState(
+            clusterID: Bench.cluster, promise: Promise(epoch: 1, leader: NodeID(name: "a")),
+            history: EpochHistory([.init(epoch: 1, firstLSN: 1)])!, end: 10, chain: 5)
+        var bench = Bench("b", of: names, follow: "a:1", state: state)
+        bench.tell(.promote(force))
+        bench.tell(.coordination(.acquired(4)))
+        bench.tell(.promisePersisted(Promise(epoch: 4, leader: NodeID(name: "b"))))
+        return bench
+    }
+
+    private func begins(_ effects: [NodeEffect]) -> Bool {
+        effects.contains { if case .appendEpochStart(4) = $0 { true } else { false } }
+    }
+
+    private func answer(_ bench: inout Bench, _ peer: String, last: LogPosition, epoch: Epoch = 4, granted: Bool = true)
+        -> [NodeEffect]
+    {
+        bench.tell(.peer(NodeID(name: peer), .fenced(bench.reply(of: peer, epoch: epoch, isGranted: granted, last: last))))
+    }
+
+    @Test func opensWithAFenceQuorumOnly() {
+        var bench = candidate()
+        #expect(bench.effects.messages.count == 2 && !begins(bench.effects))
+        #expect(begins(answer(&bench, "c", last: LogPosition(epoch: 1, lsn: 9))))
+        #expect(bench.node.role == .leader)
+    }
+
+    @Test func ofTwoNodesTheFollowerStandsUpAlone() {
+        #expect(begins(candidate(of: ["a", "b"]).effects))
+    }
+
+    @Test func withoutAQuorumItGivesUp() {
+        var bench = candidate()
+        let effects = bench.tell(.tick, after: 10_000_000)
+        #expect(effects.failure == .noQuorum(promises: 1, needed: 2) && bench.node.role == .follower)
+    }
+
+    @Test func whoAcceptsLossLeadsWithoutAQuorum() {
+        var bench = candidate(force: .acceptLoss)
+        #expect(begins(bench.tell(.tick, after: 10_000_000)))
+    }
+
+    @Test func givesWayToWhoeverHasMore() {
+        for last in [LogPosition(epoch: 1, lsn: 11), LogPosition(epoch: 3, lsn: 2)] {
+            var bench = candidate()
+            #expect(answer(&bench, "c", last: last).failure == .behind(NodeID(name: "c"), last))
+            #expect(bench.node.role == .follower && bench.node.promise.epoch == 4)
+        }
+    }
+
+    @Test func isOutvotedByAHigherPromise() {
+        var bench = candidate()
+        let reply = Fenced(
+            node: NodeID(name: "c"), epoch: 4, isGranted: false, promised: 8, last: LogPosition(epoch: 1, lsn: 1), committed: 0)
+        #expect(bench.tell(.peer(NodeID(name: "c"), .fenced(reply))).failure == .outvoted(promised: 8))
+        // The next attempt asks for more than that.
+        let again = bench.tell(.promote(.none))
+        #expect(again.contains { if case .coordinate(.acquire(_, floor: 8)) = $0 { true } else { false } })
+    }
+
+    @Test func answersToAnOlderQuestionDoNotCount() {
+        var bench = candidate()
+        #expect(!begins(answer(&bench, "c", last: LogPosition(epoch: 1, lsn: 1), epoch: 3)))
+        #expect(!begins(answer(&bench, "x", last: LogPosition(epoch: 1, lsn: 1))))
+        #expect(bench.node.role == .candidate)
+    }
+
+    @Test func promisesOncePerEpoch() {
+        var bench = Bench("c", of: ["a", "b", "c"], follow: "a:1")
+        func fence(_ epoch: Epoch, _ candidate: String) -> NodeEvent {
+            .peer(
+                NodeID(name: candidate), .fence(Fence(clusterID: Bench.cluster, epoch: epoch, candidate: NodeID(name: candidate)))
+            )
+        }
+        func granted(_ effects: [NodeEffect]) -> [Bool] {
+            effects.messages.compactMap { if case .fenced(let reply) = $0 { reply.isGranted } else { nil } }
+        }
+        #expect(bench.tell(fence(4, "b")).messages.isEmpty)
+        #expect(granted(bench.tell(.promisePersisted(Promise(epoch: 4, leader: NodeID(name: "b"))))) == [true])
+        #expect(granted(bench.tell(fence(4, "b"))) == [true])
+        #expect(granted(bench.tell(fence(4, "a"))) == [false])
+        #expect(granted(bench.tell(fence(3, "a"))) == [false])
+        // Somebody else's name on the question, or no member: no answer.
+        #expect(
+            bench.tell(.peer(NodeID(name: "a"), .fence(Fence(clusterID: Bench.cluster, epoch: 9, candidate: NodeID(name: "b")))))
+                .isEmpty)
+        #expect(bench.tell(fence(9, "z")).isEmpty)
+        #expect(bench.node.promise == Promise(epoch: 4, leader: NodeID(name: "b")))
+    }
+
+    @Test func whoComesUpWithoutUpstreamAsksBeforeItPushesAnybodyAside() {
+        var bench = Bench("a", of: ["a", "b"])
+        #expect(bench.effects.messages.contains { if case .fence(let fence) = $0 { fence.isDry } else { false } })
+        let living = Fenced(
+            node: NodeID(name: "b"), epoch: 0, isGranted: false, isDry: true, promised: 3, last: LogPosition(epoch: 3, lsn: 5),
+            committed: 5,
+            leader: NodeID(name: "b"), leaderEpoch: 3)
+        let effects = bench.tell(.peer(NodeID(name: "b"), .fenced(living)))
+        #expect(bench.node.role == .follower)
+        _ = effects
+        #expect(
+            bench.tell(.tick, after: 1_000_000).contains { if case .connectUpstream(_, "b:1") = $0 { true } else { false } }
+                || effects.contains { if case .connectUpstream(_, "b:1") = $0 { true } else { false } })
+    }
+
+    @Test func aNodeOfNoClusterDoesNotBeginOne() {
+        var bench = Bench("b", of: ["a", "b"], follow: "a:1", state: DurableState())
+        #expect(bench.tell(.promote(.none)).failure == .notMember)
+    }
+
+    @Test func aFailedLogEndsEverything() {
+        var bench = Bench.leader(of: ["a"])
+        #expect(bench.tell(.logFailed(reason: "EIO")).alarms == [.logFailed("EIO")])
+        #expect(bench.node.role == .failed)
+        #expect(bench.tell(.durable(9, generation: 0)).isEmpty)
+        #expect(bench.tell(.promote(.none)).failure == .logFailed)
+    }
+}

@@ -1,0 +1,211 @@
+import NexaReplication
+import NexaStorage
+import Testing
+
+@Suite struct FollowerTests {
+    private static let leader = NodeID(name: "a")
+    private static let session = SessionID(ReplicaNode.ownSessionBit | 1)
+
+    /// A follower "b" of "a", greeted; the welcome is still to come.
+    private func greeted(_ state: DurableState? = nil) -> Bench {
+        var bench = Bench("b", of: ["a", "b", "c"], follow: "a:1", state: state)
+        bench.tell(.upstreamConnected(Self.session))
+        return bench
+    }
+
+    private func welcome(
+        _ decision: Welcome.Decision, epoch: Epoch = 1, from: LSN = 1, truncateTo: LSN = 0, chain: UInt64? = nil,
+        history: EpochHistory? = nil, committed: LSN = 0
+    ) -> NodeEvent {
+        .upstream(
+            Self.session,
+            .welcome(
+                Welcome(
+                    decision: decision, clusterID: Bench.cluster, node: Self.leader, epoch: epoch, leader: Self.leader,
+                    leaderAddress: "a:1",
+                    history: history ?? EpochHistory([.init(epoch: epoch, firstLSN: 1)])!, from: from, truncateTo: truncateTo,
+                    chain: chain,
+                    end: 100, committed: committed)))
+    }
+
+    /// A follower that streams from LSN 1 of epoch 1.
+    private func streaming() -> Bench {
+        var bench = greeted()
+        bench.tell(welcome(.stream))
+        bench.tell(.promisePersisted(Promise(epoch: 1, leader: Self.leader)))
+        return bench
+    }
+
+    private func batch(
+        _ first: LSN, _ last: LSN, previous: UInt64, chain: UInt64, epoch: Epoch = 1, recordEpoch: Epoch = 1, committed: LSN = 0,
+        begins: Bool? = nil, end: LSN? = nil, echo: Microseconds = 0
+    ) -> NodeEvent {
+        .batch(
+            Self.session,
+            BatchArrival(
+                header: BatchHeader(
+                    stamp: FrameStamp(epoch: epoch, committed: committed, end: end ?? last, sentAt: 77, echo: echo),
+                    recordEpoch: recordEpoch, first: first,
+                    last: last, previousChain: previous), lastChain: chain, byteCount: 100, beginsEpoch: begins ?? (first == 1)))
+    }
+
+    @Test func promisesTheEpochBeforeItTakesPart() {
+        var bench = greeted()
+        let effects = bench.tell(welcome(.stream))
+        #expect(effects.acks.isEmpty)
+        #expect(
+            effects.contains {
+                if case .persistPromise(Promise(epoch: 1, leader: Self.leader), Bench.cluster) = $0 { true } else { false }
+            })
+        #expect(bench.tell(batch(1, 3, previous: 0, chain: 5)).stops == [.protocolError])
+    }
+
+    @Test func acknowledgesWhatIsOnDiskNotWhatArrived() {
+        var bench = streaming()
+        #expect(bench.effects.acks.map(\.durable) == [0])
+        let taken = bench.tell(batch(1, 3, previous: 0, chain: 5))
+        #expect(taken.acks.isEmpty)
+        #expect(taken.contains { if case .append(Self.session, 1, 3) = $0 { true } else { false } })
+        #expect(bench.tell(.durable(2, generation: 0)).acks.map { [$0.written, $0.durable, $0.echo] } == [[3, 2, 77]])
+        #expect(bench.tell(.durable(3, generation: 0)).acks.map(\.durable) == [3])
+    }
+
+    @Test(arguments: [(LSN(5), LSN(6), UInt64(5)), (2, 4, 5), (4, 4, 6), (3, 4, 5)])
+    func aBatchThatDoesNotContinueTheLogEndsTheConnection(_ first: LSN, _ last: LSN, _ previous: UInt64) {
+        var bench = streaming()
+        bench.tell(batch(1, 3, previous: 0, chain: 5))
+        let effects = bench.tell(batch(first, last, previous: previous, chain: 9))
+        #expect(!effects.contains { if case .append = $0 { true } else { false } })
+        #expect(effects.stops.count == 1 && bench.node.log.end == 3)
+    }
+
+    @Test func aBatchOfAnotherLeadershipEndsTheConnection() {
+        var bench = streaming()
+        #expect(bench.tell(batch(1, 3, previous: 0, chain: 5, epoch: 2)).stops == [.staleEpoch])
+    }
+
+    @Test func anEpochBeginsWithItsFirstRecordOnly() {
+        var bench = greeted(
+            DurableState(clusterID: Bench.cluster, history: EpochHistory([.init(epoch: 1, firstLSN: 1)])!, end: 3, chain: 5))
+        bench.tell(
+            welcome(
+                .stream, epoch: 4, from: 4, history: EpochHistory([.init(epoch: 1, firstLSN: 1), .init(epoch: 4, firstLSN: 4)])!))
+        bench.tell(.promisePersisted(Promise(epoch: 4, leader: Self.leader)))
+        var other = bench
+        #expect(bench.tell(batch(4, 5, previous: 5, chain: 6, epoch: 4, recordEpoch: 4, begins: false)).stops == [.outOfOrder])
+        #expect(other.tell(batch(4, 5, previous: 5, chain: 6, epoch: 4, recordEpoch: 4, begins: true)).stops.isEmpty)
+        #expect(other.node.log.history.lastEpoch == 4)
+    }
+
+    @Test func nothingOfAnOldConnectionIsTaken() {
+        var bench = streaming()
+        bench.tell(.closed(Self.session))
+        #expect(bench.tell(batch(1, 3, previous: 0, chain: 5)).isEmpty)
+        #expect(bench.tell(.upstream(Self.session, .stop(ReplicationStop(.shutdown)))).isEmpty)
+        #expect(bench.node.log.end == 0)
+    }
+
+    @Test func aWelcomeBelowThePromiseIsRefused() {
+        var bench = greeted(DurableState(clusterID: Bench.cluster, promise: Promise(epoch: 5, leader: NodeID(name: "c"))))
+        #expect(bench.tell(welcome(.stream, epoch: 4)).stops == [.staleEpoch])
+    }
+
+    @Test func oneEpochHasOneLeader() {
+        var bench = greeted(DurableState(clusterID: Bench.cluster, promise: Promise(epoch: 5, leader: NodeID(name: "c"))))
+        #expect(bench.tell(welcome(.stream, epoch: 5)).alarms == [.duplicateEpoch(5)])
+    }
+
+    private func diverged(committed: LSN) -> Bench {
+        var bench = greeted(
+            DurableState(
+                clusterID: Bench.cluster, promise: Promise(epoch: 4, leader: Self.leader),
+                history: EpochHistory([.init(epoch: 1, firstLSN: 1)])!,
+                end: 30, chain: 30, commitHint: committed))
+        bench.tell(
+            welcome(
+                .truncate, epoch: 4, truncateTo: 20, chain: 2_000,
+                history: EpochHistory([.init(epoch: 1, firstLSN: 1), .init(epoch: 4, firstLSN: 21)])!))
+        return bench
+    }
+
+    @Test func cutsAfterComparingChainsAndThenAsksForTheRest() {
+        var bench = diverged(committed: 15)
+        #expect(bench.effects.contains { if case .readChain(.cut(Self.session), 20) = $0 { true } else { false } })
+        let cut = bench.tell(.chainRead(.cut(Self.session), lsn: 20, chain: 2_000))
+        #expect(cut.contains { if case .truncate(20, 1) = $0 { true } else { false } })
+        // A sync that was under way belongs to the log as it was.
+        #expect(bench.tell(.durable(30, generation: 0)).acks.isEmpty)
+        let done = bench.tell(.truncated(end: 20, chain: 2_000, generation: 1))
+        #expect(
+            done.messages.contains {
+                if case .streamStartAt(let start) = $0 { start.from == 21 && start.chain == 2_000 } else { false }
+            })
+        #expect(done.acks.map(\.durable) == [20])
+        #expect(bench.tell(.durable(30, generation: 0)).acks.isEmpty)
+    }
+
+    @Test func refusesToCutWhatIsCommitted() {
+        let bench = diverged(committed: 21)
+        #expect(bench.effects.alarms == [.committedTruncationRefused(peer: Self.leader, commonPoint: 20, committed: 21)])
+        #expect(!bench.effects.contains { if case .truncate = $0 { true } else { false } })
+        #expect(bench.effects.stops == [.committedTruncation])
+    }
+
+    @Test func asksForASnapshotWhereChainsDiffer() {
+        var bench = diverged(committed: 0)
+        #expect(bench.tell(.chainRead(.cut(Self.session), lsn: 20, chain: 1)).alarms == [.chainMismatch(Self.leader, lsn: 20)])
+        bench.tell(.tick, after: 10_000_000)
+        let next = SessionID(ReplicaNode.ownSessionBit | 2)
+        let hello = bench.tell(.upstreamConnected(next)).messages
+        #expect(hello.contains { if case .hello(let message) = $0 { message.want == .snapshot } else { false } })
+    }
+
+    @Test func aCutOutlivesItsConnection() {
+        var bench = diverged(committed: 0)
+        bench.tell(.chainRead(.cut(Self.session), lsn: 20, chain: 2_000))
+        bench.tell(.closed(Self.session))
+        // Nothing new is begun while the log changes, and nothing is promised to a candidate.
+        #expect(bench.tell(.tick, after: 10_000_000).isEmpty)
+        #expect(
+            bench.tell(.peer(NodeID(name: "c"), .fence(Fence(clusterID: Bench.cluster, epoch: 9, candidate: NodeID(name: "c")))))
+                .isEmpty)
+        let done = bench.tell(.truncated(end: 20, chain: 2_000, generation: 1))
+        #expect(done.contains { if case .connectUpstream = $0 { true } else { false } })
+        #expect(bench.node.log.end == 20)
+    }
+
+    @Test func knowsHowStaleItIsByItsOwnClock() {
+        var bench = streaming()
+        let asked = bench.effects.acks[0].sentAt
+        bench.tell(batch(1, 3, previous: 0, chain: 5, end: 3, echo: asked), after: 5_000)
+        #expect(bench.node.staleness(now: bench.now) == nil)
+        bench.tell(.applied(3, generation: 0))
+        bench.tell(.durable(3, generation: 0))
+        #expect(bench.node.staleness(now: bench.now) == bench.now - asked)
+        #expect(bench.node.staleness(now: bench.now + 1_000) == bench.now + 1_000 - asked)
+    }
+
+    @Test func learnsTheCommitPointAsFarAsItHasTheRecords() {
+        var bench = streaming()
+        #expect(bench.tell(batch(1, 3, previous: 0, chain: 5, committed: 9)).committed == 3)
+        #expect(bench.node.log.committed == 3)
+    }
+
+    @Test func aSilentUpstreamIsLeft() {
+        var bench = streaming()
+        #expect(bench.tell(.tick, after: 4_000_000).stops.isEmpty)
+        #expect(bench.tell(.tick, after: 2_000_000).stops == [.silent])
+    }
+
+    @Test func followsWhoeverLeadsNow() {
+        var bench = streaming()
+        let promoted = Promoted(clusterID: Bench.cluster, epoch: 5, firstLSN: 4, leader: NodeID(name: "c"), address: "c:1")
+        let effects = bench.tell(.peer(NodeID(name: "c"), .promoted(promoted)))
+        #expect(effects.contains { if case .connectUpstream(_, "c:1") = $0 { true } else { false } })
+        // Twice is no second connection; an old one is nothing.
+        #expect(
+            !bench.tell(.peer(NodeID(name: "c"), .promoted(promoted))).contains {
+                if case .connectUpstream = $0 { true } else { false }
+            })
+    }
+}

@@ -1,0 +1,287 @@
+import NexaReplication
+import NexaStorage
+import Testing
+
+@Suite struct LeaderTests {
+    private func write(_ bench: inout Bench, upTo end: LSN) {
+        bench.tell(.appended(end: end, byteCount: end * 100))
+        bench.tell(.durable(end, generation: 0))
+    }
+
+    @Test func aNodeAloneLeadsAtOnceAndCommitsByItself() {
+        var bench = Bench.leader(of: ["a"])
+        #expect(bench.node.role == .leader && bench.effects.gates == [.open(1)] && bench.effects.committed == 1)
+        write(&bench, upTo: 5)
+        #expect(bench.node.log.committed == 5)
+    }
+
+    @Test func writesOpenOnlyWhenTheFirstRecordIsOnDisk() {
+        var bench = Bench("a", of: ["a"])
+        bench.tell(.coordination(.acquired(1)))
+        #expect(
+            bench.tell(.promisePersisted(Promise(epoch: 1, leader: NodeID(name: "a")))).contains {
+                if case .appendEpochStart(1) = $0 { true } else { false }
+            })
+        #expect(bench.tell(.epochStartAppended(1, lsn: 1, chain: 11)).gates.isEmpty)
+        #expect(bench.tell(.durable(1, generation: 0)).gates == [.open(1)])
+    }
+
+    @Test func commitsWhatAQuorumHasOnDisk() {
+        var bench = Bench.leader(of: ["a", "b", "c"])
+        bench.attach("b", session: 1)
+        bench.attach("c", session: 2)
+        write(&bench, upTo: 10)
+        #expect(bench.acknowledge(1, durable: 7).committed == 7)
+        #expect(bench.acknowledge(2, durable: 5).committed == nil)
+        #expect(bench.acknowledge(2, durable: 9).committed == 9)
+        #expect(bench.node.log.committed == 9)
+    }
+
+    @Test func neverCommitsBeyondItsOwnDisk() {
+        var bench = Bench.leader(of: ["a", "b", "c"])
+        bench.attach("b", session: 1)
+        write(&bench, upTo: 4)
+        bench.tell(.appended(end: 9, byteCount: 900))
+        // Nobody can have what was not shipped.
+        #expect(
+            bench.acknowledge(1, durable: 9).alarms == [.followerAheadOfLeader(NodeID(name: "b"), LogPosition(epoch: 1, lsn: 9))])
+        #expect(bench.node.log.committed == 0)
+    }
+
+    @Test func recordsOfEarlierEpochsAreCommittedWithTheOwnFirstRecordOnly() {
+        let history = EpochHistory([.init(epoch: 1, firstLSN: 1)])!
+        let state = DurableState(clusterID: Bench.cluster, history: history, end: 10, chain: 5)
+        var bench = Bench("a", of: ["a", "b", "c"], state: state)
+        let b = NodeID(name: "b")
+        for peer in ["b", "c"] {
+            bench.tell(.peer(NodeID(name: peer), .fenced(bench.reply(of: peer, epoch: 1, isGranted: false, isDry: true))))
+        }
+        bench.tell(.coordination(.acquired(4)))
+        bench.tell(.promisePersisted(Promise(epoch: 4, leader: NodeID(name: "a"))))
+        bench.tell(.peer(b, .fenced(bench.reply(of: "b", epoch: 4, isGranted: true, last: LogPosition(epoch: 1, lsn: 8)))))
+        bench.tell(.epochStartAppended(4, lsn: 11, chain: 6))
+        bench.tell(.durable(11, generation: 0))
+        bench.attach("b", session: 1)
+        #expect(bench.acknowledge(1, durable: 10, epoch: 4).committed == nil)
+        #expect(bench.acknowledge(1, durable: 11, epoch: 4).committed == 11)
+    }
+
+    @Test func aMajorityWriteIsAnsweredWhenItIsCommitted() {
+        var bench = Bench.leader(of: ["a", "b", "c"])
+        bench.attach("b", session: 1)
+        write(&bench, upTo: 3)
+        for lsn in LSN(2)...3 {
+            bench.tell(.awaitWrite(WaiterID(lsn), LogPosition(epoch: 1, lsn: lsn), .majority, deadline: .max))
+        }
+        #expect(bench.acknowledge(1, durable: 2).acknowledged == [2])
+        #expect(bench.acknowledge(1, durable: 3).acknowledged == [3])
+        #expect(
+            bench.tell(.awaitWrite(WaiterID(9), LogPosition(epoch: 1, lsn: 3), .majority, deadline: .max)).acknowledged == [9])
+    }
+
+    @Test func aWriteForNNodesCountsNodes() {
+        var bench = Bench.leader(of: ["a", "b", "c"])
+        bench.attach("b", session: 1)
+        bench.attach("c", session: 2)
+        write(&bench, upTo: 2)
+        #expect(
+            bench.tell(.awaitWrite(WaiterID(1), LogPosition(epoch: 1, lsn: 2), .nodes(1), deadline: .max)).acknowledged == [1])
+        bench.tell(.awaitWrite(WaiterID(3), LogPosition(epoch: 1, lsn: 2), .nodes(3), deadline: .max))
+        #expect(bench.acknowledge(1, durable: 2).acknowledged.isEmpty)
+        #expect(bench.acknowledge(2, durable: 2).acknowledged == [3])
+        // More nodes than there are is nobody's failure, but nobody's promise either.
+        bench.tell(.awaitWrite(WaiterID(4), LogPosition(epoch: 1, lsn: 2), .nodes(4), deadline: bench.now + 1_000))
+        let late = bench.tell(.tick, after: 2_000).completedWrites
+        #expect(late.count == 1 && late[0].0 == WaiterID(4) && late[0].1 != .acknowledged)
+    }
+
+    @Test func whatIsNotReachedInTimeIsUnknownNotFailed() {
+        var bench = Bench.leader(of: ["a", "b", "c"])
+        write(&bench, upTo: 2)
+        bench.tell(.awaitWrite(WaiterID(1), LogPosition(epoch: 1, lsn: 2), .majority, deadline: bench.now + 1_000))
+        #expect(bench.tell(.tick, after: 500).completedWrites.isEmpty)
+        let outcomes = bench.tell(.tick, after: 600).completedWrites
+        #expect(outcomes.count == 1)
+        guard case .unknown = outcomes[0].1 else {
+            Issue.record("\(outcomes)")
+            return
+        }
+    }
+
+    @Test func aWriteOfAnEarlierLeadershipIsNotAcknowledgedByThisOne() {
+        var bench = Bench.leader(of: ["a"])
+        let outcomes = bench.tell(.awaitWrite(WaiterID(1), LogPosition(epoch: 7, lsn: 1), .majority, deadline: .max))
+            .completedWrites
+        guard case .unknown? = outcomes.first?.1 else {
+            Issue.record("\(outcomes)")
+            return
+        }
+    }
+
+    @Test func waitersAreBounded() {
+        var options = ReplicationOptions()
+        options.waiterCountMax = 2
+        var bench = Bench.leader(of: ["a", "b", "c"], options: options)
+        write(&bench, upTo: 2)
+        let outcomes = (UInt64(1)...3).flatMap { id in
+            bench.tell(.awaitWrite(WaiterID(id), LogPosition(epoch: 1, lsn: 2), .majority, deadline: .max)).completedWrites
+        }
+        #expect(outcomes.count == 1 && outcomes[0].1 == .overloaded)
+    }
+
+    @Test func shipsOnlyWhatIsDurableAndOnlyAsTheWindowAllows() {
+        var options = ReplicationOptions()
+        options.windowByteCount = 1_000
+        options.shipByteCountMax = 400
+        var bench = Bench.leader(of: ["a", "b"], options: options)
+        bench.attach("b", session: 1)
+        #expect(bench.effects.ships.map(\.limit) == [1])
+        bench.tell(.shipped(SessionID(1), last: 1, byteCount: 100))
+        #expect(bench.tell(.appended(end: 40, byteCount: 4_000)).ships.isEmpty)
+        #expect(
+            bench.tell(.durable(40, generation: 0)).ships.map { [$0.first, $0.limit, LSN($0.byteCountMax)] } == [[2, 40, 400]])
+        #expect(
+            bench.tell(.shipped(SessionID(1), last: 5, byteCount: 400)).ships.map { [$0.first, LSN($0.byteCountMax)] } == [
+                [6, 400]
+            ])
+        #expect(
+            bench.tell(.shipped(SessionID(1), last: 9, byteCount: 400)).ships.map { [$0.first, LSN($0.byteCountMax)] } == [
+                [10, 100]
+            ])
+        // The window is full until something comes back.
+        #expect(bench.tell(.shipped(SessionID(1), last: 10, byteCount: 100)).ships.isEmpty)
+        #expect(bench.acknowledge(1, durable: 5).ships.map(\.first) == [11])
+    }
+
+    @Test func onlyFollowersThatACommitNeedsSlowWritesDown() {
+        var options = ReplicationOptions()
+        options.flowSoftByteCount = 1 << 20
+        options.flowHardByteCount = 8 << 20
+        var bench = Bench.leader(of: ["a", "b", "c"], options: options)
+        bench.attach("b", session: 1)
+        bench.attach("c", session: 2)
+        func flow(_ bench: inout Bench) -> FlowVerdict? {
+            bench.tell(.tick).compactMap { if case .flow(let verdict) = $0 { verdict } else { nil } }.last
+        }
+        bench.acknowledge(1, durable: 1)
+        bench.acknowledge(2, durable: 1)
+        // c is far behind, b is not: the commit point moves, nobody waits.
+        for lsn in LSN(2)...20 {
+            bench.tell(.appended(end: lsn, byteCount: lsn << 20), after: 20_000)
+            bench.tell(.durable(lsn, generation: 0))
+            bench.acknowledge(1, durable: lsn)
+        }
+        #expect(flow(&bench) == nil)
+        // Now both are: first slower, then refused.
+        for lsn in LSN(21)...24 {
+            bench.tell(.appended(end: lsn, byteCount: lsn << 20), after: 20_000)
+            bench.tell(.durable(lsn, generation: 0))
+        }
+        guard case .slow(let delay)? = flow(&bench) else {
+            Issue.record("not slowed")
+            return
+        }
+        #expect(delay > 0 && delay <= options.flowDelayMax)
+        for lsn in LSN(25)...30 {
+            bench.tell(.appended(end: lsn, byteCount: lsn << 20), after: 20_000)
+            bench.tell(.durable(lsn, generation: 0))
+        }
+        #expect(flow(&bench) == .refuse)
+        // Both are gone: nobody is waited for, writes that ask for less go on.
+        bench.tell(.closed(SessionID(1)))
+        bench.tell(.closed(SessionID(2)))
+        bench.now += options.deadAfter
+        #expect(flow(&bench) == .open)
+    }
+
+    @Test func aLinearizableReadNeedsAnAnswerToSomethingSentAfterIt() {
+        var bench = Bench.leader(of: ["a", "b", "c"])
+        bench.attach("b", session: 1)
+        write(&bench, upTo: 4)
+        bench.acknowledge(1, durable: 4, echo: bench.now)
+        let asked = bench.tell(.awaitReadIndex(WaiterID(1), visible: 4, deadline: .max))
+        #expect(asked.readIndexes.isEmpty)
+        let stamps = asked.messages.compactMap { if case .heartbeat(let beat) = $0 { beat.stamp.sentAt } else { nil } }
+        #expect(stamps.count == 1)
+        #expect(bench.acknowledge(1, durable: 4, echo: stamps[0] - 2).readIndexes.isEmpty)
+        #expect(bench.acknowledge(1, durable: 4, echo: stamps[0]).readIndexes == [.read(at: 4)])
+    }
+
+    @Test func aLinearizableReadWaitsForWhatReadersHaveSeenToBeCommitted() {
+        var bench = Bench.leader(of: ["a", "b", "c"])
+        bench.attach("b", session: 1)
+        write(&bench, upTo: 6)
+        bench.acknowledge(1, durable: 3)
+        let asked = bench.tell(.awaitReadIndex(WaiterID(1), visible: 6, deadline: .max))
+        let stamp = asked.messages.compactMap { if case .heartbeat(let beat) = $0 { beat.stamp.sentAt } else { nil } }[0]
+        #expect(bench.acknowledge(1, durable: 5, echo: stamp).readIndexes.isEmpty)
+        #expect(bench.acknowledge(1, durable: 6, echo: stamp).readIndexes == [.read(at: 6)])
+    }
+
+    @Test func slotsHoldTheLogUntilTheyCostTooMuch() {
+        var options = ReplicationOptions()
+        options.slotByteCountMax = 10_000
+        var bench = Bench.leader(of: ["a", "b"], options: options)
+        func retained(_ effects: [NodeEffect]) -> LSN? {
+            effects.compactMap { if case .retain(let lsn) = $0 { lsn } else { nil } }.last
+        }
+        bench.attach("b", session: 1)
+        #expect(retained(bench.effects) == 1)
+        write(&bench, upTo: 50)
+        bench.acknowledge(1, durable: 40)
+        #expect(retained(bench.tell(.tick)) == 41)
+        bench.tell(.closed(SessionID(1)))
+        bench.tell(.appended(end: 300, byteCount: 900_000))
+        let effects = bench.tell(.tick)
+        #expect(effects.alarms.count == 1 && retained(effects) == .max)
+    }
+
+    @Test func aSwitchoverParksDrainsAndHandsOver() {
+        var bench = Bench.leader(of: ["a", "b", "c"])
+        bench.attach("b", session: 1)
+        write(&bench, upTo: 5)
+        #expect(bench.tell(.switchover(target: NodeID(name: "b"), timeout: 1_000_000)).gates == [.parked])
+        bench.tell(.writesParked(end: 6))
+        bench.tell(.durable(6, generation: 0))
+        #expect(bench.acknowledge(1, durable: 5).messages.isEmpty)
+        let handed = bench.acknowledge(1, durable: 6).messages
+        #expect(
+            handed.contains {
+                if case .switchover(let message) = $0 { message.epoch == 1 && message.finalLSN == 6 } else { false }
+            })
+        // The target fences this node: done.
+        let fenced = bench.tell(
+            .peer(NodeID(name: "b"), .fence(Fence(clusterID: Bench.cluster, epoch: 4, candidate: NodeID(name: "b")))))
+        #expect(bench.node.role == .fenced)
+        #expect(fenced.contains { if case .switchoverProgress(let progress) = $0 { progress.state == .done } else { false } })
+    }
+
+    @Test func aSwitchoverThatTakesTooLongIsTakenBack() {
+        var bench = Bench.leader(of: ["a", "b"])
+        bench.attach("b", session: 1)
+        bench.tell(.switchover(target: NodeID(name: "b"), timeout: 1_000))
+        #expect(bench.tell(.tick, after: 2_000).gates == [.open(1)])
+        #expect(bench.tell(.switchover(target: NodeID(name: "x"), timeout: 1_000)).gates.isEmpty)
+    }
+
+    @Test func aHigherPromiseAnywhereEndsTheLeadership() {
+        var bench = Bench.leader(of: ["a", "b", "c"])
+        write(&bench, upTo: 2)
+        bench.tell(.awaitWrite(WaiterID(1), LogPosition(epoch: 1, lsn: 2), .majority, deadline: .max))
+        let fence = Fence(clusterID: Bench.cluster, epoch: 4, candidate: NodeID(name: "b"))
+        let effects = bench.tell(.peer(NodeID(name: "b"), .fence(fence)))
+        guard case .unknown? = effects.completedWrites.first?.1 else {
+            Issue.record("\(effects)")
+            return
+        }
+        #expect(effects.contains { if case .sealWrites = $0 { true } else { false } })
+        // Not a word to the candidate before the promise is on disk.
+        #expect(effects.messages.isEmpty)
+        let answer = bench.tell(.promisePersisted(Promise(epoch: 4, leader: NodeID(name: "b")))).messages
+        #expect(
+            answer.contains {
+                if case .fenced(let reply) = $0 { reply.isGranted && reply.last == LogPosition(epoch: 1, lsn: 2) } else { false }
+            })
+        #expect(bench.acknowledge(1, durable: 2).committed == nil)
+    }
+}
