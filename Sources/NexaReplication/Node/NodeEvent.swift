@@ -69,7 +69,8 @@ package enum NodeEvent: Sendable {
     case promisePersisted(Promise)
     /// `truncate` is done and survives a power cut. `chain` is the one at `end`.
     case truncated(end: LSN, chain: UInt64, generation: UInt64)
-    /// `installSnapshot` is done: the data was swapped, the log begins behind it. `applied` and `durable` are `position.lsn`.
+    /// `installSnapshot` is done: the data was swapped, the log begins behind it, and everything up to `end` is applied and durable. From here
+    /// on news of the disk carries `generation`; where the snapshot failed, the old one goes on.
     case snapshotInstalled(SessionID, clusterID: ClusterID, history: EpochHistory, end: LSN, chain: UInt64, generation: UInt64)
     case snapshotFailed(SessionID, reason: String)
     /// The oldest record that the log still has.

@@ -21,9 +21,9 @@ extension ReplicaNode {
     mutating func follow(_ address: String?, into effects: inout [NodeEffect]) {
         guard role == .follower || role == .fenced else { return }
         following.address = address
-        following.retryAt = now
         guard !following.isChangingLog else { return }
         dropUpstream(.quiet, into: &effects)
+        following.retryAt = now
         connect(into: &effects)
     }
 
@@ -153,8 +153,8 @@ extension ReplicaNode {
         case .snapshot:
             let common = log.history.commonPoint(end: log.end, other: welcome.history, otherEnd: welcome.end)
             guard common >= log.committed else { return refuseCut(welcome, at: common, into: &effects) }
-            changeLog(.installing, into: &effects)
-            effects.append(.installSnapshot(session, generation: log.generation))
+            beginChange(.installing, into: &effects)
+            effects.append(.installSnapshot(session, generation: log.generation + 1))
         }
     }
 
@@ -180,14 +180,14 @@ extension ReplicaNode {
         }
         if let theirs = welcome.chain, theirs != chain { return mismatch(welcome, at: lsn, into: &effects) }
         effects.append(.note(.truncating(from: log.end, to: lsn)))
-        changeLog(.cutting, into: &effects)
+        beginChange(.cutting, into: &effects)
+        log.generation += 1
         effects.append(.truncate(to: lsn, generation: log.generation))
     }
 
     /// The log is going to change under the same LSNs: nobody may go on reading it as it was.
-    private mutating func changeLog(_ phase: FollowerState.Phase, into effects: inout [NodeEffect]) {
+    private mutating func beginChange(_ phase: FollowerState.Phase, into effects: inout [NodeEffect]) {
         closeDownstreams(ReplicationStop(.roleChanged, "the log is being cut"), into: &effects)
-        log.generation += 1
         log.verifiedEpoch = 0
         following.phase = phase
     }

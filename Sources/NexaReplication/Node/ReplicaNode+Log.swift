@@ -13,7 +13,7 @@ extension ReplicaNode {
 
     /// The hot event of both roles; no allocation but for what `effects` needs to grow.
     mutating func noteDurable(_ lsn: LSN, _ generation: UInt64, into effects: inout [NodeEffect]) {
-        guard generation == log.generation, !following.isChangingLog else { return }
+        guard generation == log.generation else { return }
         if role == .leader || role == .fenced { log.end = max(log.end, lsn) }
         let lsn = min(lsn, log.end)
         guard lsn > log.durable else { return }
@@ -29,7 +29,7 @@ extension ReplicaNode {
     }
 
     mutating func noteApplied(_ lsn: LSN, _ generation: UInt64, into effects: inout [NodeEffect]) {
-        guard generation == log.generation, !following.isChangingLog else { return }
+        guard generation == log.generation else { return }
         if role == .leader || role == .fenced { log.end = max(log.end, lsn) }
         log.applied = max(log.applied, min(lsn, log.end))
         following.staleness.shown(log.visible)
@@ -51,7 +51,8 @@ extension ReplicaNode {
         _ session: SessionID, _ cluster: ClusterID, _ history: EpochHistory, _ end: LSN, _ chain: UInt64, _ generation: UInt64,
         into effects: inout [NodeEffect]
     ) {
-        guard following.phase == .installing, generation == log.generation else { return }
+        guard following.phase == .installing, generation == log.generation + 1 else { return }
+        log.generation = generation
         clusterID = cluster
         log.history = history
         log.end = end
