@@ -2,7 +2,7 @@
 # Builds every fuzz target and runs each for SECONDS (default 60): Tests/Fuzz/run.sh [SECONDS] [TARGET...]
 #
 # C targets are Tests/Fuzz/fuzz_*.c, linked with the whole C core; Swift targets are Tests/Fuzz/*Fuzz.swift, linked with NexaWire,
-# the filter compiler and the decoders of the log and the manifest. All run under AddressSanitizer, the C code under UndefinedBehaviorSanitizer as well. Seeds stand in
+# the filter compiler, the decoders of the log and the manifest and the messages of replication. All run under AddressSanitizer, the C code under UndefinedBehaviorSanitizer as well. Seeds stand in
 # Tests/Fuzz/corpus/TARGET; what a run finds on top is kept in .fuzz/corpus, inputs that fail in .fuzz/findings. Exit status 1 on a finding.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -57,13 +57,22 @@ if stale $out/obj/NexaDocuments.o $wire $filter $out/obj/csupport.stamp; then
         -o $out/obj/NexaDocuments.o
 fi
 
+replication="$(find Sources/NexaReplication/Messages -name '*.swift') Sources/NexaReplication/Position/EpochHistory.swift
+    $(printf 'Sources/NexaReplication/Basics/%s.swift ' NodeID ClusterConfiguration) Sources/NexaReplication/Serving/ReplicationSlot.swift
+    Sources/NexaReplication/Basics/ReplicationOptions.swift"
+if stale $out/obj/NexaReplication.o $replication $out/obj/NexaStorage.o $out/obj/NexaDocuments.o; then
+    echo "building the messages of replication"
+    $swiftc $swift_flags -wmo -module-name NexaReplication -emit-module-path $out/obj/NexaReplication.swiftmodule -emit-object $replication \
+        -o $out/obj/NexaReplication.o
+fi
+
 targets=()
 for source in Tests/Fuzz/fuzz_*.c Tests/Fuzz/*Fuzz.swift; do
     [ -e "$source" ] || continue
     name=$(basename "${source%.*}")
     if [ $# -gt 0 ] && [[ " $* " != *" $name "* ]]; then continue; fi
     targets+=("$name")
-    stale "$out/bin/$name" "$source" $out/obj/csupport.stamp $out/obj/NexaDocuments.o $out/obj/NexaStorage.o || continue
+    stale "$out/bin/$name" "$source" $out/obj/csupport.stamp $out/obj/NexaReplication.o || continue
     echo "building $name"
     case $source in
     *.c) $clang $c_flags -fuse-ld=lld -fsanitize=fuzzer "$source" $out/obj/c_*.o $lz4 -lm -lpthread -o "$out/bin/$name" ;;

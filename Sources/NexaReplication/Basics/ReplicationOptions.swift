@@ -28,6 +28,8 @@ package struct ReplicationOptions: Sendable {
     /// How long a candidate asks its peers before it gives up, and how often it repeats the question.
     package var fenceTimeout: Microseconds = 5_000_000
     package var fenceRetry: Microseconds = 200_000
+    /// The longest time that writes may be parked for a switchover.
+    package var switchoverTimeoutMax: Microseconds = 60_000_000
     /// Lag of the slowest follower that the commit point needs: writes are slowed from the first value on and refused at the second.
     package var flowSoftByteCount: UInt64 = 32 << 20
     package var flowHardByteCount: UInt64 = 256 << 20

@@ -22,7 +22,7 @@ enum BatchVerdict: Equatable, Sendable {
             return .refuse(.chainMismatch, "the chain in front of LSN \(header.first) differs")
         }
         let lastEpoch = log.history.lastEpoch
-        guard header.recordEpoch <= epoch, header.recordEpoch >= log.endPosition.epoch else {
+        guard header.recordEpoch > 0, header.recordEpoch <= epoch, header.recordEpoch >= log.endPosition.epoch else {
             return .refuse(
                 .outOfOrder, "records of epoch \(header.recordEpoch) behind epoch \(log.endPosition.epoch) for leader \(epoch)")
         }

@@ -247,7 +247,7 @@ extension ReplicaNode {
             effects.append(.switchoverProgress(SwitchoverProgress(state: .aborted, lsn: log.end, reason: refusal)))
             return
         }
-        leading!.handover = LeaderState.Handover(target: target, deadline: now + timeout)
+        leading!.handover = LeaderState.Handover(target: target, deadline: now + min(timeout, setup.options.switchoverTimeoutMax))
         effects.append(.gate(.parked))
         effects.append(.switchoverProgress(SwitchoverProgress(state: .draining, lsn: log.end)))
     }

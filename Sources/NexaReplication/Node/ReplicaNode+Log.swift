@@ -55,6 +55,7 @@ extension ReplicaNode {
         log.generation = generation
         clusterID = cluster
         log.history = history
+        log.history.truncate(to: end)
         log.end = end
         log.durable = end
         log.applied = end

@@ -313,8 +313,9 @@ extension ReplicaNode {
     }
 
     private mutating func tellCommitted(_ index: Int, into effects: inout [NodeEffect]) {
-        let downstream = downstreams[index]
-        guard downstream.phase == .streaming, downstream.toldCommitted < log.committed, !downstream.isShipping else { return }
+        guard downstreams[index].phase == .streaming, downstreams[index].toldCommitted < log.committed,
+            !downstreams[index].isShipping
+        else { return }
         sendHeartbeat(index, into: &effects)
     }
 

@@ -66,7 +66,9 @@ package struct LogState: Sendable {
     package internal(set) var verifiedEpoch: Epoch = 0
 
     package init(_ state: DurableState) {
+        // A leadership may have been noted whose first record did not survive.
         history = state.history
+        history.truncate(to: state.end)
         end = state.end
         durable = state.end
         applied = state.end
