@@ -113,7 +113,7 @@ extension ClusterSimulation {
         guard !isHealed else { return }
         schedule.add(.trouble, at: now + UInt64(random.below(200_000)))
         let index = random.below(machines.count)
-        switch random.below(10) {
+        switch random.below(isDuel ? 3 : 10) {
         case 0, 1:
             crash(index)
             schedule.add(.restart(index), at: now + UInt64(random.below(400_000)))
@@ -154,6 +154,7 @@ extension ClusterSimulation {
 
     /// Promotes and switches over, sensibly or not; after healing, sensibly.
     func operate() {
+        if isDuel && !isHealed { return duel() }
         schedule.add(.operate, at: now + (isHealed ? 300_000 : UInt64(random.below(isStorm ? 200_000 : 600_000))))
         let open = machines.indices.filter { isOpen(machines[$0].gate) && machines[$0].core?.role == .leader }
         if isHealed {
@@ -175,6 +176,22 @@ extension ClusterSimulation {
             let target = machines[random.below(machines.count)].id
             deliver(.switchover(target: target, timeout: 200_000), to: leader)
         }
+    }
+
+    /// One of the first two nodes leads with as few others as it needs, until the next turn.
+    private func duel() {
+        schedule.add(.operate, at: now + 4_000 + UInt64(random.below(random.chance(0.5) ? 30_000 : 150_000)))
+        let leader = random.below(2)
+        guard machines[leader].core != nil else { return }
+        for a in cut.indices { for b in cut.indices { cut[a][b] = true } }
+        var helpers = machines.indices.filter { $0 != leader && configuration.isVoter(machines[$0].id) }
+        while helpers.count > configuration.fenceQuorum - 1 { helpers.remove(at: random.below(helpers.count)) }
+        for helper in helpers {
+            cut[leader][helper] = false
+            cut[helper][leader] = false
+        }
+        note("a turn of n\(leader) with \(helpers)")
+        deliver(.promote(.none), to: leader)
     }
 
     /// The voter with the newest position, as `nexadb cluster status` shows it.

@@ -83,6 +83,9 @@ package final class ClusterSimulation {
     var lossPercent = 0
     /// Some seeds change leaders all the time: what goes wrong between leaderships needs three of them in a row.
     let isStorm: Bool
+    /// And some let two nodes lead in turn, each with just the peers that it needs and only for a moment: what a leader left behind half
+    /// shipped is what the next but one meets.
+    let isDuel: Bool
     var clients: [SimulatedClient]
     var pendingWrites: [WaiterID: SimulatedClient.Write] = [:]
     var pendingReads: [WaiterID: LSN] = [:]
@@ -111,6 +114,7 @@ package final class ClusterSimulation {
         cut = Array(repeating: Array(repeating: false, count: count), count: count)
         lossPercent = random.below(4) == 0 ? 0 : random.below(15)
         isStorm = random.chance(0.35)
+        isDuel = !isStorm && random.chance(0.25)
         self.random = random
         let cluster = ClusterID(high: 1, low: 1)
         for index in 0..<count {
@@ -198,7 +202,7 @@ package final class ClusterSimulation {
     func start(_ index: Int, follow: String?) {
         var setup = NodeSetup(
             name: machines[index].name, address: machines[index].name, configuration: configuration,
-            options: ClusterSimulation.options, follow: follow)
+            options: options, follow: follow)
         setup.rules = rules
         machines[index].life += 1
         machines[index].connections = [:]
@@ -301,8 +305,8 @@ package final class ClusterSimulation {
         schedule.add(.tick(index, life: machines[index].life), at: now + max(1_000, due) + UInt64(random.below(3_000)))
     }
 
-    /// Small times, so that a run of virtual seconds sees every timeout.
-    static let options: ReplicationOptions = {
+    /// Small times, so that a run of virtual seconds sees every timeout; in a duel also small windows, so that a turn ends in mid-catch-up.
+    private var options: ReplicationOptions {
         var options = ReplicationOptions()
         options.heartbeatInterval = 60_000
         options.deadAfter = 300_000
@@ -310,11 +314,11 @@ package final class ClusterSimulation {
         options.askTimeout = 100_000
         options.fenceTimeout = 250_000
         options.fenceRetry = 30_000
-        options.windowByteCount = 1_000
-        options.shipByteCountMax = 800
+        options.windowByteCount = isDuel ? 200 : 1_000
+        options.shipByteCountMax = isDuel ? 200 : 800
         options.slotByteCountMax = 4_000
         return options
-    }()
+    }
 
     // MARK: - Telling
 
