@@ -149,6 +149,7 @@ extension ReplicaNode {
             guard welcome.truncateTo < log.end else { return stop(.protocolError, "a cut that cuts nothing", into: &effects) }
             guard welcome.truncateTo >= log.committed else { return refuseCut(welcome, at: welcome.truncateTo, into: &effects) }
             following.phase = .comparing
+            tellRetain(into: &effects)
             effects.append(.readChain(.cut(session), lsn: welcome.truncateTo))
         case .snapshot:
             let common = log.history.commonPoint(end: log.end, other: welcome.history, otherEnd: welcome.end)

@@ -374,7 +374,11 @@ extension ReplicaNode {
 
     /// Says from where the log has to be kept, when that has changed.
     mutating func tellRetain(into effects: inout [NodeEffect]) {
-        let from = slots.retainFrom ?? .max
+        var from = slots.retainFrom ?? .max
+        // Where the log is going to be cut it has to be there until it is.
+        if following.phase == .comparing || following.phase == .cutting, let welcome = following.welcome {
+            from = min(from, welcome.truncateTo + 1)
+        }
         guard from != toldRetain else { return }
         toldRetain = from
         effects.append(.retain(from: from))
