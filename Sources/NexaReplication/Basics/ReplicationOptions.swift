@@ -6,6 +6,9 @@ package struct ReplicationOptions: Sendable {
     package var heartbeatInterval: Microseconds = 500_000
     /// A peer that was not heard for this long is gone: its connection is closed.
     package var deadAfter: Microseconds = 5_000_000
+    /// A follower that is alive but has not written anything of what is on its way for this long begins anew. Long enough for the largest record
+    /// on a slow line.
+    package var stuckAfter: Microseconds = 120_000_000
     /// Before a lost or refused upstream is dialled again.
     package var reconnectDelay: Microseconds = 200_000
     /// Stored bytes that may be on their way to one follower. One record always may, however large.

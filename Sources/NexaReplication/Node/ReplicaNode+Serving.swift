@@ -236,6 +236,7 @@ extension ReplicaNode {
         guard last > downstreams[index].sentThrough, last <= shipLimit else { return }
         downstreams[index].sentThrough = last
         downstreams[index].lastSent = now
+        if downstreams[index].inFlight.byteCount == 0 { downstreams[index].lastProgress = now }
         downstreams[index].inFlight.shipped(last: last, byteCount: byteCount)
         pump(index, into: &effects)
         if downstreams[index].toldCommitted < log.committed { tellCommitted(index, into: &effects) }
@@ -258,6 +259,7 @@ extension ReplicaNode {
                 .alarm(.followerAheadOfLeader(downstreams[index].node, LogPosition(epoch: ack.epoch, lsn: ack.written))))
             return close(index, .aheadOfLeader, "LSN \(ack.written) was never sent", into: &effects)
         }
+        if ack.written > downstreams[index].written { downstreams[index].lastProgress = now }
         downstreams[index].written = max(downstreams[index].written, ack.written)
         downstreams[index].durable = max(downstreams[index].durable, ack.durable)
         downstreams[index].applied = max(downstreams[index].applied, ack.applied)
@@ -361,6 +363,9 @@ extension ReplicaNode {
         for index in downstreams.indices.reversed() {
             if now - downstreams[index].lastHeard > setup.options.deadAfter, downstreams[index].phase != .preparing {
                 close(index, .silent, "nothing was heard for \(setup.options.deadAfter / 1000) ms", into: &effects)
+            } else if downstreams[index].inFlight.byteCount > 0, now - downstreams[index].lastProgress > setup.options.stuckAfter
+            {
+                close(index, .silent, "nothing of what was sent has arrived", into: &effects)
             } else if now - downstreams[index].lastSent >= setup.options.heartbeatInterval {
                 sendHeartbeat(index, into: &effects)
                 pump(index, into: &effects)

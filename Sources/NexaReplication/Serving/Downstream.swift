@@ -39,6 +39,8 @@ struct Downstream: Sendable {
     /// When the last frame was sent, and the last one heard.
     var lastSent: Microseconds
     var lastHeard: Microseconds
+    /// When it last wrote something of what was on its way.
+    var lastProgress: Microseconds
     /// `sentAt` of its last ACK, on its clock.
     var theirClock: Microseconds = 0
     /// The `sentAt` of ours that its last ACK echoed.
@@ -54,6 +56,7 @@ struct Downstream: Sendable {
         self.windowByteCount = windowByteCount
         lastSent = now
         lastHeard = now
+        lastProgress = now
     }
 
     /// Whether a ship order may go out: one record always may be on its way, however large.

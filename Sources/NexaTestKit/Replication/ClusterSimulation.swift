@@ -310,6 +310,7 @@ package final class ClusterSimulation {
         var options = ReplicationOptions()
         options.heartbeatInterval = 60_000
         options.deadAfter = 300_000
+        options.stuckAfter = 600_000
         options.reconnectDelay = 20_000
         options.askTimeout = 100_000
         options.fenceTimeout = 250_000
