@@ -46,7 +46,7 @@ ubsan: setup ## Swift tests with the C core under UndefinedBehaviorSanitizer alo
 	@SWIFT=$(SWIFT) Tests/scripts/sanitize.sh ubsan
 
 soak: setup ## A million seeds of the replication simulator (SEEDS=n for another number)
-	@$(BUILD) --build-tests && NEXA_SIMULATION_SEEDS=$(or $(SEEDS),1000000) $(SWIFT) test -c release --skip-build --no-parallel --filter SimulationTests.keepsItsPromises
+	@$(BUILD) --build-tests && NEXA_SIMULATION_SEEDS=$(or $(SEEDS),1000000) Tests/scripts/release.sh test --skip-build --no-parallel --filter keepsItsPromisesUnderEverySeed
 
 fuzz: setup ## libFuzzer on every decoder, SECONDS_EACH seconds each (default 60)
 	@Tests/Fuzz/run.sh $(or $(SECONDS_EACH),60)
