@@ -48,7 +48,7 @@ let package = Package(
         .target(
             name: "NexaServer",
             dependencies: [
-                "CSupport", "NexaWire", "NexaStorage", "NexaDocuments",
+                "CSupport", "NexaWire", "NexaStorage", "NexaDocuments", "NexaReplication",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -65,7 +65,8 @@ let package = Package(
         .executableTarget(
             name: "nexadb",
             dependencies: [
-                "CSupport", "NexaClient", "NexaDocuments", "NexaServer", "NexaShell", "NexaStorage", "NexaWire",
+                "CSupport", "NexaClient", "NexaDocuments", "NexaReplication", "NexaServer", "NexaShell", "NexaStorage",
+                "NexaWire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
@@ -84,7 +85,7 @@ let package = Package(
         .testTarget(
             name: "NexaServerTests",
             dependencies: [
-                "NexaServer", "NexaDocuments", "NexaStorage", "NexaWire", "NexaTestKit",
+                "NexaServer", "NexaReplication", "NexaDocuments", "NexaStorage", "NexaWire", "NexaTestKit",
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
         .testTarget(

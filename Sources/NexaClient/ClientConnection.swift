@@ -20,6 +20,8 @@ package final class ClientConnection {
         package var password: String?
         /// Things to negotiate beyond the core, such as "stream" and "compact".
         package var features: [String] = []
+        /// "replication" for messages between nodes and their administration.
+        package var purpose: String?
         /// For connecting and for each answer.
         package var timeout: Duration = .seconds(30)
 
@@ -58,6 +60,7 @@ package final class ClientConnection {
         ]
         if let username = options.username { hello.append(.init("username", .string(username))) }
         if let password = options.password { hello.append(.init("password", .string(password))) }
+        if let purpose = options.purpose { hello.append(.init("purpose", .string(purpose))) }
         connection.serverInfo = try connection.request(.connect, .map(hello)).payload
         return connection
     }

@@ -6,5 +6,8 @@ struct NexaDB: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "nexadb", abstract: "A replicated document database node: server, shell and tools in one binary.",
         version: "nexadb " + NodeIdentity.currentVersion,
-        subcommands: [Serve.self, Ping.self, Status.self, Shell.self, Bench.self, Check.self, Dump.self, Rollback.self])
+        subcommands: [
+            Serve.self, Ping.self, Status.self, Promote.self, Switch.self, Cluster.self, Shell.self, Bench.self, Check.self,
+            Dump.self, Rollback.self,
+        ])
 }

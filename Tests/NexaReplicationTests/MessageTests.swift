@@ -29,7 +29,8 @@ import Testing
         .snapshotBegin(SnapshotBegin(slot: "s", resume: 4, have: [1, .max])),
         .snapshotManifest(
             SnapshotManifest(
-                id: 1, clusterID: cluster, position: LogPosition(epoch: 9, lsn: 99), chain: 5, history: history,
+                id: 1, clusterID: cluster, storeUUID: StoreUUID(high: 7, low: .max), position: LogPosition(epoch: 9, lsn: 99),
+                chain: 5, history: history,
                 files: [SnapshotFile(name: "000012.sst", byteCount: 1 << 40, digest: .max)])),
         .snapshotGet(SnapshotGet(id: 1, file: 2, offset: 3, byteCount: 4)),
         .snapshotDone(SnapshotDone(id: 1, isInstalled: true)),
@@ -161,7 +162,8 @@ import Testing
     @Test func namesOfSnapshotFilesCannotLeaveTheirDirectory() {
         for name in ["../x", "/x", "a/b", "", ".", "..", ".hidden", "a\0b", "ä"] {
             let manifest = SnapshotManifest(
-                id: 1, clusterID: Self.cluster, position: LogPosition(epoch: 1, lsn: 1), chain: 0, history: EpochHistory(),
+                id: 1, clusterID: Self.cluster, storeUUID: StoreUUID(high: 1, low: 2), position: LogPosition(epoch: 1, lsn: 1),
+                chain: 0, history: EpochHistory(),
                 files: [SnapshotFile(name: name, byteCount: 1, digest: 1)])
             #expect((try? decode(.snapshotManifest, payload(.snapshotManifest(manifest)))) == nil, "\(name)")
         }

@@ -76,16 +76,20 @@ package struct SnapshotManifest: Equatable, Sendable {
 
     package var id: UInt64
     package var clusterID: ClusterID
+    /// The identity that the store has from then on.
+    package var storeUUID: StoreUUID
     package var position: LogPosition
     package var chain: UInt64
     package var history: EpochHistory
     package var files: [SnapshotFile]
 
     package init(
-        id: UInt64, clusterID: ClusterID, position: LogPosition, chain: UInt64, history: EpochHistory, files: [SnapshotFile]
+        id: UInt64, clusterID: ClusterID, storeUUID: StoreUUID, position: LogPosition, chain: UInt64, history: EpochHistory,
+        files: [SnapshotFile]
     ) {
         self.id = id
         self.clusterID = clusterID
+        self.storeUUID = storeUUID
         self.position = position
         self.chain = chain
         self.history = history
@@ -94,7 +98,9 @@ package struct SnapshotManifest: Equatable, Sendable {
 
     var value: MessagePackValue {
         .fields([
-            ("id", .number(id)), ("cluster", .cluster(clusterID)), ("position", .position(position)), ("chain", .number(chain)),
+            ("id", .number(id)), ("cluster", .cluster(clusterID)),
+            ("store", .cluster(ClusterID(high: storeUUID.high, low: storeUUID.low))), ("position", .position(position)),
+            ("chain", .number(chain)),
             ("epochs", .history(history)), ("files", .array(files.map(\.value))),
         ])
     }
@@ -102,6 +108,8 @@ package struct SnapshotManifest: Equatable, Sendable {
     init(_ fields: ControlFields) throws(MessageError) {
         id = try fields.uint("id")
         clusterID = try fields.cluster("cluster")
+        let store = try fields.cluster("store")
+        storeUUID = StoreUUID(high: store.high, low: store.low)
         position = try fields.position("position")
         chain = try fields.uint("chain")
         history = try fields.history("epochs")

@@ -30,8 +30,7 @@ package struct FrameStamp: Hashable, Sendable {
 ///
 ///     [epoch, committed, end, end_age, sent_at, echo, record_epoch, first, last, previous_chain, bin]
 ///
-/// The bin holds the records one after the other, each as `u32 length` (big-endian) and the portable part: header bytes 16..<56 and the
-/// stored payload.
+/// The bin holds the portable parts of the records (`ReplicatedRecord`) one after the other without a gap.
 package struct BatchHeader: Hashable, Sendable {
     static let elementCount = 11
 

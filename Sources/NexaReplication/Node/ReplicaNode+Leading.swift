@@ -131,7 +131,8 @@ extension ReplicaNode {
     }
 
     /// The highest LSN that `count` nodes, this one among them, have on disk.
-    private mutating func durable(onNodes count: Int) -> LSN {
+    package mutating func durable(onNodes count: Int) -> LSN {
+        guard leading != nil else { return 0 }
         leading!.positions.removeAll(keepingCapacity: true)
         for (index, downstream) in downstreams.enumerated() where downstream.phase == .streaming {
             leading!.positions.append(downstream.durable)

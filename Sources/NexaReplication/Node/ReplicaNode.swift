@@ -20,6 +20,8 @@ package struct NodeSetup: Sendable {
     package var options: ReplicationOptions
     /// Whom to follow at start; nil for the node that is to lead.
     package var follow: String?
+    /// The local data has to be replaced: the first hello asks for a snapshot.
+    package var wantsSnapshot = false
     /// Formats of log and tables that this program reads.
     package var formatMin = 1
     package var formatMax = 1
@@ -102,6 +104,7 @@ package struct ReplicaNode: Sendable {
         effects.append(.gate(.closed(leader: nil, address: nil, epoch: promise.epoch)))
         if let address = setup.follow {
             following.address = address
+            following.wantsSnapshot = setup.wantsSnapshot
             connect(into: &effects)
         } else {
             beginResume(into: &effects)

@@ -1,4 +1,5 @@
-/// The admin port: `/metrics` for Prometheus, `/health` and `/readyz` for supervisors. Loopback only, GET and HEAD only.
+/// The admin port: `/metrics` for Prometheus, `/health` and `/readyz` for supervisors, `/leader` and `/replica` for
+/// load balancers. Loopback only, GET and HEAD only.
 ///
 /// Bounded: 64 connections, no request body, one answer at a time, ten seconds of silence end a connection. The `Host`
 /// header must name loopback, so a web page that resolves its own name to 127.0.0.1 reads nothing.
@@ -15,6 +16,10 @@ package protocol AdminSource: Sendable {
     func ailment() -> String?
     /// Whether requests are served now (recovery done, not stopping).
     func isReady() -> Bool
+    /// Whether writes are taken here.
+    func isLeader() -> Bool
+    /// How old what this node's readers see is at most; nil when it leads, follows nobody, or does not know.
+    func stalenessMilliseconds() -> Int?
 }
 
 package struct AdminListener {

@@ -29,8 +29,30 @@ package struct AdminReply: Equatable {
             if let ailment = source.ailment() { self.init(503, ailment + "\n") } else { self.init(200, "ok\n") }
         case "/readyz":
             if source.isReady() { self.init(200, "ready\n") } else { self.init(503, "not ready\n") }
-        default: self.init(404, "there are /metrics, /health and /readyz\n")
+        case "/leader":
+            if source.isLeader() { self.init(200, "leader\n") } else { self.init(503, "not the leader\n") }
+        case "/replica": self.init(replica: path, source: source)
+        default: self.init(404, "there are /metrics, /health, /readyz, /leader and /replica\n")
         }
+    }
+
+    /// `/replica?lag=500ms`: a follower that is not more than so far behind; without `lag` any that follows.
+    private init(replica path: String, source: any AdminSource) {
+        guard let staleness = source.stalenessMilliseconds() else {
+            self.init(503, "not a follower, or nothing was heard of the leader yet\n")
+            return
+        }
+        for part in path.drop(while: { $0 != "?" }).dropFirst().split(separator: "&") where part.hasPrefix("lag=") {
+            guard let limit = TimeLimit(parsing: String(part.dropFirst(4))) else {
+                self.init(400, "lag is a time such as 500ms or 2s\n")
+                return
+            }
+            guard limit.isOff || staleness <= limit.milliseconds else {
+                self.init(503, "up to \(staleness) ms behind\n")
+                return
+            }
+        }
+        self.init(200, "follower, up to \(staleness) ms behind\n")
     }
 
     private static func isLoopback(host: String) -> Bool {

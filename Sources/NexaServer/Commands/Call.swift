@@ -14,6 +14,8 @@ struct Call {
     let isSlowed: Bool
     /// The newest write of this connection: reads see at least this.
     let floor: LSN
+    /// What the read brings along when it waited before.
+    var read = ReadState()
 }
 
 /// How a command ended.
@@ -28,6 +30,8 @@ package enum Outcome {
     case disconnect
     /// End what the target names; the handler answers.
     case cancel(CancelTarget)
+    /// The connection is for another node: hand it over; the answer comes from there.
+    case replicate
     /// The client takes `chunkCount` more chunks of a stream; there is no answer.
     case credit(stream: UInt64, chunkCount: Int)
 }

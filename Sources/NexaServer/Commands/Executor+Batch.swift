@@ -25,7 +25,7 @@ extension Executor {
         } else {
             throw DocumentError(.badRequest, "\(missing)", details: [.init("field", "documents")])
         }
-        try fields.checkWriteConcern()
+        try checkWriteConcern()
         let named = try fields.text(.database)
         return try session.database.span.withUnsafeBytes { sessionDatabase throws(DocumentError) in
             let database = named.flatMap { $0.isEmpty ? nil : $0 } ?? sessionDatabase

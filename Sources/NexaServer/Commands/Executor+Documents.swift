@@ -34,7 +34,7 @@ extension Executor {
         guard let data = try fields.mapBytes(.data) else {
             throw DocumentError(.badRequest, "Missing 'collection' or 'data' field", details: [.init("field", "data")])
         }
-        try fields.checkWriteConcern()
+        try checkWriteConcern()
         guard let collection = try collection(session, create: true, missing: "Missing 'collection' or 'data' field") else {
             throw DocumentError(.internal, "A collection that was just made is gone")
         }
@@ -51,7 +51,7 @@ extension Executor {
             throw DocumentError(
                 .badRequest, "Missing 'collection', 'key', or 'updates' field", details: [.init("field", "updates")])
         }
-        try fields.checkWriteConcern()
+        try checkWriteConcern()
         let options = try writeOptions(session)
         guard
             let collection = try collection(
@@ -68,7 +68,7 @@ extension Executor {
     func delete(_ call: Call, _ session: Session, _ output: OutputBytes) throws(DocumentError) -> Outcome {
         try checkPressure()
         let key = try requiredKey("Missing 'collection' or 'key' field")
-        try fields.checkWriteConcern()
+        try checkWriteConcern()
         let options = try writeOptions(session)
         guard let collection = try collection(session, create: false, missing: "Missing 'collection' or 'key' field"),
             let lsn = try worker.delete(collection, key: key, options: options)
@@ -208,23 +208,6 @@ extension Executor {
         if text.isEqual(to: "id") { return true }
         if text.isEqual(to: "document") { return false }
         throw DocumentError(.badRequest, "'return' is \"id\" or \"document\"", details: [.init("field", "return")])
-    }
-
-    /// Where this read reads. `after` must be a position that this node has reached.
-    func readPosition(_ call: Call) throws(DocumentError) -> LSN {
-        let lsn = readLSN(call)
-        guard fields.has(.after), let after = fields.raw(.after) else { return lsn }
-        var reader = MessagePackReader(after)
-        guard (try? reader.readArrayHeader()) == 2, let epoch = try? reader.readUInt64(), let wanted = try? reader.readUInt64()
-        else {
-            throw DocumentError(.badRequest, "'after' is [epoch, lsn]", details: [.init("field", "after")])
-        }
-        if epoch > engine.epoch || wanted > lsn {
-            throw DocumentError(
-                .staleRead, "This node has not reached position \(epoch):\(wanted)",
-                details: [.init("epoch", .uint(engine.epoch)), .init("lsn", .uint(lsn))])
-        }
-        return lsn
     }
 
     // MARK: Parts of answers

@@ -1,6 +1,7 @@
 /// CONNECT, BIND, DISCONNECT, STATUS, CANCEL, CURSOR_CREDIT: what concerns the connection and the node, not documents.
 
 import NexaDocuments
+import NexaReplication
 import NexaStorage
 import NexaWire
 
@@ -8,7 +9,13 @@ extension Executor {
     /// Negotiates. A second CONNECT on a connection replaces what the first agreed on.
     func connect(_ call: Call, _ session: inout Session, _ output: OutputBytes) throws(DocumentError) -> Outcome {
         if let purpose = try fields.text(.purpose), !purpose.isEmpty {
-            throw DocumentError(.unsupported, "This node serves clients only: 'purpose' must be absent")
+            guard purpose.isEqual(to: "replication") else {
+                throw DocumentError(.badRequest, "'purpose' is \"replication\" or absent", details: [.init("field", "purpose")])
+            }
+            guard node.replication != nil else {
+                throw DocumentError(.unsupported, "This node takes no followers: start it with --node-name NAME")
+            }
+            return .replicate
         }
         var agreed = Session()
         agreed.dialect = try dialect()
@@ -65,9 +72,13 @@ extension Executor {
         output.writeString("node_id")
         output.writeString(node.identity.id)
         output.writeString("role_in_cluster")
-        output.writeString("single")
+        output.writeString(roleInCluster)
         output.writeString("leader")
-        output.writeNil()
+        if let leader = node.replication == nil ? nil : node.gate.leaderAddress {
+            output.writeString(leader)
+        } else {
+            output.writeNil()
+        }
         output.writeString("epoch")
         output.writeUInt(engine.epoch)
         output.writeString("lsn")
@@ -83,6 +94,10 @@ extension Executor {
         output.writeString("durability")
         output.writeString(node.configuration.durability == .disk ? "disk" : "os")
         output.endFrame(mark)
+    }
+
+    private var roleInCluster: String {
+        node.replication == nil ? "single" : node.gate.status?.role ?? NodeRole.follower.rawValue
     }
 
     /// A handle for a database and collection, which need not exist yet.

@@ -1,6 +1,7 @@
 /// STATUS: the node at one moment, as a map that `nexadb status` prints and scripts read.
 
 import NexaDocuments
+import NexaReplication
 import NexaStorage
 import NexaWire
 import Synchronization
@@ -23,23 +24,27 @@ struct StatusReport {
     var value: MessagePackValue {
         let counters = node.metricsSnapshot()
         let catalog = node.store.catalog.view
-        return .map([
-            .init("status", .string(engine.refusal == nil ? "ok" : "degraded")),
-            .init("server", .string("NexaDB")),
-            .init("version", .string(node.identity.version)),
-            .init("node_id", .string(node.identity.id)),
-            .init("role_in_cluster", .string("single")),
-            .init("uptime_seconds", .double(node.uptimeSeconds)),
-            .init("data_dir", .string(node.configuration.dataDirectory)),
-            .init("durability", .string(node.configuration.durability == .disk ? "disk" : "os")),
-            .init("databases", .int(Int64(catalog.databaseNames.count))),
-            .init("collections", .int(Int64(catalog.databaseNames.reduce(0) { $0 + (catalog.collections(of: $1)?.count ?? 0) }))),
-            .init("connections", .int(Int64(node.connectionCount.load(ordering: .relaxed)))),
-            .init("streams", .int(Int64(node.streamCount.load(ordering: .relaxed)))),
-            .init("requests", .uint(counters.requestCount)),
-            .init("buffered_bytes", .int(Int64(node.bufferedByteCount.load(ordering: .relaxed)))),
-            .init("engine", engineValue),
-        ])
+        let replication = ReplicationReport(node)
+        return .map(
+            [
+                .init("status", .string(engine.refusal == nil ? "ok" : "degraded")),
+                .init("server", .string("NexaDB")),
+                .init("version", .string(node.identity.version)),
+                .init("node_id", .string(node.identity.id)),
+                .init("role_in_cluster", .string(replication?.status.role ?? (node.replication == nil ? "single" : "follower"))),
+                .init("uptime_seconds", .double(node.uptimeSeconds)),
+                .init("data_dir", .string(node.configuration.dataDirectory)),
+                .init("durability", .string(node.configuration.durability == .disk ? "disk" : "os")),
+                .init("databases", .int(Int64(catalog.databaseNames.count))),
+                .init(
+                    "collections", .int(Int64(catalog.databaseNames.reduce(0) { $0 + (catalog.collections(of: $1)?.count ?? 0) }))
+                ),
+                .init("connections", .int(Int64(node.connectionCount.load(ordering: .relaxed)))),
+                .init("streams", .int(Int64(node.streamCount.load(ordering: .relaxed)))),
+                .init("requests", .uint(counters.requestCount)),
+                .init("buffered_bytes", .int(Int64(node.bufferedByteCount.load(ordering: .relaxed)))),
+                .init("engine", engineValue),
+            ] + (replication.map { [.init("replication", $0.value)] } ?? []))
     }
 
     private var engineValue: MessagePackValue {

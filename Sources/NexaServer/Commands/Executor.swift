@@ -13,9 +13,14 @@ package final class Executor {
     let worker: DocumentWorker
     let metrics: LoopMetrics
     let engine: Engine
+    let gate: ReplicationGate
     /// This thread may wait for the disk and take its time.
     let mayBlock: Bool
     let fields = RequestFields()
+    /// Set with `wouldBlock`: the command is not for the pool, it waits for a position.
+    var pendingWait: ReadWait?
+    /// Set by a command that was answered and whose answer needs more than this disk; `takeConcern` clears it.
+    var concern: PendingConcern?
     let inflater = FrameInflater()
 
     package init(node: NodeContext, mayBlock: Bool) {
@@ -24,15 +29,16 @@ package final class Executor {
         worker = node.store.makeWorker()
         metrics = node.makeMetrics()
         engine = node.engine
+        gate = node.gate
     }
 
     /// Executes one request. `payload` is the frame's payload, inflated; `isValidated` says that it was checked before.
     package func execute(
         type: MessageType, requestID: UInt32?, wantsToken: Bool, payload: UnsafeRawBufferPointer, isValidated: Bool = false,
-        session: inout Session, floor: LSN, into output: OutputBytes
+        session: inout Session, floor: LSN, read: ReadState = ReadState(), into output: OutputBytes
     ) -> Outcome {
         let isSlowed = !session.features.isEmpty && engine.pressure > Self.pressureMax
-        let call = Call(type: type, requestID: requestID, wantsToken: wantsToken, isSlowed: isSlowed, floor: floor)
+        let call = Call(type: type, requestID: requestID, wantsToken: wantsToken, isSlowed: isSlowed, floor: floor, read: read)
         let start = output.byteCount
         do throws(DocumentError) {
             if type == .ping {
@@ -50,7 +56,10 @@ package final class Executor {
             return try run(call, payload, &session, output)
         } catch {
             output.truncate(to: start)
-            if error.isWouldBlock { return .offload }
+            if error.isWouldBlock {
+                concern = nil
+                return .offload
+            }
             return fail(error, call, session, output)
         }
     }
@@ -58,6 +67,7 @@ package final class Executor {
     private func run(
         _ call: Call, _ payload: UnsafeRawBufferPointer, _ session: inout Session, _ output: OutputBytes
     ) throws(DocumentError) -> Outcome {
+        if gate.isClosed, call.type.isWrite { throw gate.refusal }
         switch call.type {
         case .read: return try read(call, session, output)
         case .create: return try create(call, session, output)
@@ -93,7 +103,8 @@ package final class Executor {
         case .createIndex, .dropIndex, .listIndexes, .aggregate, .explain:
             throw DocumentError(.unsupported, "\(call.type.name) is not supported by this node yet")
         // Between nodes; an ordinary connection has no business with them.
-        case .replHello, .snapshotBegin, .snapshotGet, .snapshotDone, .streamStartAt, .replAck, .readIndex, .fence, .promoted,
+        case .replHello, .snapshotBegin, .snapshotGet, .snapshotDone, .streamStartAt, .replAck, .readIndex, .fence, .promote,
+            .promoted,
             .switchover, .nodeStatus, .slotAdmin, .replStop, .replWelcome, .snapshotManifest, .snapshotChunk, .walBatch,
             .heartbeat,
             .readIndexReply, .topology, .fenced, .switchoverProgress, .nodeStatusReply, .slotAdminReply:
@@ -116,6 +127,7 @@ package final class Executor {
     }
 
     private func fail(_ error: DocumentError, _ call: Call, _ session: Session, _ output: OutputBytes) -> Outcome {
+        concern = nil
         fail(error, session, requestID: call.requestID, into: output)
         // A refused write tells of a state that may not be durable yet: that a key exists, that a revision is another one.
         switch error.code {
@@ -141,7 +153,7 @@ package final class Executor {
     /// Begins an answer whose position is `lsn`.
     @inline(__always)
     func begin(_ type: MessageType, _ call: Call, lsn: LSN, _ output: OutputBytes) -> FrameMark {
-        let token = call.wantsToken ? PositionToken(epoch: engine.epoch, lsn: lsn) : nil
+        let token = call.wantsToken ? gate.token(at: lsn, engine) : nil
         return output.beginFrame(type, requestID: call.requestID, token: token, flags: call.isSlowed ? .slowDown : .none)
     }
 

@@ -44,23 +44,6 @@ extension RequestFields {
         throw DocumentError(.badRequest, "'durability' is \"disk\" or \"os\"", details: [.init("field", "durability")])
     }
 
-    /// Refuses what only a cluster can promise, rather than pretending.
-    func checkWriteConcern() throws(DocumentError) {
-        if has(.opID), raw(.opID) != nil {
-            throw DocumentError(.unsupported, "'op_id' is not supported by this node yet")
-        }
-        guard let concern = raw(.writeConcern) else { return }
-        var reader = MessagePackReader(concern)
-        switch reader.nextKind {
-        case .int:
-            if let count = try? reader.readInt64(), count <= 1 { return }
-        case .string:
-            if let text = try? reader.readStringBytes(), text.isEqual(to: "majority") { return }
-        default: break
-        }
-        throw DocumentError(.badRequest, "'w' asks for more nodes than this one", details: [.init("field", "w")])
-    }
-
     /// When the request has to be given up, in `MonotonicTime`; nil: never.
     func deadline(limit: TimeLimit) throws(DocumentError) -> UInt64? {
         let own = try count(.timeoutMilliseconds)

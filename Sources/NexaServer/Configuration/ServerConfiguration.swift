@@ -26,6 +26,20 @@ package struct ServerConfiguration: Equatable, Sendable {
     package var durability = Durability.disk
     package var memory = ByteCount(1 << 30)
 
+    // Replication; all of it is off while nothing here is set
+    /// HOST:PORT of the node to follow at start.
+    package var follow: String?
+    /// HOST:PORT at which other nodes reach this one; nil: host and port that it listens on.
+    package var advertise: String?
+    /// Name of this node in its cluster.
+    package var nodeName: String?
+    /// The nodes whose disks count, the same list on every node.
+    package var members: [ClusterMember] = []
+    /// Not a setting: the node found that its data cannot be cut back, so it asks for all of it.
+    var startsWithSnapshot = false
+    /// Members that must have a record before it counts as committed; 0: a majority.
+    package var commitQuorum = 0
+
     // Threads; 0 means one for each core
     package var loopCount = 0
     package var workerCount = 0
@@ -56,16 +70,34 @@ package struct ServerConfiguration: Equatable, Sendable {
 
     package init() {}
 
+    /// Whether this node takes part in replication.
+    package var replicates: Bool { follow != nil || nodeName != nil || !members.isEmpty }
+
     /// Checks what no single setting can see.
     package func validate() throws(ConfigurationError) {
         if frameByteCountMax.value < 4 << 10 || frameByteCountMax.value > 1 << 30 {
             throw ConfigurationError("max-frame is \(frameByteCountMax.text); it must lie between 4KiB and 1GiB")
         }
         if memory.value < 16 << 20 { throw ConfigurationError("memory is \(memory.text); at least 16MiB are needed") }
+        try validateCluster()
         if !insecure && !Self.isLoopback(host) {
             throw ConfigurationError(
                 "refusing to listen on \(host): this node has no authentication, so anybody who reaches it could read and "
                     + "change all data. Use host 127.0.0.1, or say --insecure if the network is closed")
+        }
+    }
+
+    private func validateCluster() throws(ConfigurationError) {
+        guard !members.isEmpty else {
+            if commitQuorum > 0 { throw ConfigurationError("commit-quorum needs members") }
+            return
+        }
+        guard let nodeName else { throw ConfigurationError("members needs node-name: which of them this node is") }
+        if follow == nil && !members.contains(where: { $0.name == nodeName }) {
+            throw ConfigurationError("node-name \(nodeName) is none of members, so this node could only follow: say --follow")
+        }
+        if commitQuorum > members.count {
+            throw ConfigurationError("commit-quorum is \(commitQuorum), but there are \(members.count) members")
         }
     }
 

@@ -65,6 +65,20 @@ package struct Setting: Sendable {
             },
             show: { $0.durability == .disk ? "disk" : "os" }),
         byteCount("memory", "memory for memtables and block cache", \.memory),
+        optionalText("follow", "HOST:PORT of the node to follow, off: none", \.follow, isValid: ClusterMember.isAddress),
+        optionalText(
+            "advertise", "HOST:PORT at which other nodes reach this one, off: host and port", \.advertise,
+            isValid: ClusterMember.isAddress),
+        optionalText("node-name", "name of this node in its cluster, off: its id", \.nodeName, isValid: ClusterMember.isName),
+        Setting(
+            name: "members", help: "the nodes whose disks count, NAME=HOST:PORT,..., at most 16, off: this one alone",
+            read: { configuration, text in
+                guard let members = ClusterMember.list(parsing: text) else { return false }
+                configuration.members = members
+                return true
+            },
+            show: { $0.members.isEmpty ? "off" : $0.members.map(\.text).joined(separator: ",") }),
+        number("commit-quorum", "members that must have a record before it is committed, 0: a majority", \.commitQuorum, 0...16),
         number("threads", "event loops, 0: one for each core", \.loopCount, 0...256),
         number("workers", "threads for scans and reads from disk, 0: one for each core, at least 2", \.workerCount, 0...256),
         number("max-connections", "connections at the same time", \.connectionCountMax, 1...1_000_000),
@@ -93,6 +107,17 @@ package struct Setting: Sendable {
                 configuration[keyPath: path] = text
                 return !text.isEmpty
             }, show: { $0[keyPath: path] })
+    }
+
+    private static func optionalText(
+        _ name: String, _ help: String, _ path: Path<String?>, isValid: @escaping @Sendable (String) -> Bool
+    ) -> Setting {
+        Setting(
+            name: name, help: help,
+            read: { configuration, text in
+                configuration[keyPath: path] = text == "off" ? nil : text
+                return text == "off" || isValid(text)
+            }, show: { $0[keyPath: path] ?? "off" })
     }
 
     private static func number(_ name: String, _ help: String, _ path: Path<Int>, _ range: ClosedRange<Int>) -> Setting {

@@ -6,6 +6,8 @@
 /// Invariants: offsets count from the connection's first answer byte and only grow; marks are in the order of their offsets and
 /// their LSNs do not fall, so the first unacknowledged mark ends what may leave. Answers of reads need no mark of their own:
 /// a read behind an unacknowledged write of its connection reads at that write's position and stands behind its answer.
+///
+/// A mark with a concern stands for one answer that needs more than this disk: `settle` lets it leave, or puts an ERROR in its place.
 
 import NexaStorage
 import NexaWire
@@ -18,6 +20,9 @@ package struct AnswerQueue: ~Copyable {
         /// When the requests arrived that the mark stands for, and how many they are: for the latency of writes.
         var arrival: UInt64
         var requestCount: Int
+        /// More that the answer needs; its bytes end at `end`.
+        var concern: AnswerConcern?
+        var end: UInt64 = 0
     }
 
     /// Whole frames, appended by commands.
@@ -26,6 +31,8 @@ package struct AnswerQueue: ~Copyable {
     private var start: UInt64 = 0
     private var marks: [Mark] = []
     private var firstMark = 0
+    /// Marks with a concern that is not settled.
+    package private(set) var concernCount = 0
 
     package init(bytes: OutputBytes = OutputBytes(capacity: 64)) { self.bytes = bytes }
 
@@ -45,7 +52,7 @@ package struct AnswerQueue: ~Copyable {
                 marks[last].requestCount += requestCount
                 return
             }
-            if marks[last].arrival == arrival {
+            if marks[last].arrival == arrival && marks[last].concern == nil {
                 // Requests of one read are committed in one round: one mark with the last position serves them all.
                 marks[last].lsn = lsn
                 marks[last].requestCount += requestCount
@@ -55,10 +62,50 @@ package struct AnswerQueue: ~Copyable {
         marks.append(Mark(offset: start + UInt64(byteOffset), lsn: lsn, arrival: arrival, requestCount: requestCount))
     }
 
+    /// The answer from `byteOffset` to the end of `bytes` waits for `lsn` and for `concern`.
+    package mutating func hold(from byteOffset: Int, until lsn: LSN, arrival: UInt64, concern: AnswerConcern) {
+        concernCount += 1
+        marks.append(
+            Mark(
+                offset: start + UInt64(byteOffset), lsn: max(lsn, heldLSN), arrival: arrival, requestCount: 1, concern: concern,
+                end: start + UInt64(bytes.byteCount)))
+    }
+
+    /// Looks at every answer with a concern: those that have what they need may leave as far as it is up to that, those that never will
+    /// are replaced.
+    package mutating func settle(_ judge: (AnswerConcern) -> AnswerConcern.Verdict) {
+        guard concernCount > 0 else { return }
+        for index in firstMark..<marks.count {
+            guard let concern = marks[index].concern else { continue }
+            switch judge(concern) {
+            case .wait: continue
+            case .met: break
+            case .failed(let error): replace(index, requestID: concern.requestID, error)
+            }
+            marks[index].concern = nil
+            concernCount -= 1
+        }
+    }
+
+    /// Puts an ERROR in the place of the answer at a mark.
+    private mutating func replace(_ index: Int, requestID: UInt32?, _ error: WireError) {
+        let from = Int(marks[index].offset - start)
+        let to = Int(marks[index].end - start)
+        let behind = Array(bytes.bytes[to...])
+        bytes.truncate(to: from)
+        bytes.writeErrorFrame(error, requestID: requestID)
+        let change = bytes.byteCount - to
+        bytes.append(behind)
+        for later in marks.indices[(index + 1)...] {
+            marks[later].offset = UInt64(Int(marks[later].offset) + change)
+            marks[later].end = UInt64(max(0, Int(marks[later].end) + change))
+        }
+    }
+
     /// How many bytes may leave when everything up to `acknowledged` is. Drops the marks that are passed, and reports the
     /// arrival of their requests.
     package mutating func release(_ acknowledged: LSN, passed: (_ arrival: UInt64, _ requestCount: Int) -> Void) -> Int {
-        while firstMark < marks.count, marks[firstMark].lsn <= acknowledged {
+        while firstMark < marks.count, marks[firstMark].lsn <= acknowledged, marks[firstMark].concern == nil {
             passed(marks[firstMark].arrival, marks[firstMark].requestCount)
             firstMark += 1
         }
@@ -86,6 +133,7 @@ package struct AnswerQueue: ~Copyable {
         bytes.truncate(to: Int(marks[firstMark].offset - start))
         marks.removeAll()
         firstMark = 0
+        concernCount = 0
     }
 
     /// Gives memory back when nothing is queued; for idle connections.

@@ -16,6 +16,33 @@ extension ConnectionHandler {
             streamID: takeStreamID(), arrival: burstArrival)
         machine.depart(hasRequestID: frame.requestID != nil)
         tasks.append(task)
+        if let wait = loop.executor.pendingWait {
+            loop.executor.pendingWait = nil
+            park(task, wait)
+        } else {
+            submit(task)
+        }
+    }
+
+    /// The read waits for a position, or for the leader's word, holding neither a thread nor a snapshot.
+    private func park(_ task: PoolTask, _ wait: ReadWait) {
+        task.read.deadline = wait.deadline
+        guard wait.needsReadIndex else {
+            loop.park(ParkedRead(handler: self, task: task, lsn: wait.lsn, deadline: wait.deadline))
+            return
+        }
+        let home = TaskHome(handler: self, loop: loop)
+        loop.node.replication?.readIndex(visible: loop.node.engine.visibleLSN, deadline: wait.deadline / 1000) { index in
+            home.eventLoop.execute {
+                task.read.index = index ?? .max
+                home.handler.value.resume(task)
+            }
+        }
+    }
+
+    /// What a parked read waited for is there, or its time is over: it is asked again.
+    func resume(_ task: PoolTask) {
+        guard machine.phase != .closed else { return }
         submit(task)
     }
 
@@ -49,6 +76,7 @@ extension ConnectionHandler {
             return
         }
         switch turn {
+        case .waiting(let wait): park(task, wait)
         case .again:
             // The pool took it no more.
             refuse(DocumentError(.shuttingDown, "The node is stopping"), requestID: task.requestID)

@@ -195,12 +195,17 @@ final class ConnectionHandler: ChannelInboundHandler {
             into: machine.answers.bytes)
         switch outcome {
         case .answered(let hold, let count):
-            if hold > 0 { held(from: start, until: hold, commitCount: count) }
+            if loop.executor.concern != nil {
+                heldForOthers(from: start, until: hold, commitCount: count, requestID: frame.requestID)
+            } else if hold > 0 {
+                held(from: start, until: hold, commitCount: count)
+            }
             if type == .connect, session.features.contains(.lz4) { machine.acceptCompressedRequests() }
         case .offload: depart(type, frame, payload, wantsToken: wantsToken)
         case .disconnect:
             for task in tasks { task.cancel() }
             drain()
+        case .replicate: handOver(payload)
         case .cancel(let target): cancel(target, requestID: frame.requestID)
         case .credit(let stream, let count): credit(stream, count)
         case .work: preconditionFailure("long work does not begin on an event loop")
@@ -211,6 +216,17 @@ final class ConnectionHandler: ChannelInboundHandler {
         machine.answers.hold(from: start, until: lsn, arrival: arrival)
         floor = max(floor, lsn)
         commitCount += count
+    }
+
+    /// The answer needs more than this disk, unless it has that already.
+    private func heldForOthers(from start: Int, until lsn: LSN, commitCount count: Int, requestID: UInt32?) {
+        if let concern = loop.executor.takeConcern(at: lsn, requestID: requestID) {
+            machine.answers.hold(from: start, until: lsn, arrival: arrival, concern: concern)
+            floor = max(floor, lsn)
+            commitCount += count
+        } else if lsn > 0 {
+            held(from: start, until: lsn, commitCount: count)
+        }
     }
 
     func refuse(_ error: DocumentError, requestID: UInt32?) {
@@ -241,7 +257,9 @@ final class ConnectionHandler: ChannelInboundHandler {
         isFlushing = true
         defer { isFlushing = false }
         var acknowledged: LSN
+        var changes: UInt64
         repeat {
+            changes = machine.answers.concernCount > 0 ? settle() : 0
             acknowledged = machine.answers.isHeld ? loop.node.engine.acknowledgedLSN : 0
             let count = releasableByteCount(acknowledged)
             if count > 0 && isWritable { send(count, context) }
@@ -250,6 +268,20 @@ final class ConnectionHandler: ChannelInboundHandler {
             loop.wait(self)
             // The log may have moved between the look and the entry in the list.
         } while loop.node.engine.acknowledgedLSN != acknowledged
+            || (machine.answers.concernCount > 0 && loop.node.gate.changes != changes)
+    }
+
+    /// Looks at the answers that need other disks; answers what it looked at.
+    private func settle() -> UInt64 {
+        let gate = loop.node.gate
+        let changes = gate.changes
+        let now = MonotonicTime.nanoseconds()
+        machine.answers.settle { concern in
+            let verdict = gate.judge(concern, now: now)
+            if case .failed = verdict, concern.isWrite { loop.node.replication?.counters.concernTimedOut() }
+            return verdict
+        }
+        return changes
     }
 
     private func releasableByteCount(_ acknowledged: LSN) -> Int {
@@ -385,7 +417,13 @@ final class ConnectionHandler: ChannelInboundHandler {
         let start = machine.answers.byteCount
         machine.answers.bytes.append(task.output.bytes)
         task.output.removeAll(keepingCapacity: task.output.capacityByteCount <= 512 << 10)
-        if hold > 0 {
+        if task.concern != nil {
+            loop.executor.concern = task.concern
+            task.concern = nil
+            // A scan read at what was visible then, which is not above what is visible now.
+            let lsn = hold > 0 ? hold : loop.node.engine.visibleLSN
+            heldForOthers(from: start, until: lsn, commitCount: count, requestID: task.requestID)
+        } else if hold > 0 {
             machine.answers.hold(from: start, until: hold, arrival: task.arrival)
             floor = max(floor, hold)
             commitCount += count

@@ -27,6 +27,8 @@ final class LoopContext {
     private var connections: [ConnectionHandler] = []
     private var waiting: [ConnectionHandler] = []
     private var spare: [ConnectionHandler] = []
+    /// Reads that wait for a position.
+    private var parked: [ParkedRead] = []
     private var commitCount = 0
     private var isRoundScheduled = false
     private var endRoundTask: (@Sendable () -> Void)!
@@ -81,6 +83,7 @@ final class LoopContext {
             if index < connections.count { connections[index].tick(now) }
             index -= 1
         }
+        if node.replication != nil { releaseHeldAnswers(isWake: false) }
         if now % 5_000 == 0 { executor.releaseViews() }
     }
 
@@ -117,12 +120,13 @@ final class LoopContext {
 
     /// The connection holds answers until the log moves; it is called again by `releaseHeldAnswers`.
     func wait(_ connection: ConnectionHandler) {
-        if waiting.isEmpty { port.beginWaiting() }
+        if waiting.isEmpty && parked.isEmpty { port.beginWaiting() }
         waiting.append(connection)
     }
 
     func releaseHeldAnswers(isWake: Bool) {
         if isWake { metrics.add(to: .durabilityWakes) }
+        if !parked.isEmpty { resumeParked() }
         guard !waiting.isEmpty else { return }
         // A connection that still waits puts itself on the other list.
         var released = spare
@@ -131,6 +135,29 @@ final class LoopContext {
         for connection in released { connection.logMoved() }
         released.removeAll(keepingCapacity: true)
         spare = released
-        if waiting.isEmpty { port.endWaiting() }
+        if waiting.isEmpty && parked.isEmpty { port.endWaiting() }
+    }
+
+    // MARK: Reads that wait
+
+    /// The read is asked again when its position is visible, or its time is over.
+    func park(_ read: ParkedRead) {
+        if waiting.isEmpty && parked.isEmpty { port.beginWaiting() }
+        parked.append(read)
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        let left = Int64(clamping: read.deadline &- min(read.deadline, MonotonicTime.nanoseconds()))
+        eventLoop.scheduleTask(in: .nanoseconds(left)) { bound.value.resumeParked() }
+        // The log may have moved before the port knew that somebody waits.
+        eventLoop.execute { bound.value.resumeParked() }
+    }
+
+    private func resumeParked() {
+        let visible = node.engine.visibleLSN
+        let now = MonotonicTime.nanoseconds()
+        let due = parked.filter { $0.lsn <= visible || $0.deadline <= now }
+        guard !due.isEmpty else { return }
+        parked.removeAll { $0.lsn <= visible || $0.deadline <= now }
+        for read in due { read.handler.resume(read.task) }
+        if waiting.isEmpty && parked.isEmpty { port.endWaiting() }
     }
 }

@@ -12,6 +12,7 @@ extension NodeContext {
         writeRequests(counters, &text)
         writeConnections(counters, &text)
         writeEngine(engine.metrics(), &text)
+        ReplicationReport(self)?.write(&text)
         text.family("nexadb_info", "gauge", "Version and identity of the node.")
         text.sample("nexadb_info", "version=\"\(identity.version)\",node_id=\"\(identity.id)\"", 1)
         text.gauge("nexadb_uptime_seconds", "Seconds since the node started.", uptimeSeconds)

@@ -9,6 +9,7 @@ import Logging
 import NIOCore
 import NIOPosix
 import NexaDocuments
+import NexaReplication
 import NexaStorage
 import Synchronization
 
@@ -70,9 +71,11 @@ package final class NexaNode: Sendable {
             }
             let admin = try await startAdmin(configuration, group, context)
             let listener = try await Listener.start(configuration, group: group, context: context, loops: loops)
+            try await context.replication?.start(port: listener.localAddress?.port ?? configuration.port, ports: ports)
             return NexaNode(
                 context: context, group: group, pool: pool, loops: loops, listener: listener, admin: admin, observer: observer)
         } catch {
+            await context.replication?.stop()
             pool.stop()
             try? context.engine.close()
             try? await group.shutdownGracefully()
@@ -96,6 +99,8 @@ package final class NexaNode: Sendable {
                     "seconds": "\(progress.nanoseconds / 1_000_000_000)",
                 ])
         }
+        options.follows = configuration.replicates
+        if configuration.replicates { options.retention[RetentionNames.start] = 1 }
         try ProcessSetup.createDirectories(above: configuration.dataDirectory)
         let engine = try Engine.open(directory: configuration.dataDirectory, fileSystem: fileSystem, options: options)
         do {
@@ -103,7 +108,14 @@ package final class NexaNode: Sendable {
             let identity = try NodeIdentity.load(directory: configuration.dataDirectory, fileSystem: fileSystem)
             let milliseconds = (MonotonicTime.nanoseconds() &- start) / 1_000_000
             logger.info("data open", metadata: ["lsn": "\(engine.appliedLSN)", "milliseconds": "\(milliseconds)"])
-            return NodeContext(configuration: configuration, store: store, logger: logger, identity: identity)
+            let gate = ReplicationGate(isClustered: configuration.replicates)
+            let replication =
+                configuration.replicates
+                ? ReplicationService(
+                    configuration, engine: engine, gate: gate, logger: logger, identity: identity, fileSystem: fileSystem) : nil
+            return NodeContext(
+                configuration: configuration, store: store, logger: logger, identity: identity, gate: gate,
+                replication: replication)
         } catch {
             try? engine.close()
             throw error
@@ -135,6 +147,7 @@ package final class NexaNode: Sendable {
         }
         await forEachLoop { $0.stopConnections(isForced: true) }
         await admin?.close()
+        await context.replication?.stop()
         pool.stop()
         context.engine.removeDurabilityObserver(observer)
         let result = Result { try context.engine.close() }
@@ -162,5 +175,15 @@ extension NodeContext: AdminSource {
             ?? metrics.backgroundFailure.map { "tables cannot be written: \($0)" }
     }
 
-    package func isReady() -> Bool { !isDraining }
+    /// A follower is ready when it has been in touch with its leader.
+    package func isReady() -> Bool {
+        !isDraining && (replication == nil || isLeader() || stalenessMilliseconds() != nil)
+    }
+
+    package func isLeader() -> Bool { gate.leads }
+
+    package func stalenessMilliseconds() -> Int? {
+        guard replication != nil, !gate.leads else { return nil }
+        return gate.readView(engine, visible: engine.visibleLSN).staleness.map { Int(clamping: $0 / 1000) }
+    }
 }

@@ -13,6 +13,10 @@ package final class NodeContext: Sendable {
     package let engine: Engine
     package let logger: Logger
     package let identity: NodeIdentity
+    /// Whether writes are taken; always open on a standalone node.
+    package let gate: ReplicationGate
+    /// Nil on a standalone node.
+    package let replication: ReplicationService?
     package let limits: ConnectionLimits
     package let startedAt: TimeOfDay
     package let startedNanoseconds: UInt64
@@ -32,13 +36,16 @@ package final class NodeContext: Sendable {
     nonisolated(unsafe) private var metricsOfLoops: [LoopMetrics] = []  // guarded by `metricsLock`
 
     package init(
-        configuration: ServerConfiguration, store: DocumentStore, logger: Logger, identity: NodeIdentity
+        configuration: ServerConfiguration, store: DocumentStore, logger: Logger, identity: NodeIdentity,
+        gate: ReplicationGate = ReplicationGate(isClustered: false), replication: ReplicationService? = nil
     ) {
         self.configuration = configuration
         self.store = store
         self.engine = store.engine
         self.logger = logger
         self.identity = identity
+        self.gate = gate
+        self.replication = replication
         limits = ConnectionLimits(configuration)
         startedAt = .now()
         startedNanoseconds = MonotonicTime.nanoseconds()

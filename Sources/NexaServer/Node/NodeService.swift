@@ -1,13 +1,15 @@
-/// A node as a service: runs until it is asked to stop, then stops in order.
+/// A node as a service: runs until it is asked to stop, then stops in order. A node that has to change its log while the engine is
+/// closed (cut it back, swap a snapshot in) is stopped, changed and started again, in the same process and on the same ports.
 
 import Logging
+import NexaStorage
 import ServiceLifecycle
 import UnixSignals
 
 package struct NodeService: Service {
     package let configuration: ServerConfiguration
     package let logger: Logger
-    /// Called once the node listens.
+    /// Called once the node listens; not again when it starts again.
     package let onStart: @Sendable (NexaNode) -> Void
 
     package init(configuration: ServerConfiguration, logger: Logger, onStart: @escaping @Sendable (NexaNode) -> Void) {
@@ -17,13 +19,38 @@ package struct NodeService: Service {
     }
 
     package func run() async throws {
-        let node = try await NexaNode.start(configuration, logger: logger)
+        var configuration = configuration
+        var node = try await NexaNode.start(configuration, logger: logger)
         onStart(node)
-        // Also when the task is cancelled, the log is to be closed in order.
-        try? await gracefulShutdown()
+        configuration.port = node.port
+        if let port = node.adminPort { configuration.adminPort = port }
+        while let restart = await Self.end(of: node) {
+            logger.notice("starting again", metadata: ["reason": "\(restart)"])
+            try await node.stop()
+            configuration.follow = restart.upstream ?? configuration.follow
+            configuration.startsWithSnapshot = try LogChange.perform(restart, configuration, logger)
+            node = try await NexaNode.start(configuration, logger: logger)
+        }
         logger.info("stopping")
         try await node.stop()
         logger.info("stopped")
+    }
+
+    /// Returns when the node is to stop: with a reason when it is to start again, nil when it is asked to end.
+    private static func end(of node: NexaNode) async -> ReplicationShell.RestartReason? {
+        let (restarts, continuation) = AsyncStream<Void>.makeStream()
+        node.context.replication?.whenRestartIsNeeded { continuation.yield() }
+        return await withGracefulShutdownHandler {
+            // Also when the task is cancelled, the log is to be closed in order.
+            await withTaskCancellationHandler {
+                for await _ in restarts { return node.context.replication?.neededRestart }
+                return nil
+            } onCancel: {
+                continuation.finish()
+            }
+        } onGracefulShutdown: {
+            continuation.finish()
+        }
     }
 
     /// Runs the node until SIGTERM or SIGINT.

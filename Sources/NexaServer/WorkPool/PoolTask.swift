@@ -17,6 +17,8 @@ package final class PoolTask: @unchecked Sendable {
         case chunk
         /// The last frame is in `output`. It may leave when `hold` is acknowledged.
         case finished(hold: LSN, commitCount: Int)
+        /// The read is asked again when a position has moved.
+        case waiting(ReadWait)
     }
 
     let type: MessageType
@@ -25,6 +27,10 @@ package final class PoolTask: @unchecked Sendable {
     let floor: LSN
     /// Names the stream, should the request become one.
     let streamID: UInt64
+    /// What the read has waited for so far.
+    var read = ReadState()
+    /// What its answer needs beyond this disk.
+    var concern: PendingConcern?
     /// When the request arrived, in `MonotonicTime`.
     let arrival: UInt64
     let output = OutputBytes(capacity: 512)
@@ -94,7 +100,7 @@ package final class PoolTask: @unchecked Sendable {
 
     /// On a pool thread: works until a chunk is full, the end, or others have waited for a while.
     func turn(_ executor: Executor, othersWait: () -> Bool) -> Turn {
-        let call = Call(type: type, requestID: requestID, wantsToken: wantsToken, isSlowed: false, floor: floor)
+        let call = Call(type: type, requestID: requestID, wantsToken: wantsToken, isSlowed: false, floor: floor, read: read)
         let start = MonotonicTime.nanoseconds()
         while true {
             let frameStart = output.byteCount
@@ -126,13 +132,19 @@ package final class PoolTask: @unchecked Sendable {
     private func begin(_ executor: Executor) -> Turn? {
         let outcome = executor.execute(
             type: type, requestID: requestID, wantsToken: wantsToken, payload: UnsafeRawBufferPointer(payload),
-            isValidated: true, session: &session, floor: floor, into: output)
+            isValidated: true, session: &session, floor: floor, read: read, into: output)
+        concern = executor.concern
+        executor.concern = nil
         switch outcome {
         case .answered(let hold, let commitCount): return .finished(hold: hold, commitCount: commitCount)
         case .work(let work):
             self.work = work
             return nil
-        case .offload, .disconnect, .cancel, .credit:
+        case .offload where executor.pendingWait != nil:
+            let wait = executor.pendingWait!
+            executor.pendingWait = nil
+            return .waiting(wait)
+        case .offload, .disconnect, .cancel, .credit, .replicate:
             let error = DocumentError(.internal, "\(type.name) cannot be served by the work pool")
             executor.fail(error, session, requestID: requestID, into: output)
             return .finished(hold: 0, commitCount: 0)

@@ -58,6 +58,7 @@ package enum MessageType: UInt8, Sendable, CaseIterable {
     case replAck = 0x65
     case readIndex = 0x66
     case fence = 0x68
+    case promote = 0x69
     case promoted = 0x6A
     case switchover = 0x6B
     case nodeStatus = 0x6D
@@ -140,6 +141,7 @@ package enum MessageType: UInt8, Sendable, CaseIterable {
         case .replAck: "REPL_ACK"
         case .readIndex: "READ_INDEX"
         case .fence: "FENCE"
+        case .promote: "PROMOTE"
         case .promoted: "PROMOTED"
         case .switchover: "SWITCHOVER"
         case .nodeStatus: "NODE_STATUS"

@@ -11,6 +11,11 @@ struct ServeSettings: ParsableArguments {
     @Flag(help: "Listen beyond loopback without authentication.") var insecure = false
     @Option(help: "disk: answer after fdatasync; os: answer after write. (default: disk)") var durability: String?
     @Option(help: "Memory for memtables and block cache. (default: 1GiB)") var memory: String?
+    @Option(help: "HOST:PORT of the node to follow.") var follow: String?
+    @Option(help: "HOST:PORT at which other nodes reach this one. (default: host and port)") var advertise: String?
+    @Option(help: "Name of this node in its cluster; turns replication on. (default: its id)") var nodeName: String?
+    @Option(help: "The nodes whose disks count: NAME=HOST:PORT,... (default: this one alone)") var members: String?
+    @Option(help: "Members that must have a record before it is committed. (default: a majority)") var commitQuorum: String?
     @Option(help: "Event loops; 0: one for each core.") var threads: String?
     @Option(help: "Threads for scans and reads from disk; 0: one for each core, at least 2.") var workers: String?
     @Option(help: "Connections at the same time. (default: 10000)") var maxConnections: String?
@@ -32,7 +37,9 @@ struct ServeSettings: ParsableArguments {
     var flags: [(name: String, text: String)] {
         let given: [(name: String, text: String?)] = [
             ("data-dir", dataDir), ("host", host), ("port", port), ("admin-port", adminPort),
-            ("insecure", insecure ? "true" : nil), ("durability", durability), ("memory", memory), ("threads", threads),
+            ("insecure", insecure ? "true" : nil), ("durability", durability), ("memory", memory), ("follow", follow),
+            ("advertise", advertise), ("node-name", nodeName), ("members", members), ("commit-quorum", commitQuorum),
+            ("threads", threads),
             ("workers", workers), ("max-connections", maxConnections), ("max-frame", maxFrame),
             ("max-in-flight", maxInFlight), ("max-streams", maxStreams), ("max-output", maxOutput),
             ("max-buffers", maxBuffers), ("handshake-timeout", handshakeTimeout), ("idle-timeout", idleTimeout),

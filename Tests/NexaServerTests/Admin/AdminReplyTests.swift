@@ -9,6 +9,10 @@ private struct Source: AdminSource {
     func metricsText() -> String { "nexadb_up 1\n" }
     func ailment() -> String? { ill }
     func isReady() -> Bool { ready }
+    var leads = false
+    var staleness: Int?
+    func isLeader() -> Bool { leads }
+    func stalenessMilliseconds() -> Int? { staleness }
 }
 
 @Suite struct AdminReplyTests {
@@ -25,6 +29,17 @@ private struct Source: AdminSource {
         #expect(status("/") == 404)
         #expect(status("/metrics", method: "HEAD") == 200)
         #expect(status("/metrics", method: "POST") == 405)
+    }
+
+    @Test func loadBalancersLearnWhoLeadsAndHowFarFollowersAre() {
+        #expect(status("/leader", Source(leads: true)) == 200)
+        #expect(status("/leader", Source(staleness: 0)) == 503)
+        #expect(status("/replica", Source(leads: true)) == 503)
+        let follower = Source(staleness: 800)
+        #expect(status("/replica", follower) == 200)
+        #expect(status("/replica?lag=2s", follower) == 200)
+        #expect(status("/replica?lag=500ms", follower) == 503)
+        #expect(status("/replica?lag=soon", follower) == 400)
     }
 
     @Test func anIllOrStoppingNodeSaysSo() {

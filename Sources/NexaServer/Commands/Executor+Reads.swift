@@ -1,0 +1,197 @@
+/// Where a read reads, when the request says more than nothing: tokens, staleness, read concern. Decided by `ReadGate`, the same pure
+/// function on leader and follower; a read that has to wait gives its thread back and is asked again when the position has moved.
+
+import NexaDocuments
+import NexaReplication
+import NexaStorage
+import NexaWire
+
+/// What a read that cannot be answered yet waits for.
+package struct ReadWait: Equatable, Sendable {
+    /// Visible here; 0 when a read index has to be asked for first.
+    var lsn: LSN
+    var needsReadIndex: Bool
+    /// In `MonotonicTime`.
+    var deadline: UInt64
+}
+
+/// What a read that waited before brings along.
+package struct ReadState: Equatable, Sendable {
+    /// Fixed when it first waited; 0: it did not.
+    var deadline: UInt64 = 0
+    /// What the leader answered; 0: not asked, `.max`: it could not confirm one.
+    var index: LSN = 0
+
+    package init() {}
+}
+
+/// What the answer of the last command needs beyond this disk.
+struct PendingConcern {
+    var need: AnswerConcern.Need
+    var timeoutMilliseconds: Int?
+    var generation: UInt64
+    var isWrite: Bool
+    /// For reads; a write's position is what it is held for.
+    var lsn: LSN = 0
+}
+
+extension Executor {
+    /// How long a read on a node of a cluster waits for its token, when it does not say.
+    private static let waitMillisecondsDefault = 1_000
+    private static let waitMillisecondsMax = 60_000
+
+    /// Where this read reads.
+    @inline(__always)
+    func readPosition(_ call: Call) throws(DocumentError) -> LSN {
+        let lsn = readLSN(call)
+        guard fields.has(.after) || fields.has(.maxStalenessMilliseconds) || fields.has(.readConcern) else { return lsn }
+        return try clusterPosition(call, lsn)
+    }
+
+    @inline(never)
+    private func clusterPosition(_ call: Call, _ lsn: LSN) throws(DocumentError) -> LSN {
+        var request = ReadRequest()
+        var isCommitted = false
+        request.after = try token()
+        if let bound = try fields.count(.maxStalenessMilliseconds) { request.stalenessMax = Microseconds(bound) * 1000 }
+        if let concern = try fields.text(.readConcern) {
+            if concern.isEqual(to: "committed") {
+                isCommitted = true
+            } else if concern.isEqual(to: "linearizable") {
+                try addReadIndex(call, &request)
+            } else if !concern.isEqual(to: "local") {
+                throw DocumentError(
+                    .badRequest, "'read_concern' is \"local\", \"committed\" or \"linearizable\"",
+                    details: [.init("field", "read_concern")])
+            }
+        }
+        let view = gate.readView(engine, visible: lsn)
+        switch ReadGate.decide(request, view) {
+        case .read:
+            if isCommitted, node.replication != nil {
+                concern = PendingConcern(
+                    need: .committed, timeoutMilliseconds: try waitMilliseconds(), generation: gate.generation, isWrite: false,
+                    lsn: lsn)
+            }
+            return lsn
+        case .wait:
+            var wanted = request.after?.lsn ?? 0
+            if case .linearizable(let index) = request.concern { wanted = max(wanted, index) }
+            try wait(call, for: wanted)
+            throw Self.stale(
+                "This node has not reached position \(request.after.map { "\($0.epoch):\($0.lsn)" } ?? "\(wanted)") in time", view
+            )
+        case .tokenLost(let common):
+            throw DocumentError(
+                .tokenLost,
+                "The write behind this token was lost in a failover: the history that is left shares it up to LSN \(common) only",
+                details: [.init("common_lsn", .uint(common)), .init("epoch", .uint(view.history.lastEpoch))])
+        case .stale:
+            throw Self.stale("What this node has may be older than max_staleness_ms allows", view)
+        }
+    }
+
+    private func token() throws(DocumentError) -> LogPosition? {
+        guard let after = fields.raw(.after) else { return nil }
+        var reader = MessagePackReader(after)
+        guard (try? reader.readArrayHeader()) == 2, let epoch = try? reader.readUInt64(), let lsn = try? reader.readUInt64()
+        else {
+            throw DocumentError(.badRequest, "'after' is [epoch, lsn]", details: [.init("field", "after")])
+        }
+        return LogPosition(epoch: epoch, lsn: lsn)
+    }
+
+    private func waitMilliseconds() throws(DocumentError) -> Int {
+        let fallback = node.replication == nil ? 0 : Self.waitMillisecondsDefault
+        return min(try fields.count(.waitMilliseconds) ?? fallback, Self.waitMillisecondsMax)
+    }
+
+    /// Asks the leader first; a standalone node is its own leader.
+    private func addReadIndex(_ call: Call, _ request: inout ReadRequest) throws(DocumentError) {
+        guard node.replication != nil else { return }
+        switch call.read.index {
+        case 0:
+            pendingWait = ReadWait(lsn: 0, needsReadIndex: true, deadline: try deadline(call))
+            throw .wouldBlock
+        case .max:
+            throw DocumentError(
+                .staleRead, "No leader confirmed in time that it still leads, so this read cannot be linearizable",
+                details: [.init("retryable", .bool(true))])
+        case let index: request.concern = .linearizable(index)
+        }
+    }
+
+    private func deadline(_ call: Call) throws(DocumentError) -> UInt64 {
+        if call.read.deadline > 0 { return call.read.deadline }
+        return MonotonicTime.nanoseconds() &+ UInt64(max(1, try waitMilliseconds())) &* 1_000_000
+    }
+
+    /// Throws `wouldBlock` with `pendingWait` set, unless the time to wait is over.
+    private func wait(_ call: Call, for lsn: LSN) throws(DocumentError) {
+        if call.read.deadline == 0, try waitMilliseconds() == 0 { return }
+        let deadline = try deadline(call)
+        guard MonotonicTime.nanoseconds() < deadline else { return }
+        pendingWait = ReadWait(lsn: lsn, needsReadIndex: false, deadline: deadline)
+        throw .wouldBlock
+    }
+
+    private static func stale(_ message: String, _ view: ReadView) -> DocumentError {
+        DocumentError(
+            .staleRead, message,
+            details: [
+                .init("epoch", .uint(view.history.lastEpoch)), .init("lsn", .uint(view.visible)),
+                .init("retryable", .bool(true)),
+            ])
+    }
+
+    // MARK: Writes
+
+    /// Notes what the answer of a write has to wait for besides this node's disk.
+    @inline(__always)
+    func checkWriteConcern() throws(DocumentError) {
+        if fields.has(.writeConcern) || fields.has(.opID) { try noteWriteConcern() }
+    }
+
+    @inline(never)
+    private func noteWriteConcern() throws(DocumentError) {
+        if fields.raw(.opID) != nil { throw DocumentError(.unsupported, "'op_id' is not supported by this node yet") }
+        guard let raw = fields.raw(.writeConcern) else { return }
+        var reader = MessagePackReader(raw)
+        let need: AnswerConcern.Need
+        switch reader.nextKind {
+        case .int:
+            guard let count = try? reader.readInt64(), count <= Int64(ReplicationGate.nodeCountMax) else { throw Self.badConcern }
+            if count <= 1 { return }
+            need = .nodes(Int(count))
+        case .string:
+            guard let text = try? reader.readStringBytes(), text.isEqual(to: "majority") else { throw Self.badConcern }
+            need = .committed
+        default: throw Self.badConcern
+        }
+        guard node.replication != nil else {
+            if need == .committed { return }
+            throw DocumentError(.badRequest, "'w' asks for more nodes than this one", details: [.init("field", "w")])
+        }
+        let timeout = try fields.count(.writeTimeoutMilliseconds) ?? node.configuration.requestLimit.milliseconds
+        concern = PendingConcern(
+            need: need, timeoutMilliseconds: timeout == 0 ? nil : timeout, generation: gate.generation, isWrite: true)
+    }
+
+    private static var badConcern: DocumentError {
+        DocumentError(
+            .badRequest, "'w' is a number of nodes up to \(ReplicationGate.nodeCountMax), or \"majority\"",
+            details: [.init("field", "w")])
+    }
+
+    /// The concern of the command that was just executed, for its answer at `lsn`; nil when it has none, or has what it needs already.
+    func takeConcern(at lsn: LSN, requestID: UInt32?) -> AnswerConcern? {
+        guard let pending = concern else { return nil }
+        concern = nil
+        let timeout = pending.timeoutMilliseconds.map { MonotonicTime.nanoseconds() &+ UInt64($0) &* 1_000_000 }
+        let answer = AnswerConcern(
+            need: pending.need, lsn: pending.isWrite ? lsn : max(lsn, pending.lsn), generation: pending.generation,
+            deadline: timeout,
+            requestID: requestID, isWrite: pending.isWrite, epoch: engine.epoch)
+        return gate.judge(answer, now: 0) == .met ? nil : answer
+    }
+}

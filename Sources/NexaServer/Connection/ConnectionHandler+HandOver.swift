@@ -1,0 +1,30 @@
+/// A connection that another node opened leaves its event loop: the socket goes to the replication loop, this handler ends.
+///
+/// The other side waits for the answer to CONNECT before it says more, and that answer comes from the new owner.
+
+import NIOCore
+import NexaDocuments
+import NexaWire
+
+extension ConnectionHandler {
+    func handOver(_ hello: UnsafeRawBufferPointer) {
+        guard let context, let service = loop.node.replication, machine.answers.byteCount == 0, tasks.isEmpty else {
+            refuse(
+                DocumentError(.badRequest, "A connection for replication begins with its CONNECT, alone"), requestID: nil)
+            machine.drain()
+            return
+        }
+        let copy = try? context.channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
+            of: NIOBSDSocket.Handle.self
+        ) { DescriptorCloser.duplicate($0) }
+        guard case .some(.some(let descriptor)) = copy else {
+            refuse(DocumentError(.internal, "The socket cannot be handed over"), requestID: nil)
+            machine.drain()
+            return
+        }
+        service.adopt(descriptor, hello: hello)
+        machine.drain()
+        // Closes the first descriptor only: the socket lives on behind the second.
+        context.close(promise: nil)
+    }
+}

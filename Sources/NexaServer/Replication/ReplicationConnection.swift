@@ -1,0 +1,249 @@
+// One connection between nodes, on either side: frames in, frames out. It knows which side it is and nothing of replication.
+//
+//     upstream    dialled by a follower          CONNECT ─► SUCCESS ─► connected ─► messages
+//     downstream  accepted, handed over by a request loop after CONNECT: followers, candidates, administrators
+//     peer        dialled for FENCE, FENCED, PROMOTED, SWITCHOVER; nothing comes back on it
+//
+// Confined to the replication loop.
+
+import CSupport
+import NIOCore
+import NexaReplication
+import NexaStorage
+import NexaWire
+
+final class ReplicationConnection: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    enum Side: Sendable, Equatable { case upstream, downstream, peer }
+
+    /// A record of the largest size, and what is around it.
+    static let frameByteCountMax = RecordHeader.storedByteCountMax + (1 << 20)
+
+    let session: SessionID
+    let side: Side
+    private let shell: ReplicationShell
+    /// The node at the other end, as it says.
+    var peer: NodeID?
+    var peerName: String?
+    /// It has introduced itself with a hello.
+    var isFollower = false
+    /// CONNECT was answered.
+    private(set) var isConnected: Bool
+    private(set) var isClosed = false
+    private var context: ChannelHandlerContext?
+    private var inbound: ByteBuffer?
+    private var parser = FrameParser(payloadByteCountMax: frameByteCountMax, acceptedFlags: [.requestID, .compressed])
+    private let inflater = FrameInflater()
+    private let scratch = OutputBytes(capacity: 1024)
+    /// Frames before the connection is there.
+    private var waiting: [ReplicationMessage] = []
+    private static let waitingCountMax = 64
+
+    init(_ side: Side, session: SessionID, shell: ReplicationShell) {
+        self.side = side
+        self.session = session
+        self.shell = shell
+        isConnected = side == .downstream
+    }
+
+    // MARK: Channel events
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+
+    func channelActive(context: ChannelHandlerContext) {
+        if side == .downstream { return answerConnect() }
+        let mark = scratch.beginFrame(.connect)
+        MessagePackValue.map([
+            .init("client", .string("nexadb-node")), .init("version", .string(shell.identity.version)),
+            .init("dialect", .string("plain")), .init("purpose", .string("replication")),
+            .init("node", .uint(shell.node.setup.id.rawValue)), .init("name", .string(shell.node.setup.name)),
+        ]).encode(into: scratch)
+        scratch.endFrame(mark)
+        flush()
+    }
+
+    private func answerConnect() {
+        let mark = scratch.beginFrame(.success)
+        MessagePackValue.map([
+            .init("status", .string("connected")), .init("server", .string("NexaDB")),
+            .init("version", .string(shell.identity.version)), .init("node_id", .string(shell.identity.id)),
+            .init("node", .uint(shell.node.setup.id.rawValue)), .init("name", .string(shell.node.setup.name)),
+            .init("role_in_cluster", .string(shell.node.role.rawValue)),
+        ]).encode(into: scratch)
+        scratch.endFrame(mark)
+        flush()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var buffer = unwrapInboundIn(data)
+        if inbound == nil { inbound = buffer } else { inbound!.writeBuffer(&buffer) }
+        takeFrames()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) { forget() }
+    func handlerRemoved(context: ChannelHandlerContext) { forget() }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+
+    private func forget() {
+        guard !isClosed else { return }
+        isClosed = true
+        context = nil
+        inbound = nil
+        shell.connectionEnded(self)
+    }
+
+    // MARK: Input
+
+    /// What waited for a promise may be taken.
+    func readOn() { takeFrames() }
+
+    private enum Taken {
+        case frame(Int)
+        case more, broken
+    }
+
+    private func takeFrames() {
+        while !isClosed, let buffer = inbound {
+            if side == .upstream && shell.isPromising { return }
+            let taken: Taken = buffer.withUnsafeReadableBytes { bytes in
+                switch parser.step(bytes) {
+                case .needMoreBytes: return .more
+                case .frame(let frame): return take(frame, in: bytes) ? .frame(frame.byteCount) : .broken
+                case .rejected, .failed: return .broken
+                }
+            }
+            guard !isClosed else { return }
+            switch taken {
+            case .frame(let count):
+                inbound!.moveReaderIndex(forwardBy: count)
+                if inbound!.readableBytes == 0 { inbound = nil }
+            case .more:
+                if inbound!.readerIndex > 1 << 20 { inbound!.discardReadBytes() }
+                return
+            case .broken: return close(.stop(ReplicationStop(.protocolError, "a frame cannot be read")))
+            }
+        }
+    }
+
+    /// False when the connection makes no sense any more.
+    private func take(_ frame: Frame, in bytes: UnsafeRawBufferPointer) -> Bool {
+        guard let type = frame.type, let payload = try? inflater.payload(of: frame) else { return false }
+        if !isConnected { return takeConnectAnswer(type, payload) }
+        if type == .walBatch {
+            // Without compression the records stay in the receive buffer: a slice of it travels on.
+            var owner: ByteBuffer?
+            var offset = 0
+            if frame.inflatedByteCount == nil, let inbound {
+                owner = inbound
+                offset = inbound.readerIndex + (payload.baseAddress! - bytes.baseAddress!)
+            }
+            return shell.takeBatch(payload, owner: owner, offset: offset, from: self)
+        }
+        if type == .snapshotChunk {
+            guard side == .upstream, let (header, bytes) = try? ChunkHeader.decode(payload) else { return false }
+            shell.take(header, ByteBuffer(bytes: bytes), from: self)
+            return true
+        }
+        do throws(MessageError) {
+            shell.take(try ReplicationMessage(type, decoding: payload), from: self)
+            return true
+        } catch {
+            return shell.takeOther(type, payload, requestID: frame.requestID, from: self)
+        }
+    }
+
+    private func takeConnectAnswer(_ type: MessageType, _ payload: UnsafeRawBufferPointer) -> Bool {
+        let answer = try? MessagePackValue(decoding: payload)
+        guard type == .success else {
+            shell.refused(self, answer?["error"]?.stringValue ?? type.name)
+            return false
+        }
+        if case .uint(let id)? = answer?["node"] { peer = NodeID(rawValue: id) }
+        if case .int(let id)? = answer?["node"] { peer = NodeID(rawValue: UInt64(bitPattern: id)) }
+        peerName = answer?["name"]?.stringValue
+        isConnected = true
+        for message in waiting { message.writeFrame(into: scratch) }
+        waiting.removeAll()
+        flush()
+        shell.connected(self)
+        return true
+    }
+
+    // MARK: Output
+
+    func send(_ message: ReplicationMessage) {
+        guard !isClosed else { return }
+        guard isConnected else {
+            if waiting.count < Self.waitingCountMax { waiting.append(message) }
+            return
+        }
+        message.writeFrame(into: scratch)
+        flush()
+    }
+
+    /// An answer that is no replication message: for administrators.
+    func answer(_ type: MessageType, _ value: MessagePackValue) {
+        guard !isClosed else { return }
+        let mark = scratch.beginFrame(type)
+        value.encode(into: scratch)
+        scratch.endFrame(mark)
+        flush()
+    }
+
+    func refuse(_ error: WireError) {
+        guard !isClosed else { return }
+        scratch.writeErrorFrame(error)
+        flush()
+    }
+
+    /// One WAL_BATCH; `records` are copied once more, into what the socket takes.
+    func sendBatch(_ header: BatchHeader, records: UnsafeRawBufferPointer, isCompressed: Bool) {
+        guard !isClosed else { return }
+        let mark = scratch.beginFrame(.walBatch)
+        header.encode(into: scratch)
+        scratch.writeBin(records)
+        if isCompressed { scratch.endFrameCompressed(mark) } else { scratch.endFrame(mark) }
+        flush()
+        if scratch.capacityByteCount > 2 << 20 { scratch.removeAll(keepingCapacity: false) }
+    }
+
+    /// A piece of a snapshot; no bytes when it could not be read, which ends the connection.
+    func sendChunk(_ get: SnapshotGet, isEnd: Bool, _ bytes: [UInt8]) {
+        guard !isClosed else { return }
+        guard !bytes.isEmpty else { return close(.stop(ReplicationStop(.slotLost, "the snapshot cannot be read"))) }
+        let mark = scratch.beginFrame(.snapshotChunk)
+        bytes.withUnsafeBytes { bytes in
+            ChunkHeader(
+                id: get.id, file: get.file, offset: get.offset, isEnd: isEnd,
+                checksum: nexa_xxh3(bytes.baseAddress, bytes.count, 0)
+            ).encode(into: scratch)
+            scratch.writeBin(bytes)
+        }
+        scratch.endFrame(mark)
+        flush()
+        if scratch.capacityByteCount > 2 << 20 { scratch.removeAll(keepingCapacity: false) }
+    }
+
+    private func flush() {
+        guard let context, !scratch.isEmpty else { return }
+        var buffer = context.channel.allocator.buffer(capacity: scratch.byteCount)
+        buffer.writeBytes(scratch.bytes)
+        scratch.removeAll(keepingCapacity: true)
+        context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
+    }
+
+    /// Ends the connection behind what was sent; the shell hears no more of it.
+    func close(_ reason: CloseReason) {
+        guard !isClosed else { return }
+        if case .stop(let stop) = reason, isConnected { send(.stop(stop)) }
+        guard let context else {
+            isClosed = true
+            return
+        }
+        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer())).whenComplete { _ in bound.value.close(promise: nil) }
+        forget()
+    }
+}

@@ -1,0 +1,183 @@
+// What requests need to know of replication, without asking its thread: whether writes are taken, whom to ask instead, how far the
+// cluster is, what a token means.
+//
+// Written by the replication loop, read by all event loops and pool threads. The flags and positions are atomics; a standalone node's are
+// never written. What is a record stands behind a lock that only refused writes and reads with conditions take.
+
+import NexaDocuments
+import NexaReplication
+import NexaStorage
+import NexaWire
+import Synchronization
+
+package final class ReplicationGate: Sendable {
+    /// The largest number of nodes that a write can ask for.
+    package static let nodeCountMax = 16
+
+    /// What reads with conditions depend on.
+    struct History: Sendable {
+        var entries = EpochHistory()
+        var end: LSN = 0
+        var isLeader = true
+        /// On this node's clock: everything that the leader had then is visible here; nil: unknown.
+        var freshAt: Microseconds?
+    }
+
+    /// Why writes are refused: bit 0, this node does not lead; bit 1, the followers that a commit needs are too far behind.
+    private let refusals: Atomic<UInt8>
+    private let committed = Atomic<LSN>(0)
+    /// Rises when a leadership ends: what was promised under it cannot be told from positions any more.
+    private let generationCount = Atomic<UInt64>(1)
+    /// Rises with every news of this file: who looked before it was published looks again.
+    private let changeCount = Atomic<UInt64>(0)
+    /// Some write asked for a number of nodes: from then on these positions are kept.
+    private let wantsNodeCounts = Atomic<Bool>(false)
+    /// Index n: what n nodes have on disk. Atomics at a place of their own.
+    nonisolated(unsafe) private let onNodes: UnsafeMutablePointer<Atomic<LSN>>
+    private let isClustered: Bool
+    private let lock = NexaLock()
+    nonisolated(unsafe) private var leader: (address: String?, epoch: Epoch) = (nil, 0)  // guarded by `lock`
+    nonisolated(unsafe) private var published: NodeStatus?  // guarded by `lock`
+    nonisolated(unsafe) private var history = History()  // guarded by `lock`
+
+    package init(isClustered: Bool) {
+        refusals = Atomic(isClustered ? Self.notLeading : 0)
+        self.isClustered = isClustered
+        onNodes = .allocate(capacity: Self.nodeCountMax + 1)
+        for index in 0...Self.nodeCountMax { (onNodes + index).initialize(to: Atomic(0)) }
+    }
+
+    deinit {
+        onNodes.deinitialize(count: Self.nodeCountMax + 1)
+        onNodes.deallocate()
+    }
+
+    // MARK: - For requests
+
+    /// One load; the branch that writes pay.
+    @inline(__always)
+    package var isClosed: Bool { refusals.load(ordering: .relaxed) != 0 }
+
+    private static let notLeading: UInt8 = 1
+    private static let overloaded: UInt8 = 2
+
+    package var leads: Bool { refusals.load(ordering: .relaxed) & Self.notLeading == 0 }
+
+    /// What no later leader can lack.
+    package var committedLSN: LSN { committed.load(ordering: .acquiring) }
+    package var generation: UInt64 { generationCount.load(ordering: .acquiring) }
+    package var changes: UInt64 { changeCount.load(ordering: .acquiring) }
+
+    /// Whom this node takes for the leader.
+    package var leaderAddress: String? { lock.withLock { leader.address } }
+
+    /// The node as it saw itself a moment ago.
+    package var status: NodeStatus? { lock.withLock { published } }
+
+    /// Whether an answer may leave. The position is read before the generation: a position of a later leadership comes with its generation.
+    package func judge(_ concern: AnswerConcern, now: UInt64) -> AnswerConcern.Verdict {
+        let reached: LSN
+        switch concern.need {
+        case .committed: reached = committedLSN
+        case .nodes(let count):
+            if !wantsNodeCounts.load(ordering: .relaxed) { wantsNodeCounts.store(true, ordering: .releasing) }
+            reached = onNodes[count].load(ordering: .acquiring)
+        }
+        return concern.judge(reached: reached, generation: generation, now: now)
+    }
+
+    /// What a read's conditions are held against. A standalone node leads a cluster of one.
+    func readView(_ engine: Engine, visible: LSN) -> ReadView {
+        guard isClustered else {
+            let history = EpochHistory(engine.epochHistory) ?? EpochHistory()
+            return ReadView(
+                history: history, end: visible, visible: visible, committed: visible, isLeader: true, staleness: 0)
+        }
+        let known = lock.withLock { history }
+        let now = MonotonicTime.nanoseconds() / 1000
+        return ReadView(
+            history: known.entries, end: max(known.end, visible), visible: visible, committed: committedLSN,
+            isLeader: known.isLeader, staleness: known.isLeader ? 0 : known.freshAt.map { now - min(now, $0) })
+    }
+
+    /// The position of the record at `lsn`, as answers tell it.
+    func token(at lsn: LSN, _ engine: Engine) -> PositionToken {
+        guard isClustered else { return PositionToken(epoch: engine.epoch, lsn: lsn) }
+        let epoch = lock.withLock { history.entries.epoch(at: lsn) }
+        return PositionToken(epoch: epoch ?? engine.epoch, lsn: lsn)
+    }
+
+    /// The refusal of a write.
+    package var refusal: DocumentError {
+        guard leads else { return notLeader }
+        return DocumentError(
+            .overloaded, "The followers that a commit needs are too far behind; try again later",
+            details: [.init("retryable", .bool(true))])
+    }
+
+    /// On a node that does not lead.
+    private var notLeader: DocumentError {
+        let (address, epoch) = lock.withLock { leader }
+        return DocumentError(
+            .notLeader,
+            address.map { "This node does not take writes; the leader is \($0)" }
+                ?? "This node does not take writes, and knows no leader at the moment",
+            details: [
+                .init("leader", address.map { .string($0) } ?? .null), .init("epoch", .uint(epoch)),
+                .init("retryable", .bool(true)),
+            ])
+    }
+
+    // MARK: - For the replication loop
+
+    func open(_ epoch: Epoch, address: String) {
+        lock.withLock { leader = (address, epoch) }
+        refusals.bitwiseAnd(~Self.notLeading, ordering: .releasing)
+    }
+
+    /// `endsLeadership` is false while writes are only held for a moment.
+    func close(leader address: String?, epoch: Epoch, endsLeadership: Bool) {
+        lock.withLock { leader = (address, epoch) }
+        refusals.store(Self.notLeading, ordering: .releasing)
+        if endsLeadership { generationCount.add(1, ordering: .releasing) }
+        changeCount.add(1, ordering: .releasing)
+    }
+
+    func setOverloaded(_ isOverloaded: Bool) {
+        if isOverloaded {
+            refusals.bitwiseOr(Self.overloaded, ordering: .releasing)
+        } else {
+            refusals.bitwiseAnd(~Self.overloaded, ordering: .releasing)
+        }
+    }
+
+    func note(committed lsn: LSN) {
+        committed.store(lsn, ordering: .releasing)
+        changeCount.add(1, ordering: .releasing)
+    }
+
+    var needsNodeCounts: Bool { wantsNodeCounts.load(ordering: .acquiring) }
+
+    /// True when that is news.
+    func note(_ lsn: LSN, onNodes count: Int) -> Bool {
+        guard onNodes[count].load(ordering: .relaxed) != lsn else { return false }
+        onNodes[count].store(lsn, ordering: .releasing)
+        changeCount.add(1, ordering: .releasing)
+        return true
+    }
+
+    func publish(_ status: NodeStatus) { lock.withLock { published = status } }
+    func publish(_ history: History) { lock.withLock { self.history = history } }
+}
+
+extension MessageType {
+    /// Requests that change documents or the catalog.
+    package var isWrite: Bool {
+        switch self {
+        case .create, .update, .delete, .batchWrite, .importToon, .createCollection, .dropCollection, .createDatabase,
+            .dropDatabase, .createIndex, .dropIndex:
+            true
+        default: false
+        }
+    }
+}

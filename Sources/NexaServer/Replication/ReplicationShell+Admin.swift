@@ -1,0 +1,53 @@
+// What administrators hear: the end of a promotion or of a switchover.
+
+import Logging
+import NexaReplication
+import NexaStorage
+import NexaWire
+
+extension ReplicationShell {
+    func promotionAnswer(epoch: Epoch) -> MessagePackValue {
+        .map([
+            .init("role", .string(node.role.rawValue)), .init("epoch", .uint(epoch)), .init("lsn", .uint(node.log.end)),
+            .init("name", .string(node.setup.name)), .init("address", .string(node.setup.address)),
+        ])
+    }
+
+    func promoted() {
+        counters.promoted(succeeded: true)
+    }
+
+    /// Writes are taken from here on: whoever asked for the promotion may send them.
+    func opened(_ epoch: Epoch) {
+        for connection in waitingForPromotion { connection.answer(.success, promotionAnswer(epoch: epoch)) }
+        waitingForPromotion.removeAll()
+    }
+
+    func promotionFailed(_ failure: PromotionFailure) {
+        counters.promoted(succeeded: false)
+        let reason = text(failure)
+        logger.warning("promotion failed", metadata: ["reason": "\(reason)"])
+        for connection in waitingForPromotion { connection.refuse(WireError(.conflict, "The node was not promoted: \(reason)")) }
+        waitingForPromotion.removeAll()
+    }
+
+    func switchoverProgress(_ progress: SwitchoverProgress) {
+        logger.notice("switchover", metadata: ["state": "\(progress.state.rawValue)", "reason": "\(progress.reason)"])
+        for connection in waitingForSwitchover { connection.send(.switchoverProgress(progress)) }
+        if progress.state == .done || progress.state == .aborted { waitingForSwitchover.removeAll() }
+    }
+
+    private func text(_ failure: PromotionFailure) -> String {
+        switch failure {
+        case .busy: "it is busy with another change of its role or log; try again"
+        case .notMember: "it is none of the members"
+        case .outvoted(let promised): "a peer has promised epoch \(promised) to another node"
+        case .behind(let peer, let last):
+            "\(name(of: peer)) has more of the log (\(last.epoch):\(last.lsn)): promote that one"
+        case .leaderAlive(let peer, let epoch): "\(name(of: peer)) leads epoch \(epoch)"
+        case .noQuorum(let promises, let needed): "\(promises) of \(needed) needed members answered"
+        case .refusedByStore(let reason): reason
+        case .logFailed: "its log has failed, or it is stopping"
+        }
+    }
+}
