@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+from rig import cluster as rig_cluster  # noqa: E402
 from rig import node as rig_node  # noqa: E402
 
 REPORT: list[str] = []
@@ -55,6 +56,20 @@ def make_node(tmp_path):
     def make(name="node", *options, **settings):
         made.append(rig_node.Node(tmp_path / name, *options, **settings))
         return made[-1]
+
+    yield make
+    for each in made:
+        each.kill()
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """Starts a leader and followers; `cluster(3, "--memory", "16MiB")` with two followers. Surely gone when the test ends."""
+    made = []
+
+    def make(count=3, *options, **settings):
+        made.append(rig_cluster.Cluster(tmp_path, count, options, **settings))
+        return made[-1].start()
 
     yield make
     for each in made:

@@ -1,0 +1,141 @@
+"""A leader and followers as processes on loopback, with ports that are known before they start: members name each other by them."""
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+from . import wire
+from .node import Node, tool
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on now, below the range that the kernel hands out by itself, so that no connection takes one."""
+    found = []
+    candidate = 20_000 + (time.time_ns() // 1000) % 10_000
+    while len(found) < count:
+        candidate = 20_000 + (candidate + 1) % 12_000
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", candidate))
+                found.append(candidate)
+            except OSError:
+                pass
+    return found
+
+
+class ClusterNode(Node):
+    def __init__(self, data: Path, name: str, port: int, *options: str, **settings):
+        super().__init__(data, *options, **settings)
+        self.name, self.fixed_port = name, port
+        self.follows: str | None = None
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.fixed_port}"
+
+    def command(self) -> list[str]:
+        command = super().command()
+        command[command.index("--port") + 1] = str(self.fixed_port)
+        return command + ["--node-name", self.name, *(["--follow", self.follows] if self.follows else [])]
+
+    def freeze(self):
+        """SIGSTOP, and waits until every thread stands still: on a busy machine that takes a while."""
+        os.kill(self.pid, signal.SIGSTOP)
+        deadline = time.monotonic() + 10
+        while any(stat.read_text().rsplit(")", 1)[1].split()[0] != "T" for stat in Path(f"/proc/{self.pid}/task").glob("*/stat")):
+            assert time.monotonic() < deadline, f"{self.name} does not stop"
+            time.sleep(0.005)
+
+    def thaw(self):
+        os.kill(self.pid, signal.SIGCONT)
+
+    def status(self) -> dict:
+        with self.wire(timeout=5) as link:
+            return link.ask(wire.STATUS, {}).value
+
+    def replication(self) -> dict:
+        return self.status().get("replication") or {}
+
+    def metric(self, line: str) -> float:
+        """The value of the sample that begins with `line`."""
+        for row in self.http("/metrics")[1].splitlines():
+            if row.startswith(line):
+                return float(row.rsplit(" ", 1)[1])
+        raise AssertionError(f"no sample {line}")
+
+
+class Cluster:
+    """`names[0]` leads at first."""
+
+    def __init__(self, directory: Path, count: int = 3, options: tuple[str, ...] = (), with_members: bool = True):
+        names = [f"n{index + 1}" for index in range(count)]
+        ports = free_ports(count)
+        members = ",".join(f"{name}=127.0.0.1:{port}" for name, port in zip(names, ports))
+        more = ("--members", members) if with_members else ()
+        self.nodes = [ClusterNode(Path(directory) / name, name, port, "--memory", "64MiB", "--threads", "1", "--workers", "2",
+                                  *more, *options)
+                      for name, port in zip(names, ports)]
+        for follower in self.nodes[1:]:
+            follower.follows = self.nodes[0].address
+
+    def __getitem__(self, index: int) -> ClusterNode:
+        return self.nodes[index]
+
+    def start(self) -> "Cluster":
+        for node in self.nodes:
+            node.start()
+        self.wait(lambda: self.nodes[0].replication().get("role") == "leader", "a leader")
+        self.wait_followers(*self.nodes[1:])
+        return self
+
+    def kill(self):
+        for node in self.nodes:
+            node.kill()
+
+    def wait_followers(self, *followers: ClusterNode, leader: ClusterNode | None = None, within: float = 20):
+        """Until the leader streams to each of these."""
+        leader = leader or self.nodes[0]
+
+        def streaming():
+            peers = {peer["name"]: peer["state"] for peer in leader.replication().get("followers", [])}
+            return all(peers.get(follower.name) == "streaming" for follower in followers)
+        self.wait(streaming, "followers", within)
+
+    def wait_caught_up(self, *followers: ClusterNode, leader: ClusterNode | None = None, within: float = 20):
+        """Until each of these shows what the leader has on disk now."""
+        end = (leader or self.nodes[0]).status()["engine"]["durable_lsn"]
+        for follower in followers:
+            self.wait(lambda: follower.status()["engine"]["visible_lsn"] >= end, f"{follower.name} at LSN {end}", within)
+
+    def wait(self, condition, what: str, within: float = 20):
+        deadline = time.monotonic() + within
+        while True:
+            try:
+                if condition():
+                    return
+            except (OSError, wire.Closed):
+                pass
+            if time.monotonic() > deadline:
+                raise AssertionError(f"no {what} within {within} s\n" + "\n".join(
+                    f"--- {node.name}\n{node.output()[-2500:]}" for node in self.nodes))
+            time.sleep(0.02)
+
+
+def admin(node: ClusterNode, *command: str, timeout: float = 30):
+    """`nexadb COMMAND HOST:PORT`."""
+    return tool(*command, node.address, timeout=timeout)
+
+
+def create(link: wire.Wire, collection: str, key: str, *, options: dict | None = None, **fields) -> wire.Answer:
+    answer = link.ask(wire.CREATE, {"collection": collection, "data": {"_id": key, **fields}, **(options or {})})
+    assert answer.type == wire.SUCCESS, answer
+    return answer
+
+
+def ids(node: ClusterNode, collection: str) -> list[str]:
+    """The keys of a collection as a node shows them, sorted."""
+    with node.wire() as link:
+        answer = link.ask(wire.QUERY, {"collection": collection, "projection": {"_id": 1}})
+        assert answer.type == wire.SUCCESS, answer
+        return sorted(document["_id"] for document in answer.value)
