@@ -6,7 +6,7 @@ BUILD  := Tests/scripts/release.sh build
 NEXADB := .build/release/nexadb
 DATA   ?= ./data
 
-.PHONY: help setup build run test e2e bench lint format asan tsan ubsan fuzz soak clean
+.PHONY: help setup build run test e2e bench cluster lint format asan tsan ubsan fuzz soak clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ build: setup ## Build the release binary
 
 run: build ## Build and start a node on ./data (DATA=dir for another place, ARGS=... for more flags)
 	@exec $(NEXADB) serve --data-dir $(DATA) $(ARGS)
+
+cluster: build ## A leader and two followers on this machine, with a table (ARGS=start, status, stop, clean)
+	@cluster/local $(ARGS)
 
 test: ## Set up, build and pass every test: Swift, C, fuzz smoke, end to end with real clients
 	@Tests/scripts/test.py
