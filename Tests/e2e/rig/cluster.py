@@ -94,13 +94,15 @@ class Cluster:
             node.kill()
 
     def wait_followers(self, *followers: ClusterNode, leader: ClusterNode | None = None, within: float = 20):
-        """Until the leader streams to each of these."""
+        """Until the leader streams to each of these, and each knows who leads."""
         leader = leader or self.nodes[0]
 
         def streaming():
             peers = {peer["name"]: peer["state"] for peer in leader.replication().get("followers", [])}
             return all(peers.get(follower.name) == "streaming" for follower in followers)
         self.wait(streaming, "followers", within)
+        for follower in followers:
+            self.wait(lambda: follower.replication().get("leader") == leader.address, f"leader that {follower.name} knows", within)
 
     def wait_caught_up(self, *followers: ClusterNode, leader: ClusterNode | None = None, within: float = 20):
         """Until each of these shows what the leader has on disk now."""
