@@ -70,7 +70,7 @@ class Loader:
         self.wrong: list[str] = []
 
     def run(self):
-        threads = [threading.Thread(target=self.work, args=(kind,)) for kind in ("batch", "batch", "own id", "made id")]
+        threads = [threading.Thread(target=self.work, args=(kind,), daemon=True) for kind in ("batch", "batch", "own id", "made id")]
         [t.start() for t in threads]
         [t.join(120) for t in threads]
         assert not any(t.is_alive() for t in threads), "a client hangs"

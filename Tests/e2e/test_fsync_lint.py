@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -47,7 +48,7 @@ def create_marked(node, plan: list[tuple[int, int]]) -> list[str]:
                 with lock:
                     markers.extend(mine)
 
-    threads = [threading.Thread(target=write, args=(n, *part)) for n, part in enumerate(plan)]
+    threads = [threading.Thread(target=write, args=(n, *part), daemon=True) for n, part in enumerate(plan)]
     [t.start() for t in threads]
     [t.join(90) for t in threads]
     assert len(markers) == sum(count for _, count in plan)
@@ -179,6 +180,7 @@ def test_disk_that_fails_under_pipelined_writers_loses_nothing_acknowledged(make
     [w.start() for w in crew]
     while sum(w.acknowledged for w in crew) < 300:
         assert any(w.is_alive() for w in crew), [w.failure for w in crew]
+        time.sleep(0.001)
     with Fault(node, tmp_path, f"{call}:error=EIO:when=1", call):
         [w.join(60) for w in crew]
         assert not any(w.is_alive() for w in crew), "writes went on although the disk had failed"

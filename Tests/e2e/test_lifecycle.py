@@ -185,7 +185,7 @@ def test_stop_finishes_what_is_under_way_and_restarts_clean(make_node, stop):
             except (wire.Closed, OSError):
                 pass
 
-    threads = [threading.Thread(target=write, args=(n,)) for n in range(4)]
+    threads = [threading.Thread(target=write, args=(n,), daemon=True) for n in range(4)]
     [t.start() for t in threads]
     assert enough.wait(30)
     os.kill(node.pid, stop)

@@ -131,6 +131,7 @@ def test_readers_that_never_read_are_held_and_then_closed(make_node, report):
     message = wire.request(wire.READ, {"collection": "storm", "key": "large"}) * 10_000
     with Bystander(node) as other:
         while not other.latencies:
+            assert other.is_alive(), other.failure
             time.sleep(0.01)
         descriptors = node.descriptors()
         readers, sent = [wire.Wire(node.port, receive_buffer=4096) for _ in range(count)], [0] * count
@@ -241,7 +242,7 @@ def test_more_in_flight_than_allowed_waits_and_loses_nothing(make_node, depth):
     with node.wire(timeout=30) as c:
         c.connect(dialect="plain", features=["request_id"])
         sender = threading.Thread(target=c.raw, args=(b"".join(
-            wire.request(wire.CREATE, {"collection": "c", "data": {"_id": str(n)}}, request_id=n) for n in range(3000)),))
+            wire.request(wire.CREATE, {"collection": "c", "data": {"_id": str(n)}}, request_id=n) for n in range(3000)),), daemon=True)
         sender.start()
         answers = [c.recv() for _ in range(3000)]
         sender.join()

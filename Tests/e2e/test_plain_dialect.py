@@ -216,7 +216,7 @@ def test_two_creates_of_one_key_in_flight_give_one_success(node, name):
             c.wire.raw(b"".join(wire.request(wire.CREATE, {"collection": name, "data": {"_id": str(n)}}) for n in range(rounds)))
             outcomes.append([c.wire.recv().type for _ in range(rounds)])
 
-    threads = [threading.Thread(target=race) for _ in range(4)]
+    threads = [threading.Thread(target=race, daemon=True) for _ in range(4)]
     [t.start() for t in threads]
     [t.join(30) for t in threads]
     assert len(outcomes) == 4

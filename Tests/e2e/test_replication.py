@@ -77,7 +77,7 @@ def test_a_follower_that_was_away_under_load_resumes_without_a_snapshot(cluster,
                 assert link.ask(wire.BATCH_WRITE, {"collection": "load", "documents": batch}).type == wire.SUCCESS
                 written.extend(document["_id"] for document in batch)
 
-    writer = threading.Thread(target=load)
+    writer = threading.Thread(target=load, daemon=True)
     writer.start()
     try:
         c.wait(lambda: len(written) > 500, "some load")

@@ -18,7 +18,7 @@ class Writers:
         self.acknowledged: set[str] = set()
         self.attempted: set[str] = set()
         self.unexpected: list = []
-        self.threads = [threading.Thread(target=self.write, args=(index,)) for index in range(count)]
+        self.threads = [threading.Thread(target=self.write, args=(index,), daemon=True) for index in range(count)]
 
     def __enter__(self):
         for thread in self.threads:

@@ -174,7 +174,7 @@ def test_switchover_hands_over_without_losing_a_write(cluster):
             except (OSError, wire.Closed):
                 time.sleep(0.02)
 
-    writer = threading.Thread(target=load)
+    writer = threading.Thread(target=load, daemon=True)
     writer.start()
     try:
         c.wait(lambda: len(acknowledged) > 100, "some load")

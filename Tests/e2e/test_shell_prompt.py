@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import signal
 import time
 
 import pytest
@@ -41,11 +42,22 @@ class Terminal:
         before, self.text = self.text[:found.end()], self.text[found.end():]
         return before
 
-    def close(self) -> int:
+    def close(self, within: float = 10) -> int:
+        """The end of the input, and the exit code. What it still prints is read: a full terminal would hold it up."""
         self.type(b"\x04")
-        _, status = os.waitpid(self.pid, 0)
+        deadline = time.monotonic() + within
+        while not (ended := os.waitpid(self.pid, os.WNOHANG))[0]:
+            if select.select([self.descriptor], [], [], 0.02)[0]:
+                try:
+                    self.text += os.read(self.descriptor, 65536).decode(errors="replace")
+                except OSError:
+                    pass
+            if time.monotonic() > deadline:
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
+                raise AssertionError(f"the shell did not end: {self.text!r}")
         os.close(self.descriptor)
-        return os.waitstatus_to_exitcode(status)
+        return os.waitstatus_to_exitcode(ended[1])
 
 
 @pytest.mark.skipif(not ctypes.util.find_library("edit"), reason="libedit2 is not installed")

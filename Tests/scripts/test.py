@@ -7,12 +7,15 @@ runner's own closing lines; a stage that closes without having run a test counts
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LOGS = ROOT / ".build" / "test-logs"
+# Several times what a stage takes on two slow cores: what takes longer hangs, and is ended with its last words on the screen.
+STAGE_SECONDS = float(os.environ.get("NEXA_STAGE_SECONDS", "1500"))
 
 
 def stages():
@@ -46,13 +49,44 @@ def counts(log):
     return passed, failed, skipped
 
 
+def finish(stage, log):
+    """Waits for a stage and gives its exit code; ends it with SIGTERM, then SIGKILL, where its time is up or this run is to stop."""
+    try:
+        return stage.wait(STAGE_SECONDS)
+    except (subprocess.TimeoutExpired, Interrupted, KeyboardInterrupt) as reason:
+        os.killpg(stage.pid, signal.SIGTERM)
+        try:
+            stage.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(stage.pid, signal.SIGKILL)
+            stage.wait()
+        if not isinstance(reason, subprocess.TimeoutExpired):
+            log.flush()
+            print("\n".join(pathlib.Path(log.name).read_text(errors="replace").splitlines()[-80:]), flush=True)
+            raise
+        log.write(f"\nended after {STAGE_SECONDS:.0f} s without coming to its end\n".encode())
+        return 124
+
+
+class Interrupted(BaseException):
+    """SIGTERM: whoever started this run gives it no more time."""
+
+
+def interrupt(*_):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Interrupted
+
+
 def run(name, command):
+    """One stage in a session of its own, so that nothing it started outlives it."""
     print(f"--- {name}", flush=True)
     started = time.monotonic()
     path = LOGS / (name.replace(" ", "-") + ".log")
     with open(path, "wb") as log:
         try:
-            status = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=ROOT).returncode
+            stage = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=ROOT,
+                                     start_new_session=True)
+            status = finish(stage, log)
         except OSError as error:
             log.write(f"cannot run {command[0]}: {error}\n".encode())
             status = 127
@@ -67,6 +101,7 @@ def run(name, command):
 
 def main():
     os.chdir(ROOT)
+    signal.signal(signal.SIGTERM, interrupt)
     if subprocess.run(["Tests/scripts/setup.sh", "test"]).returncode != 0:
         return 1
     LOGS.mkdir(parents=True, exist_ok=True)
@@ -91,4 +126,8 @@ def main():
     return 1 if failed else 0
 
 
-sys.exit(main())
+try:
+    sys.exit(main())
+except (Interrupted, KeyboardInterrupt):
+    print("interrupted\n0 passed, 1 failed", flush=True)
+    sys.exit(1)

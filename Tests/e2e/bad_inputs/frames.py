@@ -163,7 +163,7 @@ def _(node):
                 c.call(wire.PING, {})
                 worst = max(worst, time.monotonic() - start)
 
-    thread = threading.Thread(target=bystander)
+    thread = threading.Thread(target=bystander, daemon=True)
     thread.start()
     for _ in range(2000):
         with node.wire() as c:

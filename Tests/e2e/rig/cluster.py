@@ -13,7 +13,9 @@ def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on now, below the range that the kernel hands out by itself, so that no connection takes one."""
     found = []
     candidate = 20_000 + (time.time_ns() // 1000) % 10_000
-    while len(found) < count:
+    for _ in range(12_000):
+        if len(found) == count:
+            return found
         candidate = 20_000 + (candidate + 1) % 12_000
         with socket.socket() as probe:
             try:
@@ -21,7 +23,7 @@ def free_ports(count: int) -> list[int]:
                 found.append(candidate)
             except OSError:
                 pass
-    return found
+    raise AssertionError("no free ports between 20000 and 32000")
 
 
 class ClusterNode(Node):
