@@ -10,6 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from rig import cluster as rig_cluster  # noqa: E402
 from rig import node as rig_node  # noqa: E402
+from rig import proxy as rig_proxy  # noqa: E402
 
 REPORT: list[str] = []
 SEED = int(os.environ.get("NEXA_TEST_SEED") or time.time_ns() % 1_000_000_007)
@@ -74,6 +75,27 @@ def cluster(tmp_path):
     yield make
     for each in made:
         each.kill()
+
+
+@pytest.fixture
+def proxied(tmp_path, rng):
+    """As `cluster`, with a proxy in front of every node: `proxied(3).proxy.hold(...)`."""
+    made = []
+
+    def make(count=3, *options, **settings):
+        made.append(rig_cluster.Cluster(tmp_path, count, options, proxy=rig_proxy.Proxy(rng), **settings))
+        return made[-1].start()
+
+    yield make
+    for each in made:
+        each.kill()
+        each.proxy.close()
+
+
+@pytest.fixture(scope="session")
+def chaos_rounds():
+    """How often the tests of clusters in trouble do their worst: 1 is what continuous integration takes, a soak takes more."""
+    return float(os.environ.get("NEXA_CHAOS_ROUNDS", "1"))
 
 
 @pytest.fixture(scope="module")

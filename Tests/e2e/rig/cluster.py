@@ -7,6 +7,7 @@ from pathlib import Path
 
 from . import wire
 from .node import Node, tool
+from .proxy import Proxy, Way
 
 
 def free_ports(count: int) -> list[int]:
@@ -31,6 +32,8 @@ class ClusterNode(Node):
         super().__init__(data, *options, **settings)
         self.name, self.fixed_port = name, port
         self.follows: str | None = None
+        #: Where other nodes are told to find this one: a proxy's address, or its own.
+        self.advertised = self.address
 
     @property
     def address(self) -> str:
@@ -39,6 +42,8 @@ class ClusterNode(Node):
     def command(self) -> list[str]:
         command = super().command()
         command[command.index("--port") + 1] = str(self.fixed_port)
+        if self.advertised != self.address:
+            command += ["--advertise", self.advertised]
         return command + ["--node-name", self.name, *(["--follow", self.follows] if self.follows else [])]
 
     def freeze(self):
@@ -70,16 +75,24 @@ class ClusterNode(Node):
 class Cluster:
     """`names[0]` leads at first."""
 
-    def __init__(self, directory: Path, count: int = 3, options: tuple[str, ...] = (), with_members: bool = True):
+    def __init__(self, directory: Path, count: int = 3, options: tuple[str, ...] = (), with_members: bool = True,
+                 proxy: Proxy | None = None):
+        """With a proxy the nodes know each other by its addresses only; clients go to the nodes themselves."""
         names = [f"n{index + 1}" for index in range(count)]
-        ports = free_ports(count)
-        members = ",".join(f"{name}=127.0.0.1:{port}" for name, port in zip(names, ports))
+        ports = free_ports(2 * count if proxy else count)
+        fronts = ports[count:] or ports
+        members = ",".join(f"{name}=127.0.0.1:{port}" for name, port in zip(names, fronts))
         more = ("--members", members) if with_members else ()
         self.nodes = [ClusterNode(Path(directory) / name, name, port, "--memory", "64MiB", "--threads", "1", "--workers", "2",
                                   *more, *options)
                       for name, port in zip(names, ports)]
+        self.proxy = proxy
+        for node, front in zip(self.nodes, fronts):
+            node.advertised = f"127.0.0.1:{front}"
+            if proxy:
+                proxy.front(node.name, front, node.fixed_port)
         for follower in self.nodes[1:]:
-            follower.follows = self.nodes[0].address
+            follower.follows = self.nodes[0].advertised
 
     def __getitem__(self, index: int) -> ClusterNode:
         return self.nodes[index]
@@ -95,6 +108,24 @@ class Cluster:
         for node in self.nodes:
             node.kill()
 
+    def ways(self, node: ClusterNode, direction: str = "both") -> list[Way]:
+        """Between a node and all others: what it sends ("out"), what is sent to it ("in"), or both."""
+        others = [other.name for other in self.nodes if other is not node]
+        out, into = [self.proxy.way(node.name, other) for other in others], [self.proxy.way(other, node.name) for other in others]
+        return {"out": out, "in": into, "both": out + into}[direction]
+
+    def leader(self) -> ClusterNode | None:
+        """The node that leads the newest epoch, if one says so."""
+        leading = []
+        for node in self.nodes:
+            try:
+                state = node.replication() if node.alive else {}
+            except (OSError, wire.Closed):
+                continue
+            if state.get("role") == "leader":
+                leading.append((state["epoch"], node))
+        return max(leading, key=lambda pair: pair[0])[1] if leading else None
+
     def wait_followers(self, *followers: ClusterNode, leader: ClusterNode | None = None, within: float = 20):
         """Until the leader streams to each of these, and each knows who leads."""
         leader = leader or self.nodes[0]
@@ -104,13 +135,31 @@ class Cluster:
             return all(peers.get(follower.name) == "streaming" for follower in followers)
         self.wait(streaming, "followers", within)
         for follower in followers:
-            self.wait(lambda: follower.replication().get("leader") == leader.address, f"leader that {follower.name} knows", within)
+            self.wait(lambda: follower.replication().get("leader") == leader.advertised, f"leader that {follower.name} knows", within)
 
     def wait_caught_up(self, *followers: ClusterNode, leader: ClusterNode | None = None, within: float = 20):
         """Until each of these shows what the leader has on disk now."""
         end = (leader or self.nodes[0]).status()["engine"]["durable_lsn"]
         for follower in followers:
             self.wait(lambda: follower.status()["engine"]["visible_lsn"] >= end, f"{follower.name} at LSN {end}", within)
+
+    def promote(self, *candidates: ClusterNode) -> ClusterNode:
+        """Makes the first of these that may lead the leader: one that lacks records refuses and names another."""
+        answers = []
+        for _ in range(5):
+            for candidate in candidates:
+                answer = admin(candidate, "promote")
+                if answer.returncode == 0:
+                    return candidate
+                answers.append(answer.stderr.strip())
+            time.sleep(0.3)
+        raise AssertionError(f"nobody could be promoted: {answers}")
+
+    def settle(self, leader: ClusterNode, within: float = 30):
+        """Until all others follow this leader and show what it has."""
+        others = [node for node in self.nodes if node is not leader]
+        self.wait_followers(*others, leader=leader, within=within)
+        self.wait_caught_up(*others, leader=leader, within=within)
 
     def wait(self, condition, what: str, within: float = 20):
         deadline = time.monotonic() + within
