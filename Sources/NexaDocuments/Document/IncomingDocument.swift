@@ -13,8 +13,9 @@ struct IncomingDocument {
     /// Value of `id`; where `id` may be the key, unless nil.
     private(set) var ownIDValue = UnsafeRawBufferPointer.none
     private(set) var vectorValue = UnsafeRawBufferPointer.none
-    /// Entries that are not copied: at most `_id`, `id: nil` and the two timestamps.
-    private(set) var droppedCount = 0
+    /// Entries that are not copied, in their order: at most `_id`, `id: nil` and the two timestamps, as no key stands twice in a map.
+    private var dropped = InlineArray<4, Range<Int>>(repeating: 0..<0)
+    private var droppedCount = 0
     /// The document only announces its collection.
     private(set) var isMarker = false
     private(set) var markerDimensions: Int?
@@ -36,21 +37,21 @@ struct IncomingDocument {
             switch walk.name.first {
             case UInt8(ascii: "_"): visitReserved(walk)
             case UInt8(ascii: "i") where walk.isNamed("id"):
-                if usesIDField && walk.value[0] == 0xC0 { droppedCount += 1 } else { ownIDValue = walk.value }
+                if usesIDField && walk.value[0] == 0xC0 { drop(walk) } else { ownIDValue = walk.value }
             case UInt8(ascii: "v") where walk.isNamed("vector"): vectorValue = walk.value
             default: break
             }
         }
-        guard walk.isWhole else { throw DocumentError(.badPayload, "The document is not well-formed MessagePack") }
+        guard walk.isWhole, droppedCount <= dropped.count else { throw DocumentError(.badPayload, "The document is not well-formed MessagePack") }
     }
 
     @inline(never)
     private mutating func visitReserved(_ walk: FieldWalk) {
         if walk.isNamed("_id") {
-            droppedCount += 1
+            drop(walk)
             if walk.value[0] != 0xC0 { idValue = walk.value }
-        } else if Self.isTimestampName(walk) {
-            droppedCount += 1
+        } else if walk.isNamed("_created_at") || walk.isNamed("_updated_at") {
+            drop(walk)
         } else if walk.isNamed("_nexadb_collection_marker") || walk.isNamed("_collection_init") {
             if walk.value[0] == 0xC3 { isMarker = true }
         } else if walk.isNamed("_vector_dimensions") {
@@ -59,8 +60,9 @@ struct IncomingDocument {
         }
     }
 
-    private static func isTimestampName(_ walk: FieldWalk) -> Bool {
-        walk.isNamed("_created_at") || walk.isNamed("_updated_at")
+    private mutating func drop(_ walk: FieldWalk) {
+        if droppedCount < dropped.count { dropped[droppedCount] = walk.entryStart..<walk.position }
+        droppedCount += 1
     }
 
     /// The key that the document brings along: `_id`, else, where the dialect says so, `id`. No bytes if it brings none.
@@ -87,24 +89,16 @@ struct IncomingDocument {
         }
     }
 
-    /// Lists the runs of bytes that are kept.
+    /// Lists the runs of bytes that are kept: what lies between the dropped entries.
     @inline(__always)
     func collectRuns(into splice: inout DocumentSplice) {
         splice.begin()
-        if droppedCount == 0 {
-            splice.append(UnsafeRawBufferPointer(rebasing: bytes[bodyStart...]), fieldCount: fieldCount)
-        } else {
-            collectKeptRuns(into: &splice)
+        var start = bodyStart
+        for index in 0..<droppedCount {
+            splice.append(UnsafeRawBufferPointer(rebasing: bytes[start..<dropped[index].lowerBound]), fieldCount: 0)
+            start = dropped[index].upperBound
         }
-    }
-
-    private func collectKeptRuns(into splice: inout DocumentSplice) {
-        guard var walk = FieldWalk(bytes) else { preconditionFailure("walked before") }
-        while walk.next() {
-            if Self.isTimestampName(walk) || walk.isNamed("_id") { continue }
-            if usesIDField && walk.isNamed("id") && walk.value[0] == 0xC0 { continue }
-            splice.append(walk.entry, fieldCount: 1)
-        }
+        splice.append(UnsafeRawBufferPointer(rebasing: bytes[start...]), fieldCount: fieldCount - droppedCount)
     }
 
     var flags: DocumentFlags {

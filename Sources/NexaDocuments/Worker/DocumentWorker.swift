@@ -64,9 +64,15 @@ package final class DocumentWorker {
     package func collection(
         database: UnsafeRawBufferPointer, name: UnsafeRawBufferPointer, create: Bool
     ) throws(DocumentError) -> Collection? {
-        let database = database.count == 0 ? Self.defaultDatabase : database
-        if let cached = collections.find(database: database, name: name, version: store.catalog.version) { return cached }
-        return try findCollection(database: database, name: name, create: create)
+        if let known = knownCollection(database: database, name: name) { return known }
+        return try findCollection(database: database.count == 0 ? Self.defaultDatabase : database, name: name, create: create)
+    }
+
+    /// The collection of that name if this worker has looked it up since the catalog last changed: its name needs no other check.
+    @inline(__always)
+    package func knownCollection(database: UnsafeRawBufferPointer, name: UnsafeRawBufferPointer) -> Collection? {
+        collections.find(
+            database: database.count == 0 ? Self.defaultDatabase : database, name: name, version: store.catalog.version)
     }
 
     @inline(never)
@@ -154,7 +160,7 @@ package final class DocumentWorker {
     ) throws(DocumentError) -> Result {
         let hash = Self.hash(engineKey)
         if options.mayBlock { return try engine.latches.withLatch(hash, body) }
-        guard let result = try engine.latches.withLatchesIfSoon(CollectionOfOne(KeyLatches.stripe(of: hash)), body) else {
+        guard let result = try engine.latches.withLatchIfSoon(hash, body) else {
             throw .wouldBlock
         }
         return result

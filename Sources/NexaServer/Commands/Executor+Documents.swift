@@ -148,9 +148,7 @@ extension Executor {
         guard let name = try fields.text(.collection), !name.isEmpty else {
             throw DocumentError(.badRequest, "\(missing)", details: [.init("field", "collection")])
         }
-        if !NameRules.isValidName(name) { throw Self.badName("collection") }
         if let database = try fields.text(.database), !database.isEmpty {
-            if !NameRules.isValidName(database) { throw Self.badName("database") }
             return try findCollection(database, name, create: create)
         }
         return try session.database.span.withUnsafeBytes { database throws(DocumentError) in
@@ -160,6 +158,9 @@ extension Executor {
 
     /// A collection is made in the work pool: that waits for a lock and may wait for memory.
     private func findCollection(_ database: Bytes, _ name: Bytes, create: Bool) throws(DocumentError) -> Collection? {
+        if let known = worker.knownCollection(database: database, name: name) { return known }
+        if !NameRules.isValidName(name) { throw Self.badName("collection") }
+        if !database.isEmpty, !NameRules.isValidName(database) { throw Self.badName("database") }
         let found = try worker.collection(database: database, name: name, create: create && mayBlock)
         if found == nil && create && !mayBlock { throw .wouldBlock }
         return found

@@ -18,11 +18,14 @@ struct ReplicationReport {
 
     private var isFollower: Bool { status.role != NodeRole.leader.rawValue }
 
+    /// A leader leads the epoch that it promised itself, from before the first record of that epoch is in its log.
+    private var epoch: Epoch { isFollower ? status.history.lastEpoch : max(status.promised, status.history.lastEpoch) }
+
     var value: MessagePackValue {
         .map([
             .init("name", .string(status.name)),
             .init("role", .string(status.role)),
-            .init("epoch", .uint(status.history.lastEpoch)),
+            .init("epoch", .uint(epoch)),
             .init("promised_epoch", .uint(status.promised)),
             .init("leader", status.leaderAddress.map { .string($0) } ?? .null),
             .init("end_lsn", .uint(status.end)),
@@ -53,7 +56,7 @@ struct ReplicationReport {
         for role in [NodeRole.leader, .follower, .candidate, .fenced, .failed] {
             text.sample("nexadb_role", "role=\"\(role.rawValue)\"", status.role == role.rawValue ? 1 : 0)
         }
-        text.gauge("nexadb_epoch", "Leadership that the log is in.", Int(clamping: status.history.lastEpoch))
+        text.gauge("nexadb_epoch", "Leadership that the log is in.", Int(clamping: epoch))
         text.gauge("nexadb_wal_end_lsn", "Last record of the log.", Int(clamping: status.end))
         text.gauge("nexadb_repl_commit_lsn", "Last record that is known to be committed.", Int(clamping: status.committed))
         peers("written", "Last record that a follower has received.", &text) { $0.written }

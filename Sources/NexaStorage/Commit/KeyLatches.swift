@@ -5,7 +5,7 @@
 /// The engine's per-key latches. A section may commit, but must not wait for durability.
 package final class KeyLatches: Sendable {
     /// Stripes; keys that share one merely wait for each other.
-    package static let stripeCount = 1024
+    @inlinable package static var stripeCount: Int { 1024 }
     @usableFromInline let locks: [NexaLock]
 
     package init() {
@@ -13,6 +13,7 @@ package final class KeyLatches: Sendable {
     }
 
     /// The stripe of a key with this hash.
+    @inlinable
     package static func stripe(of keyHash: UInt64) -> Int { Int(keyHash & UInt64(stripeCount - 1)) }
 
     /// Runs `body` while no other holder of the latch of `keyHash` runs.
@@ -25,14 +26,24 @@ package final class KeyLatches: Sendable {
         return try body()
     }
 
-    /// As `withLatches`, for a thread that must not wait long: nil, with `body` not run, when somebody holds one of them for longer than a
+    /// As `withLatch`, for a thread that must not wait long: nil, with `body` not run, when somebody holds the latch for longer than a
     /// section takes. Only a section that waits for memory does.
-    @inlinable
+    @inlinable @inline(__always)
+    package func withLatchIfSoon<Result, Failure: Error>(
+        _ keyHash: UInt64, _ body: () throws(Failure) -> Result
+    ) throws(Failure) -> Result? {
+        let lock = locks[Self.stripe(of: keyHash)]
+        guard lock.lock(spinningAtMost: Self.patienceNanoseconds) else { return nil }
+        defer { lock.unlock() }
+        return try body()
+    }
+
+    /// As `withLatches`, for a thread that must not wait long (see `withLatchIfSoon`): nil when one of the latches does not come.
     package func withLatchesIfSoon<Result, Failure: Error>(
-        _ stripes: some Swift.Collection<Int>, _ body: () throws(Failure) -> Result
+        _ stripes: [Int], _ body: () throws(Failure) -> Result
     ) throws(Failure) -> Result? {
         var heldCount = 0
-        defer { for stripe in stripes.prefix(heldCount) { locks[stripe].unlock() } }
+        defer { for index in 0..<heldCount { locks[stripes[index]].unlock() } }
         for stripe in stripes {
             guard locks[stripe].lock(spinningAtMost: Self.patienceNanoseconds) else { return nil }
             heldCount += 1
@@ -41,7 +52,7 @@ package final class KeyLatches: Sendable {
     }
 
     /// A section without I/O takes microseconds, unless its thread lost its processor.
-    @usableFromInline static let patienceNanoseconds: UInt64 = 2_000_000
+    @inlinable static var patienceNanoseconds: UInt64 { 2_000_000 }
 
     /// Runs `body` under all `stripes`, which must be ascending and distinct (see `stripe(of:)`).
     package func withLatches<Result, Failure: Error>(

@@ -36,6 +36,17 @@ struct CreateTests {
         #expect(stored["_created_at"]?.stringValue == "2026-11-22T14:22:46.595872")
     }
 
+    @Test func keepsWhatLiesBetweenTheFieldsThatItDrops() throws {
+        let test = try TestStore()
+        let things = try test.collection()
+        let document: MessagePackValue = [
+            "a": 1, "_updated_at": 1, "id": nil, "b": 2, "c": 3, "_id": "k", "d": 4, "_created_at": 2, "e": 5,
+        ]
+        let stored = try test.create(document, in: things) { $0.usesIDField = true }
+        #expect(stored.id == "k")
+        #expect(stored.withoutTimestamps == ["_id": "k", "a": 1, "b": 2, "c": 3, "d": 4, "e": 5])
+    }
+
     @Test func takesIDAsKeyOnlyInThePlainDialect() throws {
         let test = try TestStore()
         let things = try test.collection()

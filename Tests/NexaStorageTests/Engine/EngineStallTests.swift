@@ -57,6 +57,8 @@ import Testing
         entered.pass()
         let refused: Bool? = latches.withLatchesIfSoon([KeyLatches.stripe(of: 4), KeyLatches.stripe(of: 5)]) { true }
         #expect(refused == nil)
+        let refusedAlone: Bool? = latches.withLatchIfSoon(5) { true }
+        #expect(refusedAlone == nil)
         // What was taken before the held one is free again.
         let other: Bool? = latches.withLatchesIfSoon([KeyLatches.stripe(of: 4)]) { true }
         #expect(other == true)
@@ -64,5 +66,7 @@ import Testing
         holder.join()
         let free: Bool? = latches.withLatchesIfSoon([KeyLatches.stripe(of: 5)]) { true }
         #expect(free == true)
+        let freeAlone: Bool? = latches.withLatchIfSoon(5) { true }
+        #expect(freeAlone == true)
     }
 }

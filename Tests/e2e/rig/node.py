@@ -74,17 +74,15 @@ class Node:
     def spawn(self):
         """Starts the process without waiting for its ports."""
         descriptors = self.descriptor_limit or resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-
-        def limits():
-            resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
-            if self.file_size_limit:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (self.file_size_limit, self.file_size_limit))
-
+        # By a program and not in the forked child: threads of the test run may be anywhere at that moment.
+        limits = ["prlimit", f"--nofile={descriptors}:{descriptors}"]
+        if self.file_size_limit:
+            limits.append(f"--fsize={self.file_size_limit}:{self.file_size_limit}")
         self.output_path.parent.mkdir(parents=True, exist_ok=True)
         self.log_start = self.output_path.stat().st_size if self.output_path.exists() else 0
         with open(self.output_path, "ab") as log:
-            self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env=environment(self.env), preexec_fn=limits)
+            self.process = subprocess.Popen([*limits, *self.command()], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env=environment(self.env))
 
     @property
     def pid(self) -> int:
