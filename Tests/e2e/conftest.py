@@ -1,6 +1,7 @@
 """Fixtures of the end-to-end tests: nodes with directories of their own, a seed that is printed, and a report at the end of the run."""
 import os
 import random
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -90,6 +91,18 @@ def proxied(tmp_path, rng):
     for each in made:
         each.kill()
         each.proxy.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 256 MiB of its own, or a skip that says why not."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256m", "tmpfs", str(place)], capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"no small file system to fill: {mounted.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ import shutil
 import signal
 import socket
 import stat
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from rig import wire
+from rig.faults import fill_up, written
 from rig.node import Node, StartFailed, tool
 from rig.plain import PlainClient, Refused
 
@@ -337,11 +337,6 @@ def test_check_names_a_flipped_byte(stopped, tmp_path, kind, at):
     assert victim.name in checked.stdout + checked.stderr, checked
 
 
-def written(path: Path) -> int:
-    """The length of a file up to its last byte that is not zero (log segments are allocated ahead)."""
-    return len(path.read_bytes().rstrip(b"\0"))
-
-
 @pytest.mark.parametrize("kind", ["wal", "table", "manifest"])
 def test_check_names_a_missing_file(stopped, tmp_path, kind):
     copy = tmp_path / "copy"
@@ -404,30 +399,6 @@ def test_dump_shows_records(stopped, what):
 
 
 # A full disk
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 256 MiB of its own, or a skip that says why not."""
-    place = tmp_path / "small"
-    place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256m", "tmpfs", str(place)], capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"no small file system to fill: {mounted.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
-
-
-def fill_up(filler: Path, leaving: int):
-    """Takes what is free, in pieces, because the node may take some of it meanwhile."""
-    with open(filler, "wb") as f:
-        size = 0
-        while (free := os.statvfs(filler).f_bavail * os.statvfs(filler).f_bsize) > leaving:
-            try:
-                os.posix_fallocate(f.fileno(), size, min(free - leaving, 4 * MiB))
-                size += min(free - leaving, 4 * MiB)
-            except OSError:
-                return
 
 
 def write_until_refused(node: Node, limit: int) -> tuple[list[str], Refused]:

@@ -156,9 +156,14 @@ class Cluster:
         raise AssertionError(f"nobody could be promoted: {answers}")
 
     def settle(self, leader: ClusterNode, within: float = 30):
-        """Until all others follow this leader and show what it has."""
+        """Until all others follow this leader, directly or one behind the other, and show what it has."""
+        def follows(node: ClusterNode):
+            state = node.replication()
+            age = state.get("staleness_seconds")
+            return state.get("role") == "follower" and state.get("leader") == leader.advertised and age is not None and age < 3
         others = [node for node in self.nodes if node is not leader]
-        self.wait_followers(*others, leader=leader, within=within)
+        for node in others:
+            self.wait(lambda: follows(node), f"{node.name} behind {leader.name}", within)
         self.wait_caught_up(*others, leader=leader, within=within)
 
     def wait(self, condition, what: str, within: float = 20):

@@ -150,3 +150,51 @@ class Crew:
         assert not faults, "\n".join([f"{len(faults)} faults", *faults[:10]])
         return {"operations": len(self.operations), "acknowledged": self.count(), "unknown": self.count(outcome=UNKNOWN),
                 "strict reads": sum(o.is_strict for o in self.operations)}
+
+
+class Flood:
+    """Writes batches as fast as one node takes them, with bytes that do not compress, and notes what was acknowledged."""
+
+    def __init__(self, node: ClusterNode, rng: random.Random, size: int = 4096, batch: int = 64, **options):
+        self.node, self.size, self.batch, self.options = node, size, batch, options
+        self.rng = random.Random(rng.random())
+        #: Documents are cut out of it at random places: too far from each other for a compressor to see that they overlap.
+        self.pool = self.rng.randbytes(8 << 20)
+        self.done = threading.Event()
+        self.acknowledged: list[str] = []
+        self.attempted = 0
+        self.failure: str | None = None
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.done.set()
+        self.thread.join(30)
+        assert not self.thread.is_alive(), "the flood hangs"
+        assert not self.failure, self.failure
+
+    @property
+    def byte_count(self) -> int:
+        return len(self.acknowledged) * self.size
+
+    def run(self):
+        try:
+            with self.node.wire(timeout=20) as link:
+                while not self.done.is_set():
+                    keys = [f"f{self.attempted + index:08}" for index in range(self.batch)]
+                    self.attempted += self.batch
+                    places = [self.rng.randrange(len(self.pool) - self.size) for _ in keys]
+                    documents = [{"_id": key, "bytes": self.pool[at:at + self.size]} for key, at in zip(keys, places)]
+                    answer = link.ask(wire.BATCH_WRITE, {"collection": "flood", "documents": documents, **self.options})
+                    if answer.type == wire.SUCCESS:
+                        self.acknowledged += keys
+                    elif answer.code == "OVERLOADED":
+                        time.sleep(0.02)
+                    else:
+                        self.failure = f"{answer} {answer.value}"
+                        return
+        except (OSError, wire.Closed) as error:
+            self.failure = repr(error)
