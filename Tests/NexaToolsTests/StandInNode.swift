@@ -1,6 +1,6 @@
 import Glibc
+import NexaStorage
 import NexaWire
-import Synchronization
 
 /// A tiny node in this process for the tests of the tools: plain dialect, one thread a connection, documents in a dictionary. It
 /// answers what it is asked and can be told to misbehave.
@@ -20,7 +20,9 @@ final class StandInNode: Sendable {
     let port: UInt16
     private let listener: Int32
     private let fault: Fault
-    private let documents = Mutex<[String: MessagePackValue]>([:])
+    /// Guarded by `lock`, a pthread mutex: ThreadSanitizer does not see what `Mutex` orders.
+    nonisolated(unsafe) private var documents: [String: MessagePackValue] = [:]
+    private let lock = NexaLock()
 
     init(_ fault: Fault = .none) {
         self.fault = fault
@@ -47,7 +49,11 @@ final class StandInNode: Sendable {
     /// No more connections; those that are open end with their clients.
     func stop() { shutdown(listener, Int32(SHUT_RDWR)) }
 
-    var count: Int { documents.withLock { $0.count } }
+    var count: Int { withDocuments { $0.count } }
+
+    private func withDocuments<Result>(_ body: (inout [String: MessagePackValue]) -> Result) -> Result {
+        lock.withLock { body(&documents) }
+    }
 
     private static func thread(_ body: @escaping @Sendable () -> Void) {
         final class Body {
@@ -123,21 +129,21 @@ final class StandInNode: Sendable {
         case .create:
             guard let document = payload["data"] else { return reply(.error, ["code": "BAD_REQUEST", "error": "no data"]) }
             let id = document["_id"]?.stringValue ?? "generated\(number)"
-            let isNew = documents.withLock { $0.updateValue(document, forKey: id) == nil }
+            let isNew = withDocuments { $0.updateValue(document, forKey: id) == nil }
             reply(isNew ? .success : .duplicate, isNew ? document : ["id": .string(id), "error": "Duplicate key"])
         case .batchWrite:
             let batch = payload["documents"]?.arrayValue ?? []
             let ids = batch.compactMap { $0["_id"]?.stringValue }
-            documents.withLock { all in for (id, document) in zip(ids, batch) { all[id] = document } }
+            withDocuments { all in for (id, document) in zip(ids, batch) { all[id] = document } }
             reply(.success, ["ids": .array(ids.map { .string($0) }), "count": .int(Int64(ids.count))])
         case .read: answerRead(key, number, reply)
         case .update:
-            let found = documents.withLock { $0[key] }
+            let found = withDocuments { $0[key] }
             reply(found == nil ? .notFound : .success, found ?? ["error": "Not found"])
         case .query:
             let from = payload["filters"]?["_id"]?["$gte"]?.stringValue ?? ""
             let limit = Int(payload["limit"]?.intValue ?? .max)
-            let all = documents.withLock { $0.filter { $0.key >= from }.sorted { $0.key < $1.key }.prefix(limit).map(\.value) }
+            let all = withDocuments { $0.filter { $0.key >= from }.sorted { $0.key < $1.key }.prefix(limit).map(\.value) }
             reply(.success, .array(all))
         case .count: reply(.success, ["count": .int(Int64(count))])
         case .listCollections: reply(.success, [["name": "bench"], ["name": "users"]])
@@ -149,7 +155,7 @@ final class StandInNode: Sendable {
     private func answerRead(_ key: String, _ number: Int, _ reply: (MessageType, MessagePackValue) -> Void) {
         if case .losesReads(let every) = fault, number % every == 0 { return reply(.notFound, ["error": "Not found"]) }
         if case .answersWrongDocument = fault { return reply(.success, ["_id": "user000000000000", "name": "somebody else"]) }
-        let found = documents.withLock { $0[key] }
+        let found = withDocuments { $0[key] }
         reply(found == nil ? .notFound : .success, found ?? ["error": "Not found"])
     }
 }

@@ -150,6 +150,32 @@ def test_what_a_deposed_leader_wrote_alone_is_cut_and_kept(cluster):
     assert list(c[0].data.glob("rollback/*")), "what was cut is kept"
 
 
+def test_a_deposed_leader_whose_tables_hold_what_is_to_be_cut_takes_a_copy_and_keeps_the_rest(cluster, rng):
+    c = cluster(3, "--memory", "16MiB")
+    with c[0].wire() as link:
+        create(link, "t", "kept", options={"w": 3})
+        for follower in c.nodes[1:]:
+            follower.kill()
+        for number in range(40):
+            documents = [{"_id": f"lost{number}-{i}", "bytes": rng.randbytes(64 << 10)} for i in range(8)]
+            assert link.ask(wire.BATCH_WRITE, {"collection": "t", "documents": documents}).type == wire.SUCCESS
+    assert c[0].status()["engine"]["flushes"] > 0
+    c[0].kill()
+    for follower in c.nodes[1:]:
+        follower.start()
+    assert admin(c[1], "promote").returncode == 0
+    with c[1].wire() as link:
+        create(link, "t", "after", options={"w": "majority"})
+    c[0].start()
+    c.wait_followers(c[0], leader=c[1])
+    c.wait_caught_up(c[0], leader=c[1])
+    assert ids(c[0], "t") == ["after", "kept"]
+    assert c[1].metric('nexadb_repl_resync_total{kind="snapshot"}') == 1
+    assert len(list(c[0].data.glob("rollback/*.nxr"))) == 1
+    exported = tool("rollback", "export", str(c[0].data))
+    assert exported.returncode == 0 and all(f'"lost{number}-0"' in exported.stdout for number in range(40)), exported.stderr
+
+
 def test_switchover_hands_over_without_losing_a_write(cluster):
     c = cluster()
     done, acknowledged, errors = threading.Event(), [], []

@@ -18,6 +18,8 @@ esac
 flags+=(--scratch-path ".build-$1")
 # Swift's own allocations at exit are no leaks.
 export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=0}"
+# ThreadSanitizer's finder of deadlocks ends the process where a thread holds more than 64 locks, as a large batch does with its latches.
+export TSAN_OPTIONS="${TSAN_OPTIONS:-detect_deadlocks=0}"
 export NEXA_TEST_SCALE="${NEXA_TEST_SCALE:-small}"
 
 swift=${SWIFT:-swift}
@@ -28,7 +30,7 @@ failed=0
 for module in $(ls Tests | grep -E '^[A-Za-z]+Tests$'); do
     started=$SECONDS
     outcome=passed
-    "$swift" test --skip-build --no-parallel "${flags[@]}" --filter "^$module\\." || { outcome=FAILED; failed=1; }
+    timeout --kill-after=10 "${NEXA_STAGE_SECONDS:-1800}" "$swift" test --skip-build --no-parallel "${flags[@]}" --filter "^$module\\." || { outcome=FAILED; failed=1; }
     table+=("$module $outcome $((SECONDS - started)) s")
 done
 echo

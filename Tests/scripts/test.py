@@ -15,7 +15,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LOGS = ROOT / ".build" / "test-logs"
 # Several times what a stage takes on two slow cores: what takes longer hangs, and is ended with its last words on the screen.
-STAGE_SECONDS = float(os.environ.get("NEXA_STAGE_SECONDS", "1500"))
+STAGE_SECONDS = float(os.environ.get("NEXA_STAGE_SECONDS", "2100"))
 
 
 def stages():

@@ -42,7 +42,9 @@ struct IncomingDocument {
             default: break
             }
         }
-        guard walk.isWhole, droppedCount <= dropped.count else { throw DocumentError(.badPayload, "The document is not well-formed MessagePack") }
+        guard walk.isWhole, droppedCount <= dropped.count else {
+            throw DocumentError(.badPayload, "The document is not well-formed MessagePack")
+        }
     }
 
     @inline(never)

@@ -55,21 +55,8 @@ package struct EpochHistory: Hashable, Sendable {
         while let last = entries.last, last.firstLSN > lsn { entries.removeLast() }
     }
 
-    /// The last LSN up to which this log, which ends at `end`, and `other`, which ends at `otherEnd`, hold the same records; 0 when they share
-    /// nothing. Exact as long as no epoch had two leaders, which the chain at the returned place then gives away.
+    /// See `[EpochStart].commonPoint`.
     package func commonPoint(end: LSN, other: EpochHistory, otherEnd: LSN) -> LSN {
-        var mine = entries.count - 1
-        var theirs = other.entries.count - 1
-        while mine >= 0 && theirs >= 0 {
-            let (a, b) = (entries[mine], other.entries[theirs])
-            if a == b {
-                let myEnd = mine + 1 < entries.count ? entries[mine + 1].firstLSN - 1 : end
-                let theirEnd = theirs + 1 < other.entries.count ? other.entries[theirs + 1].firstLSN - 1 : otherEnd
-                return min(min(myEnd, end), min(theirEnd, otherEnd))
-            }
-            if a.epoch >= b.epoch { mine -= 1 }
-            if b.epoch >= a.epoch { theirs -= 1 }
-        }
-        return 0
+        entries.commonPoint(end: end, other: other.entries, otherEnd: otherEnd)
     }
 }

@@ -108,6 +108,9 @@ package final class NexaNode: Sendable {
             let identity = try NodeIdentity.load(directory: configuration.dataDirectory, fileSystem: fileSystem)
             let milliseconds = (MonotonicTime.nanoseconds() &- start) / 1_000_000
             logger.info("data open", metadata: ["lsn": "\(engine.appliedLSN)", "milliseconds": "\(milliseconds)"])
+            if let path = engine.keptTail {
+                logger.notice("what only the replaced data had is kept in a rollback file", metadata: ["kept_in": "\(path)"])
+            }
             let gate = ReplicationGate(isClustered: configuration.replicates)
             let replication =
                 configuration.replicates

@@ -3,8 +3,19 @@
 import Synchronization
 
 package final class ReplicationCounters: Sendable {
+    /// How a handshake let a stream begin; both sides count.
     package enum Resync: Int, CaseIterable, Sendable {
         case partial, snapshot, truncate
+
+        /// The decision as a welcome spells it; nil: no stream.
+        init?(decision: String) {
+            switch decision {
+            case "stream": self = .partial
+            case "snapshot": self = .snapshot
+            case "truncate": self = .truncate
+            default: return nil
+            }
+        }
     }
 
     private let partial = Atomic<UInt64>(0)

@@ -235,7 +235,6 @@ final class ReplicationShell {
             worker.submit(.append(arriving.records, previousChain: arriving.previousChain))
         case .truncate(let lsn, _):
             logger.notice("the log is cut back", metadata: ["to": "\(lsn)"])
-            counters.resynced(.truncate)
             onRestart(.truncate(to: node.log.history.position(at: lsn), upstream: upstreamForRestart))
         case .installSnapshot(let session, _): beginSnapshot(session)
         case .appendEpochStart(let epoch): beginEpoch(epoch)
@@ -287,7 +286,7 @@ final class ReplicationShell {
         case .roleChanged(let role, let epoch):
             logger.notice("role", metadata: ["role": "\(role.rawValue)", "epoch": "\(epoch)"])
         case .handshake(let peer, let decision, let reason):
-            if decision == "stream" { counters.resynced(.partial) }
+            if let kind = ReplicationCounters.Resync(decision: decision) { counters.resynced(kind) }
             logger.info(
                 "handshake", metadata: ["peer": "\(name(of: peer))", "decision": "\(decision)", "reason": "\(reason)"])
         case .upstreamLost(let reason): logger.info("upstream lost", metadata: ["reason": "\(reason)"])

@@ -83,7 +83,6 @@ extension ReplicationShell {
         guard let connection = connections[session] else {
             return handle(.snapshotFailed(session, reason: "the connection ended"))
         }
-        counters.resynced(.snapshot)
         pulling = session
         connection.send(.snapshotBegin(SnapshotBegin(slot: node.setup.name, resume: snapshotID)))
     }

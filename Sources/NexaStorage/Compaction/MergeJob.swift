@@ -112,7 +112,7 @@ struct MergeJob {
         guard kind == .delete, plan.boundaries.isOldestStripe(lsn), let below = plan.below else { return false }
         for tables in below where !tables.isEmpty {
             let index = Version.firstIndex(in: tables, notBelow: key)
-            if index < tables.count && tables[index].mayContain(key) { return false }
+            if index < tables.count && compareBytes(key, tables[index].file.smallestKey) >= 0 { return false }
         }
         return true
     }

@@ -20,6 +20,8 @@ package final class Engine: Sendable {
     package let layout: StoreLayout
     /// One line about what recovery found.
     package let recoverySummary: String
+    /// The rollback file that keeps what only the store had whose place a full copy took when this one was opened; nil: nothing.
+    package let keptTail: String?
     /// Identity of the store, the same on all its replicas.
     package let storeUUID: StoreUUID
 
@@ -55,10 +57,11 @@ package final class Engine: Sendable {
     let replicatedInput = ReplicatedInput()
     private let isClosed = Atomic<Bool>(false)
 
-    init(_ parts: Parts) {
+    init(_ parts: Parts, keptTail: String?) {
         options = parts.options
         layout = parts.layout
         recoverySummary = parts.recoverySummary
+        self.keptTail = keptTail
         storeUUID = parts.storeUUID
         fileSystem = parts.fileSystem
         plan = parts.plan

@@ -25,7 +25,8 @@ extension Version {
         _ key: UnsafeRawBufferPointer, hash: UInt64, at lsn: LSN, pin: inout BlockPin, mayBlock: Bool
     ) throws(StorageError) -> StoredValue? {
         // Tables of L0 overlap and are ordered by their newest entry; a key's versions are ordered with them.
-        for table in levels[0] where table.mayContain(key) {
+        for slot in bounds.level(0) where slot.mayContain(key, hash: hash) {
+            let table = slot.table.takeUnretainedValue()
             switch try table.find(key, hash: hash, at: lsn, pin: &pin, mayBlock: mayBlock) {
             case .value(let value): return value
             case .deleted: return nil
@@ -33,16 +34,20 @@ extension Version {
             }
         }
         for level in 1..<Self.levelCount {
-            let tables = levels[level]
-            guard !tables.isEmpty else { continue }
-            var index = Self.firstIndex(in: tables, notBelow: key)
+            let slots = bounds.level(level)
+            guard slots.count > 0 else { continue }
+            var index = TableBounds.firstIndex(in: slots, notBelow: key)
             // More than one table only where a range tombstone ends at the next table's first key.
-            while index < tables.count, compareBytes(key, tables[index].file.smallestKey) >= 0 {
-                switch try tables[index].find(key, hash: hash, at: lsn, pin: &pin, mayBlock: mayBlock) {
-                case .value(let value): return value
-                case .deleted: return nil
-                case .absent: index += 1
+            while index < slots.count, compareBytes(key, slots[index].smallest) >= 0 {
+                if slots[index].mayContain(key, hash: hash) {
+                    let table = slots[index].table.takeUnretainedValue()
+                    switch try table.find(key, hash: hash, at: lsn, pin: &pin, mayBlock: mayBlock) {
+                    case .value(let value): return value
+                    case .deleted: return nil
+                    case .absent: break
+                    }
                 }
+                index += 1
             }
         }
         return nil

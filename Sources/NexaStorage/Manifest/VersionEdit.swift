@@ -69,6 +69,25 @@ extension [EpochStart] {
     package func kept(through lsn: LSN) -> [EpochStart] {
         enumerated().filter { $0.offset == 0 || $0.element.firstLSN <= lsn }.map(\.element)
     }
+
+    /// The last LSN up to which a log with this history, which ends at `end`, and one with the history `other`, which ends at `otherEnd`,
+    /// hold the same records; 0 when they share nothing. Exact as long as no epoch had two leaders, which the chain at the returned place
+    /// then gives away.
+    package func commonPoint(end: LSN, other: [EpochStart], otherEnd: LSN) -> LSN {
+        var mine = count - 1
+        var theirs = other.count - 1
+        while mine >= 0 && theirs >= 0 {
+            let (a, b) = (self[mine], other[theirs])
+            if a == b {
+                let myEnd = mine + 1 < count ? self[mine + 1].firstLSN - 1 : end
+                let theirEnd = theirs + 1 < other.count ? other[theirs + 1].firstLSN - 1 : otherEnd
+                return Swift.min(Swift.min(myEnd, end), Swift.min(theirEnd, otherEnd))
+            }
+            if a.epoch >= b.epoch { mine -= 1 }
+            if b.epoch >= a.epoch { theirs -= 1 }
+        }
+        return 0
+    }
 }
 
 /// One atomic change of what a store consists of. Absent fields stay as they were.

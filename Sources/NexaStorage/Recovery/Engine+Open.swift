@@ -29,9 +29,9 @@ extension Engine {
         }
         let lock = try fileSystem.lockFile(layout.lockPath)
         do {
-            try SnapshotSwap.complete(layout, fileSystem: fileSystem)
+            let keptTail = try SnapshotSwap.complete(layout, fileSystem: fileSystem)
             let opener = try StoreOpener(layout: layout, fileSystem: fileSystem, options: options)
-            let engine = Engine(try opener.recover(lock: lock))
+            let engine = Engine(try opener.recover(lock: lock), keptTail: keptTail)
             engine.start()
             engine.removeOrphans(obsoleteSegments: opener.obsoleteSegments)
             return engine

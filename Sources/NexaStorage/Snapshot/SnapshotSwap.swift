@@ -1,6 +1,7 @@
 // Puts a fetched snapshot in the place of the store, when the store is opened. Two empty files say how far it is:
 //
-//     incoming/READY      the snapshot is whole: the old store is removed     ── all of it is gone ──► renamed to
+//     incoming/READY      the snapshot is whole: what only the old store's log has is copied to rollback/ (DivergedTail), the old
+//                         store is removed                                    ── all of it is gone ──► renamed to
 //     incoming/CLEARED    the snapshot's files get their second names in DIR, the manifest's marker last ──► then CLEARED goes
 //
 // Invariants: before READY is durable the old store is the store; from then on the new one is. Each step can be done again after
@@ -13,16 +14,18 @@ enum SnapshotSwap {
     static let manifestName = "CHECKPOINT"
 
     /// Finishes what an installation, or a swap that a crash broke off, has begun. Does nothing where there is nothing to do; files of an
-    /// unfinished installation stay.
-    static func complete(_ layout: StoreLayout, fileSystem: any FileSystem) throws(StorageError) {
+    /// unfinished installation stay. Answers the path of the rollback file that keeps what the old store had alone; nil when it had nothing.
+    static func complete(_ layout: StoreLayout, fileSystem: any FileSystem) throws(StorageError) -> String? {
         let incoming = StoreLayout(directory: layout.incomingDirectory)
         let ready = Path.join(incoming.directory, readyName)
         let cleared = Path.join(incoming.directory, clearedName)
-        guard fileSystem.exists(ready) || fileSystem.exists(cleared) else { return }
+        guard fileSystem.exists(ready) || fileSystem.exists(cleared) else { return nil }
+        var kept: String?
         if fileSystem.exists(ready) {
             // It may have been seen before it was durable; nothing may go before it is.
             try fileSystem.syncDirectory(incoming.directory)
-            try checkWhole(incoming, fileSystem)
+            let checkpoint = try checkWhole(incoming, fileSystem)
+            kept = try DivergedTail(layout, fileSystem: fileSystem)?.keep(against: checkpoint)
             try clear(layout, fileSystem)
             try fileSystem.rename(ready, to: cleared)
             try fileSystem.syncDirectory(incoming.directory)
@@ -39,21 +42,24 @@ enum SnapshotSwap {
         try fileSystem.syncDirectory(incoming.directory)
         try fileSystem.remove(cleared)
         try fileSystem.syncDirectory(incoming.directory)
+        return kept
     }
 
     /// The old store is given up for what is really there.
-    private static func checkWhole(_ incoming: StoreLayout, _ fileSystem: any FileSystem) throws(StorageError) {
+    private static func checkWhole(
+        _ incoming: StoreLayout, _ fileSystem: any FileSystem
+    ) throws(StorageError) -> CheckpointManifest {
         let path = Path.join(incoming.directory, manifestName)
-        let manifest = try fileSystem.readAll(path).withUnsafeBytes { CheckpointManifest($0) }
-        for file in manifest?.files ?? [] {
+        guard let manifest = try fileSystem.readAll(path).withUnsafeBytes({ CheckpointManifest($0) }) else {
+            throw damage(path, incoming, "what it says of the copy that was to take the store's place is damaged")
+        }
+        for file in manifest.files {
             let path = incoming.path(ofFile: file.name)
             guard fileSystem.exists(path), try fileSystem.byteCount(of: path) == file.byteCount else {
                 throw damage(path, incoming, "the copy that was to take the store's place lacks this file")
             }
         }
-        if manifest == nil {
-            throw damage(path, incoming, "what it says of the copy that was to take the store's place is damaged")
-        }
+        return manifest
     }
 
     private static func damage(_ path: String, _ incoming: StoreLayout, _ reason: String) -> StorageError {

@@ -77,7 +77,8 @@ final class TableIndex: @unchecked Sendable {
 final class TableFilter: @unchecked Sendable {
     let byteCount: Int
     private let memory: UnsafeMutableRawPointer
-    private var bloom = nexa_bloom()
+    /// Valid as long as the filter.
+    let bloom: UnsafePointer<nexa_bloom>
 
     /// Nil: the bytes are not a filter.
     init?(raw bytes: UnsafeRawBufferPointer) {
@@ -87,14 +88,17 @@ final class TableFilter: @unchecked Sendable {
         memory = .allocate(byteCount: lead + bytes.count, alignment: 64)
         let copy = memory + lead
         if let base = bytes.baseAddress { copy.copyMemory(from: base, byteCount: bytes.count) }
-        guard nexa_bloom_open(copy.assumingMemoryBound(to: UInt8.self), bytes.count, &bloom) == NEXA_OK else { return nil }
+        let view = UnsafeMutablePointer<nexa_bloom>.allocate(capacity: 1)
+        view.initialize(to: nexa_bloom())
+        bloom = UnsafePointer(view)
+        guard nexa_bloom_open(copy.assumingMemoryBound(to: UInt8.self), bytes.count, view) == NEXA_OK else { return nil }
     }
 
-    deinit { memory.deallocate() }
+    deinit {
+        bloom.deallocate()
+        memory.deallocate()
+    }
 
     @inline(__always)
-    func mayContain(_ hash: UInt64) -> Bool {
-        var view = bloom
-        return nexa_bloom_may_contain(&view, hash)
-    }
+    func mayContain(_ hash: UInt64) -> Bool { nexa_bloom_may_contain(bloom, hash) }
 }

@@ -1,6 +1,7 @@
 // A table of a version. It is opened by the first read that needs it, so opening a store touches no table, and its file is
 // removed when the last view that shows it is gone and the manifest no longer names it.
 
+import CSupport
 import Glibc
 import Synchronization
 
@@ -12,6 +13,8 @@ final class TableHandle: Sendable {
     private let lock = NexaLock()
     /// Bits of a retained `TableReader` reference; 0 until the first use.
     private let opened = Atomic<UInt>(0)
+    /// Where the filter of the open table lies, if what the filter denies is not in the table: then no range tombstone is there.
+    private let filter = Atomic<UInt>(0)
 
     init(_ file: TableFile, store: TableStore) {
         self.file = file
@@ -58,14 +61,18 @@ final class TableHandle: Sendable {
             let reader = try store.openTable(file)
             store.cache.charge(reader.residentByteCount)
             opened.store(UInt(bitPattern: Unmanaged.passRetained(reader).toOpaque()), ordering: .releasing)
+            if file.tombstoneCount == 0, let bloom = reader.filter?.bloom {
+                filter.store(UInt(bitPattern: bloom), ordering: .releasing)
+            }
             return reader
         }
     }
 
-    /// `key` may be in it. A range tombstone's exclusive end counts as inside: never too narrow.
+    /// False: a key with this hash is not in the table. True where that is not known, as in a table that was not opened yet.
     @inline(__always)
-    func mayContain(_ key: UnsafeRawBufferPointer) -> Bool {
-        compareBytes(key, file.smallestKey) >= 0 && compareBytes(key, file.largestKey) <= 0
+    func filterAllows(_ hash: UInt64) -> Bool {
+        guard let bloom = UnsafePointer<nexa_bloom>(bitPattern: filter.load(ordering: .acquiring)) else { return true }
+        return nexa_bloom_may_contain(bloom, hash)
     }
 }
 

@@ -10,10 +10,13 @@ final class Version: Sendable {
     static let levelCount = 7
     /// Tables by level.
     let levels: [[TableHandle]]
+    /// The same, for point look-ups.
+    let bounds: TableBounds
 
     init(levels: [[TableHandle]]) {
         precondition(levels.count == Self.levelCount, "a version has \(Self.levelCount) levels")
         self.levels = levels
+        bounds = TableBounds(levels)
     }
 
     static let empty = Version(levels: Array(repeating: [], count: levelCount))

@@ -110,6 +110,71 @@ import Testing
         try leader.close()
     }
 
+    /// A store that followed, led epoch 5 alone, and whose tables hold that: what it wrote alone cannot be cut.
+    private func deposedLeader(of leader: Engine, on disk: CrashFileSystem) throws -> Engine {
+        let checkpoint = try leader.makeCheckpoint(named: "first")
+        let installer = try SnapshotInstaller.begin(
+            directory: "/follower", fileSystem: try withRoot(disk), manifest: checkpoint.manifest)
+        #expect(try fetch(checkpoint, installer))
+        try installer.finish()
+        let deposed = try Engine.open(directory: "/follower", fileSystem: disk, options: options())
+        #expect(deposed.keptTail == nil, "an empty store has nothing to keep")
+        try deposed.beginEpoch(5)
+        for index in 0..<40 { try deposed.writeDurably { $0.put("alone\(index)", "\(index)") } }
+        try deposed.flush()
+        return deposed
+    }
+
+    @Test func whatOnlyTheReplacedStoreHadIsKept() throws {
+        let leader = try leader()
+        let disk = CrashFileSystem()
+        let deposed = try deposedLeader(of: leader, on: disk)
+        let (common, end) = (leader.durableLSN, deposed.durableLSN)
+        try leader.beginEpoch(6)
+        try leader.writeDurably { $0.put("later", "v") }
+        let checkpoint = try leader.makeCheckpoint(named: "second")
+        let installer = try SnapshotInstaller.begin(
+            directory: "/follower", fileSystem: disk, manifest: checkpoint.manifest, engine: deposed)
+        #expect(try fetch(checkpoint, installer))
+        try installer.finish()
+        try deposed.close()
+
+        var follower = try Engine.open(directory: "/follower", fileSystem: disk, options: options(follows: true))
+        let path = try #require(follower.keptTail)
+        var kept: [LSN] = []
+        let header = try RollbackFile.read(path, fileSystem: disk) { record, _ in kept.append(record.header.lsn) }
+        #expect(kept == Array(common + 1...end) && header.epoch == 5)
+        try expectSame(follower, leader)
+        try follower.close()
+        follower = try Engine.open(directory: "/follower", fileSystem: disk, options: options(follows: true))
+        #expect(follower.keptTail == nil)
+        #expect(try RollbackFile.paths(in: StoreLayout(directory: "/follower"), fileSystem: disk) == [path])
+        try follower.close()
+        try leader.close()
+    }
+
+    @Test func aReplacedStoreThatIsDamagedIsReplacedAllTheSame() throws {
+        let leader = try leader()
+        let disk = CrashFileSystem()
+        let deposed = try deposedLeader(of: leader, on: disk)
+        try leader.beginEpoch(6)
+        let checkpoint = try leader.makeCheckpoint(named: "second")
+        let installer = try SnapshotInstaller.begin(directory: "/follower", fileSystem: disk, manifest: checkpoint.manifest)
+        #expect(try fetch(checkpoint, installer))
+        try installer.finish()
+        try deposed.close()
+        for name in try disk.list("/follower/wal") {
+            let log = try disk.open(Path.join("/follower/wal", name), .readWrite)
+            try [UInt8](repeating: 0xEE, count: 4096).withUnsafeBytes { try log.write($0, at: 0) }
+            log.close()
+        }
+        let follower = try Engine.open(directory: "/follower", fileSystem: disk, options: options(follows: true))
+        #expect(follower.keptTail == nil)
+        try expectSame(follower, leader)
+        try follower.close()
+        try leader.close()
+    }
+
     /// With the directory of the follower.
     private func withRoot(_ disk: CrashFileSystem) throws -> CrashFileSystem {
         try disk.createDirectory("/follower")
