@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the virtual environment of the end-to-end tests at .venv-e2e in the repository's root, and sees to strace.
+# Makes the virtual environment of the end-to-end tests at .venv-e2e in the repository's root, and sees to strace and HAProxy.
 # Running it again is cheap: nothing is installed while requirements.txt stays the same.
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
@@ -13,6 +13,8 @@ apt_install() {
 }
 
 command -v strace >/dev/null || apt_install strace || echo "setup.sh: without strace the fsync lint is skipped" >&2
+command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ] || apt_install haproxy \
+    || echo "setup.sh: without haproxy the tests of its configuration are skipped" >&2
 
 if ! cmp -s "$here/requirements.txt" "$stamp" || ! [ -d "$venv/published" ]; then
     rm -rf "$venv"

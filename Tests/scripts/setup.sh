@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the build (and, with "test", the tests) need and this machine lacks. Does nothing when all is there.
+# Installs what the build (and, with "test", the tests; with "cluster", a cluster on this machine) need and this machine lacks.
+# Does nothing when all is there.
 set -euo pipefail
 want=${1:-build}
 
@@ -17,6 +18,9 @@ ldconfig -p | grep -q libedit.so.2 || packages+=(libedit2)
 if [ "$want" = test ]; then
     python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv)
     command -v strace >/dev/null || packages+=(strace)
+fi
+if [ "$want" = cluster ]; then
+    command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ] || packages+=(haproxy)
 fi
 [ ${#packages[@]} -eq 0 ] && exit 0
 

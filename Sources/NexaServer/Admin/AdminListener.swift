@@ -1,8 +1,8 @@
 /// The admin port: `/metrics` for Prometheus, `/health` and `/readyz` for supervisors, `/leader` and `/replica` for
-/// load balancers. Loopback only, GET and HEAD only.
+/// load balancers. GET and HEAD only, and loopback only unless `admin-host` says otherwise.
 ///
-/// Bounded: 64 connections, no request body, one answer at a time, ten seconds of silence end a connection. The `Host`
-/// header must name loopback, so a web page that resolves its own name to 127.0.0.1 reads nothing.
+/// Bounded: 64 connections, no request body, one answer at a time, ten seconds of silence end a connection. On loopback the
+/// `Host` header must name loopback, so a web page that resolves its own name to 127.0.0.1 reads nothing.
 
 import NIOCore
 import NIOHTTP1
@@ -28,7 +28,10 @@ package struct AdminListener {
     /// The port it listens on.
     package var port: Int { channel.localAddress?.port ?? 0 }
 
-    package static func start(port: Int, group: any EventLoopGroup, source: any AdminSource) async throws -> AdminListener {
+    package static func start(
+        host: String, port: Int, group: any EventLoopGroup, source: any AdminSource
+    ) async throws -> AdminListener {
+        let answersAnyHost = !ServerConfiguration.isLoopback(host)
         let count = AdminConnectionCount()
         let channel = try await ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 64)
@@ -39,10 +42,10 @@ package struct AdminListener {
                     child.closeFuture.whenComplete { _ in count.leave() }
                     try child.pipeline.syncOperations.addHandler(IdleStateHandler(allTimeout: .seconds(10)))
                     try child.pipeline.syncOperations.configureHTTPServerPipeline(withErrorHandling: true)
-                    try child.pipeline.syncOperations.addHandler(AdminHandler(source: source))
+                    try child.pipeline.syncOperations.addHandler(AdminHandler(source: source, answersAnyHost: answersAnyHost))
                 }
             }
-            .bind(host: "127.0.0.1", port: port).get()
+            .bind(host: host, port: port).get()
         return AdminListener(channel: channel)
     }
 
@@ -55,9 +58,13 @@ final class AdminHandler: ChannelInboundHandler {
     typealias OutboundOut = HTTPServerResponsePart
 
     private let source: any AdminSource
+    private let answersAnyHost: Bool
     private var head: HTTPRequestHead?
 
-    init(source: any AdminSource) { self.source = source }
+    init(source: any AdminSource, answersAnyHost: Bool) {
+        self.source = source
+        self.answersAnyHost = answersAnyHost
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
@@ -79,7 +86,7 @@ final class AdminHandler: ChannelInboundHandler {
     private func answer(_ head: HTTPRequestHead, context: ChannelHandlerContext) {
         let reply = AdminReply(
             method: head.method.rawValue, path: head.uri, hosts: head.headers[canonicalForm: "host"].map(String.init),
-            source: source)
+            answersAnyHost: answersAnyHost, source: source)
         var headers = HTTPHeaders()
         headers.add(name: "content-type", value: reply.contentType)
         headers.add(name: "content-length", value: "\(reply.body.utf8.count)")

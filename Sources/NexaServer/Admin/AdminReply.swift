@@ -12,8 +12,9 @@ package struct AdminReply: Equatable {
         self.body = body
     }
 
-    package init(method: String, path: String, hosts: [String], source: any AdminSource) {
-        guard hosts.count == 1, Self.isLoopback(host: hosts[0]) else {
+    /// - Parameter answersAnyHost: The port listens beyond loopback, where `Host` is whatever the network calls this machine.
+    package init(method: String, path: String, hosts: [String], answersAnyHost: Bool = false, source: any AdminSource) {
+        guard answersAnyHost || (hosts.count == 1 && Self.isLoopback(host: hosts[0])) else {
             self.init(403, "this port answers to loopback names only\n")
             return
         }

@@ -19,6 +19,8 @@ package struct ServerConfiguration: Equatable, Sendable {
     package var port = 6970
     /// `nil` turns the admin listener off; 0 takes a free port.
     package var adminPort: Int? = 6971
+    /// Where the admin listener listens. Beyond loopback it answers to any name: probes and load balancers of other machines ask it.
+    package var adminHost = "127.0.0.1"
     /// Lets a node without authentication listen on an address that is not loopback.
     package var insecure = false
 

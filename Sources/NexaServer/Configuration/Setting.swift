@@ -31,7 +31,7 @@ package struct Setting: Sendable {
         text("host", "address to listen on", \.host),
         number("port", "port of the NEXA protocol, 0 takes a free one", \.port, 0...65_535),
         Setting(
-            name: "admin-port", help: "port of /metrics and /health on 127.0.0.1, 0 takes a free one, off turns it off",
+            name: "admin-port", help: "port of /metrics, /health, /leader and /replica, 0 takes a free one, off turns it off",
             read: { configuration, text in
                 if text == "off" {
                     configuration.adminPort = nil
@@ -42,6 +42,7 @@ package struct Setting: Sendable {
                 return true
             },
             show: { $0.adminPort.map { "\($0)" } ?? "off" }),
+        text("admin-host", "address that the admin port listens on", \.adminHost),
         Setting(
             name: "insecure", help: "true: listen beyond loopback without authentication",
             read: { configuration, text in

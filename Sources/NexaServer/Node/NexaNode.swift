@@ -130,10 +130,11 @@ package final class NexaNode: Sendable {
     ) async throws -> AdminListener? {
         guard let port = configuration.adminPort else { return nil }
         do {
-            return try await AdminListener.start(port: port, group: group, source: context)
+            return try await AdminListener.start(host: configuration.adminHost, port: port, group: group, source: context)
         } catch {
             throw StartError(
-                "cannot listen on admin port \(port): \(error) (another port: --admin-port N; none: --admin-port off)")
+                "cannot listen on admin port \(configuration.adminHost):\(port): \(error) (another port: --admin-port N; none: --admin-port off)"
+            )
         }
     }
 

@@ -7,8 +7,8 @@ package struct StartLine {
 
     package init(node: NexaNode) {
         let configuration = node.context.configuration
-        let host = configuration.host.contains(":") ? "[\(configuration.host)]" : configuration.host
-        let admin = node.adminPort.map { ", metrics on http://127.0.0.1:\($0)/metrics" } ?? ""
+        let host = Self.bracketed(configuration.host)
+        let admin = node.adminPort.map { ", metrics on http://\(Self.bracketed(configuration.adminHost)):\($0)/metrics" } ?? ""
         let durability =
             configuration.durability == .disk
             ? "disk (answers leave after fdatasync)" : "os (answers leave after write; a power cut may lose the last moments)"
@@ -16,4 +16,6 @@ package struct StartLine {
             "nexadb \(node.context.identity.version) listening on \(host):\(node.port)\(admin), "
             + "data in \(configuration.dataDirectory), durability \(durability), memory \(configuration.memory.text)"
     }
+    /// A host as it stands before `:PORT`.
+    private static func bracketed(_ host: String) -> String { host.contains(":") ? "[\(host)]" : host }
 }

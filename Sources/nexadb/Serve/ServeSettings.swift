@@ -6,8 +6,9 @@ struct ServeSettings: ParsableArguments {
     @Option(help: "Directory of this node's data. (default: ./data)") var dataDir: String?
     @Option(help: "Address to listen on. (default: 127.0.0.1)") var host: String?
     @Option(help: "Port of the NEXA protocol; 0 takes a free one. (default: 6970)") var port: String?
-    @Option(help: "Port of /metrics and /health on 127.0.0.1; 0 takes a free one, 'off' none. (default: 6971)")
+    @Option(help: "Port of /metrics, /health, /leader, /replica; 0 takes a free one, 'off' none. (default: 6971)")
     var adminPort: String?
+    @Option(help: "Address that the admin port listens on. (default: 127.0.0.1)") var adminHost: String?
     @Flag(help: "Listen beyond loopback without authentication.") var insecure = false
     @Option(help: "disk: answer after fdatasync; os: answer after write. (default: disk)") var durability: String?
     @Option(help: "Memory for memtables and block cache. (default: 1GiB)") var memory: String?
@@ -37,6 +38,7 @@ struct ServeSettings: ParsableArguments {
     var flags: [(name: String, text: String)] {
         let given: [(name: String, text: String?)] = [
             ("data-dir", dataDir), ("host", host), ("port", port), ("admin-port", adminPort),
+            ("admin-host", adminHost),
             ("insecure", insecure ? "true" : nil), ("durability", durability), ("memory", memory), ("follow", follow),
             ("advertise", advertise), ("node-name", nodeName), ("members", members), ("commit-quorum", commitQuorum),
             ("threads", threads),

@@ -60,6 +60,14 @@ private struct Source: AdminSource {
         #expect(status("/metrics", hosts: []) == 403)
         #expect(status("/metrics", hosts: ["localhost", "localhost"]) == 403)
     }
+
+    @Test func beyondLoopbackAnyNameIsAnswered() {
+        for hosts in [["db1:6971"], ["10.0.0.7"], []] {
+            let reply = AdminReply(
+                method: "GET", path: "/leader", hosts: hosts, answersAnyHost: true, source: Source(leads: true))
+            #expect(reply.status == 200)
+        }
+    }
 }
 
 @Suite struct MetricsTests {

@@ -96,6 +96,20 @@ import Testing
         }
     }
 
+    @Test func anAdminPortBeyondLoopbackAnswersToTheNamesOfTheNetwork() async throws {
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        let node = try await LoopbackNode.start(directory) {
+            $0.adminPort = 0
+            $0.adminHost = "0.0.0.0"
+        }
+        let admin = try #require(node.adminPort)
+        let line = StartLine(node: node).text
+        let answer = try Self.get(admin, "/readyz", host: "db1.example")
+        try await node.stop()
+        #expect(answer.hasPrefix("HTTP/1.1 200"))
+        #expect(line.contains("metrics on http://0.0.0.0:\(admin)/metrics"))
+    }
+
     /// A GET by hand: the tests' own client sends any bytes.
     private static func get(_ port: Int, _ path: String, host: String = "127.0.0.1") throws -> String {
         let client = try RawClient(port: port)
