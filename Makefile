@@ -6,10 +6,10 @@ BUILD  := Tests/scripts/release.sh build
 NEXADB := .build/release/nexadb
 DATA   ?= ./data
 
-.PHONY: help setup build run test e2e bench cluster lint format asan tsan ubsan fuzz soak clean
+.PHONY: help setup build run test e2e bench bench-replication cluster lint format asan tsan ubsan fuzz soak clean
 
 help: ## List the targets
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing (liblz4, libxxhash, pkg-config) with apt
 	@Tests/scripts/setup.sh build
@@ -20,7 +20,7 @@ build: setup ## Build the release binary
 run: build ## Build and start a node on ./data (DATA=dir for another place, ARGS=... for more flags)
 	@exec $(NEXADB) serve --data-dir $(DATA) $(ARGS)
 
-cluster: build ## A leader and two followers on this machine, with a table (ARGS=start, status, stop, clean)
+cluster: build ## A leader and two followers on this machine, with HAProxy and a table (ARGS=start, status, stop, clean, setup)
 	@cluster/local $(ARGS)
 
 test: ## Set up, build and pass every test: Swift, C, fuzz smoke, end to end with real clients
@@ -31,6 +31,9 @@ e2e: build ## Only the end-to-end tests (Python, real clients)
 
 bench: build ## Compare with Redis (and the engine with RocksDB's db_bench) in one run
 	@Tests/bench/compare.py $(ARGS)
+
+bench-replication: build ## Lag, durable copies, cost, read scaling and full copies beside Redis and PostgreSQL in one run
+	@Tests/bench/replication.py $(ARGS)
 
 lint: setup ## swift-format in strict mode, warnings of our own targets (tests included) as errors
 	@$(SWIFT) format lint --strict --recursive Package.swift Sources Tests

@@ -88,7 +88,10 @@ import Testing
         #expect(outcome.code == 5)
     }
 
-    @Test(arguments: [["--mix", "nonsense"], ["-c", "0"], ["--records", "0"], ["--rate", "-1"], ["--durability", "maybe"]])
+    @Test(arguments: [
+        ["--mix", "nonsense"], ["-c", "0"], ["--records", "0"], ["--rate", "-1"], ["--durability", "maybe"],
+        ["--write-concern", "0"],
+    ])
     func refusesWrongUse(arguments: [String]) throws {
         #expect(try Tool.run(arguments: ["bench"] + arguments).code == 64)
     }

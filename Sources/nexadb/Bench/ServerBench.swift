@@ -23,6 +23,9 @@ struct ServerBench: ParsableCommand {
             --target redis drives a RESP server with the same documents by the same loop: get is GET, create and update are SET of \
             the whole document, batch is MSET.
 
+            With --write-concern N writes are answered when N nodes have them on disk; for redis, SET is followed by WAIT N-1, and both \
+            count as one operation.
+
             EXAMPLES
               nexadb bench                                         reads, 16 connections, 5 seconds
               nexadb bench --mix create -c 64 -d 16                durable creates, 64 connections x 16 in flight
@@ -55,6 +58,7 @@ struct ServerBench: ParsableCommand {
     @Option(help: "Database (NEXA).") var database = "default"
     @Option(help: "Collection (NEXA).") var collection = "bench"
     @Option(help: "Durability that writes ask for: disk or os; the server's default when not given.") var durability: Durability?
+    @Option(help: "Nodes that must have a write before its answer; the server's default when not given.") var writeConcern: Int?
     @Flag(help: "Use the compact form with bound handles instead of maps with names.") var compact = false
     @Flag(help: "Do not load the key space.") var noLoad = false
     @Flag(help: "Load the key space and stop.") var loadOnly = false
@@ -80,6 +84,7 @@ struct ServerBench: ParsableCommand {
         guard (1...1_000_000_000).contains(records) else { throw ValidationError("--records is 1 to 1,000,000,000") }
         guard (1...100_000).contains(batchSize) else { throw ValidationError("--batch-size is 1 to 100,000") }
         guard (1...100).contains(queryLimit) else { throw ValidationError("--query-limit is 1 to 100") }
+        if let writeConcern, !(1...64).contains(writeConcern) { throw ValidationError("--write-concern is 1 to 64") }
         if let rate, rate <= 0 || rate > 100_000_000 { throw ValidationError("--rate is more than 0, at most 100,000,000") }
         if requests == 0 { throw ValidationError("--requests is at least 1") }
     }
@@ -118,12 +123,13 @@ struct ServerBench: ParsableCommand {
 
     private func loadTarget() throws -> LoadTarget {
         switch target {
-        case .redis: return .redis
+        case .redis: return .redis(replicas: (writeConcern ?? 1) - 1)
         case .nexa:
             var requests = NexaDialect.Options()
             requests.database = database
             requests.collection = collection
             requests.durability = durability?.rawValue
+            requests.writeConcern = writeConcern
             return .nexa(try node.clientOptions(name: "nexadb-bench"), requests, isCompact: compact)
         }
     }

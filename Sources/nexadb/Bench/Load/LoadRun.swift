@@ -22,8 +22,8 @@ struct LoadRun {
     func run() throws -> Result {
         let opened = try target.open(endpoint, count: plan.connections, timeout: .seconds(10))
         switch target {
-        case .redis:
-            return try drive(RespDialect(batchCount: Int(plan.batchCount)), opened.descriptors)
+        case .redis(let replicas):
+            return try drive(RespDialect(batchCount: Int(plan.batchCount), replicas: replicas), opened.descriptors)
         case .nexa(_, var requests, _):
             requests.handle = opened.handle
             requests.batchCount = Int(plan.batchCount)

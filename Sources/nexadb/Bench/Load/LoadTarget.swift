@@ -5,7 +5,8 @@ import NexaWire
 /// Which server is driven: how connections are opened for the load loop, and how the key space is loaded and looked at.
 enum LoadTarget: Sendable {
     case nexa(ClientConnection.Options, NexaDialect.Options, isCompact: Bool)
-    case redis
+    /// `replicas` more must have a write before it counts as answered.
+    case redis(replicas: Int)
 
     /// `count` descriptors, connected, introduced and non-blocking, and the handle that all of them bound.
     func open(_ endpoint: Endpoint, count: Int, timeout: Duration) throws(ClientError) -> (descriptors: [Int32], handle: UInt64?)

@@ -12,6 +12,8 @@ struct NexaDialect: LoadDialect {
         var handle: UInt64?
         /// Sent with every write; nil leaves it to the server.
         var durability: String?
+        /// How many nodes must have a write before it is answered; nil leaves it to the server.
+        var writeConcern: Int?
         var batchCount = 1_000
     }
 
@@ -142,7 +144,9 @@ private struct RequestBody {
         collection = .string(options.collection)
         handle = options.handle.map { .int(Int64($0)) }
         common = options.database == "default" ? [] : [.init("database", .string(options.database))]
-        writeOptions = options.durability.map { [.init("durability", .string($0))] } ?? []
+        writeOptions =
+            (options.durability.map { [.init("durability", .string($0))] } ?? [])
+            + (options.writeConcern.map { [.init("w", .int(Int64($0)))] } ?? [])
     }
 
     func read(_ fields: [(String, MessagePackValue)], options: [MessagePackValue.Entry] = []) -> MessagePackValue {

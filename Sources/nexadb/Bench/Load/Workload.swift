@@ -4,6 +4,13 @@ enum LoadOperation: UInt8, CaseIterable {
     /// The two halves of a read-modify-write: the update leaves when the read is answered.
     case modifyRead, modifyWrite
 
+    var isWrite: Bool {
+        switch self {
+        case .create, .update, .batch, .modifyWrite: true
+        case .get, .query, .scan, .ping, .modifyRead: false
+        }
+    }
+
     /// The name in reports; both halves of a read-modify-write are reported as one operation.
     var name: String {
         switch self {
