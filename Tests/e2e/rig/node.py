@@ -16,6 +16,8 @@ from . import wire
 
 ROOT = Path(__file__).resolve().parents[3]
 BINARY = Path(os.environ.get("NEXADB_BIN", ROOT / ".build/release/nexadb"))
+# Whatever proxy the environment names is not for loopback.
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 STARTS_WITHIN = float(os.environ.get("NEXA_E2E_START_SECONDS", "30"))
 
 
@@ -139,7 +141,7 @@ class Node:
 
     def http(self, path: str, timeout: float = 5) -> tuple[int, str]:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}{path}", timeout=timeout) as answer:
+            with DIRECT.open(f"http://127.0.0.1:{self.admin_port}{path}", timeout=timeout) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
