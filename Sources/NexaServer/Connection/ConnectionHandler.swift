@@ -311,8 +311,10 @@ final class ConnectionHandler: ChannelInboundHandler {
             flush()
             if machine.answers.isHeld {
                 machine.answers.dropHeld()
+                let reason = loop.node.engine.refusal.map { " (\($0))" } ?? ""
                 refuse(
-                    DocumentError(.storageFailed, "The log could not be written: whether the last writes are durable is unknown"),
+                    DocumentError(
+                        .storageFailed, "The log could not be written\(reason): whether the last writes are durable is unknown"),
                     requestID: nil)
                 machine.drain()
             }
