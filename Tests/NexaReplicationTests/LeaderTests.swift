@@ -26,6 +26,27 @@ import Testing
         #expect(bench.tell(.durable(1, generation: 0)).gates == [.open(1)])
     }
 
+    @Test func looksAtTheClockHoweverMuchNewsThereIs() {
+        var bench = Bench.leader(of: ["a", "b", "c"])
+        bench.attach("b", session: 1)
+        bench.attach("c", session: 2)
+        let begin = bench.now
+        var ticks = 0
+        var lost: [ReplicationStop.Code] = []
+        // The log moves and one follower answers every 10 ms; the other one says nothing any more.
+        for lsn in 2...1_000 as ClosedRange<LSN> {
+            bench.tell(.durable(lsn, generation: 0), after: 10_000)
+            bench.acknowledge(1, durable: lsn)
+            if bench.now + 1 >= bench.node.nextDeadline {
+                ticks += 1
+                lost += bench.tell(.tick).stops
+            }
+        }
+        #expect(bench.now - begin > 9_000_000)
+        #expect(ticks >= 15 && ticks <= 40)
+        #expect(lost == [.silent])
+    }
+
     @Test func commitsWhatAQuorumHasOnDisk() {
         var bench = Bench.leader(of: ["a", "b", "c"])
         bench.attach("b", session: 1)
@@ -254,6 +275,30 @@ import Testing
             .peer(NodeID(name: "b"), .fence(Fence(clusterID: Bench.cluster, epoch: 4, candidate: NodeID(name: "b")))))
         #expect(bench.node.role == .fenced)
         #expect(fenced.contains { if case .switchoverProgress(let progress) = $0 { progress.state == .done } else { false } })
+    }
+
+    @Test func switchoverFindsATargetThatFollowsAFollower() {
+        var bench = Bench.leader(of: ["a", "b", "c"])
+        bench.attach("b", session: 1)
+        write(&bench, upTo: 5)
+        let c = NodeID(name: "c")
+        func acknowledge(_ durable: LSN, _ behind: LSN) -> [NodeEffect] {
+            bench.tell(
+                .downstream(
+                    SessionID(1),
+                    .ack(
+                        Ack(
+                            epoch: 1, written: durable, durable: durable, applied: durable, sentAt: bench.now, echo: 0,
+                            downstream: [.init(node: c, durable: behind)]))))
+        }
+        #expect(bench.tell(.switchover(target: c, timeout: 9_000_000)).gates.isEmpty)
+        _ = acknowledge(5, 3)
+        #expect(bench.tell(.switchover(target: c, timeout: 9_000_000)).gates == [.parked])
+        bench.tell(.writesParked(end: 5))
+        #expect(acknowledge(5, 4).messages.isEmpty)
+        #expect(
+            acknowledge(5, 5).messages.contains { if case .switchover(let message) = $0 { message.finalLSN == 5 } else { false } }
+        )
     }
 
     @Test func aSwitchoverThatTakesTooLongIsTakenBack() {

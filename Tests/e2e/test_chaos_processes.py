@@ -6,9 +6,9 @@ import time
 import pytest
 
 from rig import wire
-from rig.cluster import ids
+from rig.cluster import admin, ids
 from rig.faults import Fault, fill_up, needs_strace, rot, written
-from rig.node import StartFailed
+from rig.node import StartFailed, tool
 from rig.sessions import Crew, Flood
 
 MIB = 1 << 20
@@ -39,8 +39,7 @@ def test_nothing_is_lost_when_nodes_die_or_stand_still(cluster, rng, report, cha
                 # Sometimes the old one is back before anybody else leads.
                 if how == "kill" and rng.random() < 0.3:
                     victim.start()
-                    c.wait(lambda: c.leader() is not None, "a leader")
-                    leader = c.leader()
+                    leader = c.wait_leader()
                 else:
                     leader = take_over(c, rng, leader)
             else:
@@ -55,6 +54,32 @@ def test_nothing_is_lost_when_nodes_die_or_stand_still(cluster, rng, report, cha
     c.settle(leader)
     done = crew.judge()
     report(f"{who} {'killed' if how == 'kill' else 'stopped'}: {rounds} rounds in {time.monotonic() - begin:.0f} s, {done}, 0 lost")
+
+
+def test_a_cluster_is_restarted_node_by_node_again_and_again(cluster, rng, report, chaos_rounds):
+    """As docs/operations.md says it: the followers one after the other, then a switchover, then the old leader."""
+    c = cluster()
+    begin, leader, rounds = time.monotonic(), c[0], max(4, round(4 * chaos_rounds))
+    snapshots = 0
+    with Crew(c, rng) as crew:
+        for _ in range(rounds):
+            crew.wait(20)
+            for follower in others(c, leader):
+                assert follower.stop() == 0
+                follower.start()
+                c.settle(leader)
+            heir = rng.choice(others(c, leader))
+            answer = tool("switchover", leader.address, "--to", heir.name, timeout=40)
+            assert answer.returncode == 0, answer.stdout + answer.stderr
+            assert leader.stop() == 0
+            leader.start()
+            leader = heir
+            c.settle(leader)
+            snapshots += sum("taking a snapshot" in node.output() for node in c.nodes)
+    c.settle(leader)
+    done = crew.judge()
+    assert snapshots == 0, "a restart is no reason for a full copy"
+    report(f"rolling restarts: {rounds} of three nodes in {time.monotonic() - begin:.0f} s, {done}, 0 lost, 0 snapshots")
 
 
 # Disks

@@ -241,9 +241,7 @@ extension ReplicaNode {
         if role != .leader || leading?.isOpen != true { refusal = "this node does not lead" }
         if leading?.handover != nil { refusal = "a switchover is under way" }
         if target == setup.id || !setup.configuration.isVoter(target) { refusal = "the target is not another voter" }
-        if !downstreams.contains(where: { $0.node == target && $0.phase == .streaming }) {
-            refusal = "the target does not follow this node"
-        }
+        if durable(on: target) == nil { refusal = "the target does not follow this node" }
         if let refusal {
             effects.append(.switchoverProgress(SwitchoverProgress(state: .aborted, lsn: log.end, reason: refusal)))
             return
@@ -260,6 +258,18 @@ extension ReplicaNode {
         stepHandover(into: &effects)
     }
 
+    /// What a node has on disk that follows this one, or somebody who does; nil when it does not.
+    private func durable(on node: NodeID) -> LSN? {
+        var found: LSN?
+        for downstream in downstreams where downstream.phase == .streaming {
+            if downstream.node == node { found = max(found ?? 0, downstream.durable) }
+            for relayed in downstream.relayed where relayed.node == node {
+                found = max(found ?? 0, min(relayed.durable, downstream.durable))
+            }
+        }
+        return found
+    }
+
     private mutating func stepHandover(into effects: inout [NodeEffect]) {
         guard let handover = leading?.handover else { return }
         if now >= handover.deadline {
@@ -269,8 +279,7 @@ extension ReplicaNode {
             effects.append(.gate(.open(promise.epoch)))
             return
         }
-        guard let final = handover.finalLSN, now >= handover.nextTry,
-            downstreams.contains(where: { $0.node == handover.target && $0.durable >= final })
+        guard let final = handover.finalLSN, now >= handover.nextTry, let reached = durable(on: handover.target), reached >= final
         else { return }
         if !handover.isHandedOver { effects.append(.switchoverProgress(SwitchoverProgress(state: .handedOver, lsn: final))) }
         leading!.handover!.isHandedOver = true

@@ -4,6 +4,7 @@ import NexaStorage
 
 extension ReplicaNode {
     mutating func tick(into effects: inout [NodeEffect]) {
+        tickedAt = now
         switch role {
         case .follower:
             if let resumeAt = following.resumeAt, now >= resumeAt, following.address == nil {
@@ -19,9 +20,10 @@ extension ReplicaNode {
         tickServing(into: &effects)
     }
 
-    /// When the next `tick` is due at the latest.
+    /// When the next `tick` is due at the latest. Counted from the last one, not from the last event: news of the log come all the time
+    /// under load, and what only time tells must come, too.
     package var nextDeadline: Microseconds {
-        var due = now + setup.options.heartbeatInterval
+        var due = tickedAt + setup.options.heartbeatInterval
         switch role {
         case .candidate: due = min(due, candidacy?.nextTry ?? due, candidacy?.deadline ?? due)
         case .follower:

@@ -72,6 +72,8 @@ package struct ReplicaNode: Sendable {
     var slots = SlotTable()
     var toldRetain: LSN = .max
     var lastStamp: Microseconds = 0
+    /// When time was last looked at.
+    var tickedAt: Microseconds
     private var sessionCount: UInt64 = 0
 
     /// A promise that is being written.
@@ -90,6 +92,7 @@ package struct ReplicaNode: Sendable {
     package init(_ setup: NodeSetup, _ state: DurableState, now: Microseconds) {
         self.setup = setup
         self.now = now
+        tickedAt = now
         clusterID = state.clusterID
         log = LogState(state)
         let written = state.history.position(at: state.end).epoch

@@ -29,12 +29,17 @@ final class ReplicationConnection: ChannelInboundHandler {
     var peerName: String?
     /// It has introduced itself with a hello.
     var isFollower = false
+    /// When the last bytes came, whole frames or not.
+    private(set) var heardAt = ReplicationShell.now()
+    /// Both ends agreed that each frame has a checksum: see `FrameSeal`.
+    var isSealed = false
     /// CONNECT was answered.
     private(set) var isConnected: Bool
     private(set) var isClosed = false
     private var context: ChannelHandlerContext?
     private var inbound: ByteBuffer?
-    private var parser = FrameParser(payloadByteCountMax: frameByteCountMax, acceptedFlags: [.requestID, .compressed])
+    private var parser = FrameParser(payloadByteCountMax: frameByteCountMax, acceptedFlags: [.requestID, .compressed, .sealed])
+    private var isTaking = false
     private let inflater = FrameInflater()
     private let scratch = OutputBytes(capacity: 1024)
     /// Frames before the connection is there.
@@ -59,27 +64,39 @@ final class ReplicationConnection: ChannelInboundHandler {
             .init("client", .string("nexadb-node")), .init("version", .string(shell.identity.version)),
             .init("dialect", .string("plain")), .init("purpose", .string("replication")),
             .init("node", .uint(shell.node.setup.id.rawValue)), .init("name", .string(shell.node.setup.name)),
+            .init("seals", .bool(true)),
         ]).encode(into: scratch)
         scratch.endFrame(mark)
         flush()
     }
 
+    /// `isSealed` is what the other end asked for; it holds from the answer on, which itself has no seal.
     private func answerConnect() {
+        let asksForSeals = isSealed
+        isSealed = false
+        defer { isSealed = asksForSeals }
         let mark = scratch.beginFrame(.success)
         MessagePackValue.map([
             .init("status", .string("connected")), .init("server", .string("NexaDB")),
             .init("version", .string(shell.identity.version)), .init("node_id", .string(shell.identity.id)),
             .init("node", .uint(shell.node.setup.id.rawValue)), .init("name", .string(shell.node.setup.name)),
-            .init("role_in_cluster", .string(shell.node.role.rawValue)),
+            .init("role_in_cluster", .string(shell.node.role.rawValue)), .init("seals", .bool(asksForSeals)),
         ]).encode(into: scratch)
         scratch.endFrame(mark)
         flush()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        heardAt = ReplicationShell.now()
         var buffer = unwrapInboundIn(data)
         if inbound == nil { inbound = buffer } else { inbound!.writeBuffer(&buffer) }
         takeFrames()
+    }
+
+    /// A write that fails makes NIO read what is left, within that write: such bytes come while another frame or event is being taken.
+    private func takeFramesLater() {
+        let bound = NIOLoopBound(self, eventLoop: shell.eventLoop)
+        shell.eventLoop.execute { bound.value.takeFrames() }
     }
 
     func channelInactive(context: ChannelHandlerContext) { forget() }
@@ -101,16 +118,22 @@ final class ReplicationConnection: ChannelInboundHandler {
 
     private enum Taken {
         case frame(Int)
-        case more, broken
+        case more, broken, damaged
     }
 
     private func takeFrames() {
+        guard !isTaking, !shell.isHandling else { return takeFramesLater() }
+        isTaking = true
+        defer { isTaking = false }
         while !isClosed, let buffer = inbound {
             if side == .upstream && shell.isPromising { return }
             let taken: Taken = buffer.withUnsafeReadableBytes { bytes in
                 switch parser.step(bytes) {
                 case .needMoreBytes: return .more
-                case .frame(let frame): return take(frame, in: bytes) ? .frame(frame.byteCount) : .broken
+                case .frame(let frame):
+                    guard isSealed else { return take(frame, in: bytes) ? .frame(frame.byteCount) : .broken }
+                    guard let opened = FrameSeal.open(frame, in: bytes) else { return .damaged }
+                    return take(opened, in: bytes) ? .frame(frame.byteCount) : .broken
                 case .rejected, .failed: return .broken
                 }
             }
@@ -123,6 +146,9 @@ final class ReplicationConnection: ChannelInboundHandler {
                 if inbound!.readerIndex > 1 << 20 { inbound!.discardReadBytes() }
                 return
             case .broken: return close(.stop(ReplicationStop(.protocolError, "a frame cannot be read")))
+            case .damaged:
+                shell.noteDamagedFrame(from: self)
+                return close(.stop(ReplicationStop(.damagedRecord, "a frame was damaged on its way")))
             }
         }
     }
@@ -163,6 +189,7 @@ final class ReplicationConnection: ChannelInboundHandler {
         if case .uint(let id)? = answer?["node"] { peer = NodeID(rawValue: id) }
         if case .int(let id)? = answer?["node"] { peer = NodeID(rawValue: UInt64(bitPattern: id)) }
         peerName = answer?["name"]?.stringValue
+        isSealed = answer?["seals"] == .bool(true)
         isConnected = true
         for message in waiting { message.writeFrame(into: scratch) }
         waiting.removeAll()
@@ -228,8 +255,8 @@ final class ReplicationConnection: ChannelInboundHandler {
 
     private func flush() {
         guard let context, !scratch.isEmpty else { return }
-        var buffer = context.channel.allocator.buffer(capacity: scratch.byteCount)
-        buffer.writeBytes(scratch.bytes)
+        var buffer = context.channel.allocator.buffer(capacity: scratch.byteCount + FrameSeal.byteCount)
+        if isSealed { FrameSeal.write(scratch.bytes, into: &buffer) } else { buffer.writeBytes(scratch.bytes) }
         scratch.removeAll(keepingCapacity: true)
         context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
     }

@@ -52,6 +52,7 @@ extension ReplicationShell {
         let connection = ReplicationConnection(.downstream, session: nextSession(), shell: self)
         if let id = hello?["node"]?.nodeID { connection.peer = id }
         connection.peerName = hello?["name"]?.stringValue
+        connection.isSealed = hello?["seals"] == .bool(true)
         connections[connection.session] = connection
         let (shell, handler) = (NIOLoopBound(self, eventLoop: eventLoop), NIOLoopBound(connection, eventLoop: eventLoop))
         ClientBootstrap(group: eventLoop)
@@ -78,6 +79,11 @@ extension ReplicationShell {
     }
 
     // MARK: - Going
+
+    func noteDamagedFrame(from connection: ReplicationConnection) {
+        counters.alarmed()
+        logger.error("a frame was damaged on its way", metadata: ["peer": "\(connection.peerName ?? "")"])
+    }
 
     func connectionEnded(_ connection: ReplicationConnection) {
         waitingForPromotion.removeAll { $0 === connection }

@@ -46,13 +46,16 @@ final class ReplicationShell {
     /// The connection over which this node takes a snapshot, and the transfer once its manifest is there.
     var pulling: SessionID?
     var pull: SnapshotPull?
+    /// How much of what was asked for has not come, and when the last was asked for.
+    var snapshotOwed = (count: 0, since: Microseconds(0))
     /// The last manifest's, so that a new connection goes on with it.
     var snapshotID: UInt64?
     /// Called when the log has to be changed while the engine is closed.
     let onRestart: @Sendable (RestartReason) -> Void
     private var events: [NodeEvent] = []
     private var effects: [NodeEffect] = []
-    private var isHandling = false
+    /// An event is being taken; what comes meanwhile waits.
+    private(set) var isHandling = false
     private var timer: RepeatedTask?
     private var sessionCount: UInt64 = 0
     private var connectFailureCount = 0
@@ -205,6 +208,7 @@ final class ReplicationShell {
         releaseStartFloor()
         keepCommitHint()
         tickSnapshots()
+        tickPull()
         gate.publish(node.status())
     }
 

@@ -84,12 +84,14 @@ extension ReplicationShell {
             return handle(.snapshotFailed(session, reason: "the connection ended"))
         }
         pulling = session
+        snapshotOwed = (1, Self.now())
         connection.send(.snapshotBegin(SnapshotBegin(slot: node.setup.name, resume: snapshotID)))
     }
 
     /// The manifest came.
     func take(_ manifest: SnapshotManifest, from connection: ReplicationConnection) {
         guard pulling == connection.session, pull == nil else { return }
+        snapshotOwed.count = 0
         snapshotID = manifest.id
         let bytes = manifest.files.reduce(0) { $0 + $1.byteCount }
         logger.notice(
@@ -105,6 +107,7 @@ extension ReplicationShell {
     /// A piece came; `bytes` is kept.
     func take(_ header: ChunkHeader, _ bytes: ByteBuffer, from connection: ReplicationConnection) {
         guard let pull, pull.session == connection.session, header.id == pull.manifest.id else { return }
+        snapshotOwed.count = max(0, snapshotOwed.count - 1)
         counters.snapshot(received: bytes.readableBytes)
         work(pull) { $0.take(header, bytes) }
     }
@@ -123,7 +126,9 @@ extension ReplicationShell {
         counters.snapshot(present: pull.presentByteCount.load(ordering: .relaxed))
         let connection = connections[pull.session]
         switch news {
-        case .wanted(let gets): for get in gets { connection?.send(.snapshotGet(get)) }
+        case .wanted(let gets):
+            snapshotOwed = (snapshotOwed.count + gets.count, Self.now())
+            for get in gets { connection?.send(.snapshotGet(get)) }
         case .failed(let reason): endSnapshot(reason)
         case .complete:
             logger.notice("the snapshot is here", metadata: ["lsn": "\(pull.manifest.position.lsn)"])
@@ -132,10 +137,21 @@ extension ReplicationShell {
         }
     }
 
+    /// A line over which nothing comes although something was asked for is dead. Nobody else would notice: the core leaves the connection
+    /// alone while the log changes, and TCP, which has nothing to send, says nothing for hours. A manifest takes the other side a while.
+    func tickPull() {
+        guard let pulling, snapshotOwed.count > 0, let connection = connections[pulling] else { return }
+        let options = node.setup.options
+        let since = max(connection.heardAt, snapshotOwed.since)
+        guard Self.now() - min(Self.now(), since) > (pull == nil ? options.stuckAfter : options.deadAfter) else { return }
+        endSnapshot("nothing came of the snapshot")
+    }
+
     /// The transfer broke; what came is kept.
     func endSnapshot(_ reason: String) {
         guard let session = pulling else { return }
         pulling = nil
+        snapshotOwed.count = 0
         let wasPulling = pull
         pull = nil
         if let wasPulling { snapshotThread.submit(.call { wasPulling.installer = nil }) }

@@ -6,9 +6,11 @@
 import Synchronization
 
 extension CommitPipeline {
-    /// Returns when a record (or a run of them) and its entries have room, or throws.
+    /// Returns when a record (or a run of them) and its entries have room, or throws. With `isPatient` it takes the time it takes: for what
+    /// nobody waits for, and what cannot be refused.
     func waitForRoom(
-        recordByteCount: Int, tableByteCount: Int, rangeDeletes: Int, recordCount: Int = 1, mayBlock: Bool = true
+        recordByteCount: Int, tableByteCount: Int, rangeDeletes: Int, recordCount: Int = 1, mayBlock: Bool = true,
+        isPatient: Bool = false
     ) throws(StorageError) {
         var stalledSince: UInt64?
         defer {
@@ -19,7 +21,7 @@ extension CommitPipeline {
             stalledSince = start
             let waited = monotonicNanoseconds() - start
             if !mayBlock, missing == .memTable || waited >= Self.inlineWaitNanoseconds { throw .wouldBlock }
-            guard waited < UInt64(options.writeStallMilliseconds) * 1_000_000 else {
+            guard isPatient || waited < UInt64(options.writeStallMilliseconds) * 1_000_000 else {
                 throw .overloaded(reason: "no room in the \(missing.rawValue) for \(options.writeStallMilliseconds) ms")
             }
             try wait(for: missing)

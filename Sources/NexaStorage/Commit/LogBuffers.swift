@@ -10,7 +10,7 @@ import Glibc
 import Synchronization
 
 /// One run of records.
-final class LogBuffer: @unchecked Sendable {
+package final class LogBuffer: @unchecked Sendable {
     // Unchecked: `reserved`, `lastLSN` and `needsSync` are guarded by the pipeline's gate until the buffer is taken, then
     // confined to the log role; the bytes of a place belong to the committer that reserved it until it is marked filled.
     let memory: UnsafeMutableRawPointer
@@ -54,13 +54,13 @@ final class LogBuffer: @unchecked Sendable {
 }
 
 /// The buffers of one pipeline. Guarded by the pipeline's gate.
-struct LogBuffers {
+package struct LogBuffers {
     private let standardByteCount: Int
     private var active: LogBuffer
     private var spare: LogBuffer?
     private var sealed: [LogBuffer] = []
 
-    init(byteCount: Int) {
+    package init(byteCount: Int) {
         standardByteCount = byteCount
         active = LogBuffer(capacity: byteCount)
         spare = LogBuffer(capacity: byteCount)
@@ -70,7 +70,7 @@ struct LogBuffers {
     var isEmpty: Bool { sealed.isEmpty && active.reserved == 0 }
 
     /// There is room for a record of this size now.
-    mutating func prepare(_ byteCount: Int) -> Bool {
+    package mutating func prepare(_ byteCount: Int) -> Bool {
         if active.reserved + byteCount <= active.capacity { return true }
         if byteCount > standardByteCount {
             guard sealed.isEmpty, spare != nil else { return false }
@@ -86,7 +86,9 @@ struct LogBuffers {
     }
 
     /// The place of the next record; `prepare` has said yes.
-    mutating func reserve(_ byteCount: Int, lsn: LSN, needsSync: Bool) -> (buffer: LogBuffer, place: UnsafeMutableRawPointer) {
+    package mutating func reserve(
+        _ byteCount: Int, lsn: LSN, needsSync: Bool
+    ) -> (buffer: LogBuffer, place: UnsafeMutableRawPointer) {
         let place = active.memory + active.reserved
         active.reserved += byteCount
         active.lastLSN = lsn
@@ -96,7 +98,7 @@ struct LogBuffers {
 
     /// Everything reserved so far, oldest first (a sealed buffer may be empty); committers go on in the other buffer. When
     /// there is no other one, only what is sealed is taken, and the rest with the next call.
-    mutating func take(into taken: inout [LogBuffer]) {
+    package mutating func take(into taken: inout [LogBuffer]) {
         taken.append(contentsOf: sealed)
         sealed.removeAll(keepingCapacity: true)
         if active.reserved > 0, let next = spare {
@@ -106,9 +108,14 @@ struct LogBuffers {
         }
     }
 
-    /// Gives a written buffer back.
-    mutating func recycle(_ buffer: LogBuffer) {
-        guard buffer.capacity == standardByteCount, spare == nil else { return }
+    /// Gives a written buffer back. Afterwards there are two buffers to go on with, whatever became of the standard ones: one that a large
+    /// record has pushed out, and that came back before the record was reserved, is gone.
+    package mutating func recycle(_ buffer: LogBuffer) {
+        guard spare == nil else { return }
+        guard buffer.capacity == standardByteCount else {
+            spare = LogBuffer(capacity: standardByteCount)
+            return
+        }
         buffer.reset()
         spare = buffer
     }

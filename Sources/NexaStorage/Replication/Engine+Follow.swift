@@ -30,7 +30,7 @@ extension Engine {
     /// `previousChain` the chain that the sender has in front of them must be the one here. Returns the last LSN. Nothing waits for the
     /// disk: call `flushLogInline` or `wakeLog` after the last input of a round, and acknowledge what the durability observer reports.
     ///
-    /// One caller at a time makes progress; blocks while there is no room, as `commit` does. After a fault everything that was appended is
+    /// One caller at a time makes progress; blocks while there is no room, however long: the leader sees the lag. After a fault everything that was appended is
     /// part of the leader's log, and reading may go on behind `reservedLSN` with a new connection.
     @discardableResult
     package func appendReplicated(
@@ -95,7 +95,7 @@ extension CommitPipeline {
         do {
             try waitForRoom(
                 recordByteCount: chunk.recordByteCount, tableByteCount: chunk.tableByteCount,
-                rangeDeletes: chunk.rangeDeleteCount, recordCount: records.count)
+                rangeDeletes: chunk.rangeDeleteCount, recordCount: records.count, isPatient: true)
         } catch {
             gate.unlock()
             throw error

@@ -5,6 +5,7 @@
 //     0x0004 COMPRESSED   u32   raw length; an LZ4 block stands in place of the payload
 //     0x0008 MORE         -     another fragment of this message follows
 //     0x0010 SLOW_DOWN    -     answers only: the client should send writes more slowly
+//     0x0020 SEALED       -     between nodes only: the last 8 bytes of what follows the header are a checksum
 
 /// The 16 flag bits of a frame header.
 package struct FrameFlags: OptionSet, Sendable, Hashable {
@@ -18,6 +19,8 @@ package struct FrameFlags: OptionSet, Sendable, Hashable {
     package static let compressed = FrameFlags(rawValue: 0x0004)
     package static let more = FrameFlags(rawValue: 0x0008)
     package static let slowDown = FrameFlags(rawValue: 0x0010)
+    /// Taken by connections between nodes that agreed on it, and by nobody else.
+    package static let sealed = FrameFlags(rawValue: 0x0020)
 
     /// Every bit that version 1 of the protocol gives a meaning to.
     package static let known: FrameFlags = [.requestID, .token, .compressed, .more, .slowDown]

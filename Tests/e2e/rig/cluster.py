@@ -115,16 +115,26 @@ class Cluster:
         return {"out": out, "in": into, "both": out + into}[direction]
 
     def leader(self) -> ClusterNode | None:
-        """The node that leads the newest epoch, if one says so."""
-        leading = []
+        """The node that leads the newest epoch that any node knows of, if there is one."""
+        leading, newest = [], 0
         for node in self.nodes:
             try:
                 state = node.replication() if node.alive else {}
             except (OSError, wire.Closed):
                 continue
+            newest = max(newest, state.get("promised_epoch", 0))
             if state.get("role") == "leader":
                 leading.append((state["epoch"], node))
-        return max(leading, key=lambda pair: pair[0])[1] if leading else None
+        return next((node for epoch, node in leading if epoch == newest), None)
+
+    def wait_leader(self, within: float = 30) -> ClusterNode:
+        found: list[ClusterNode] = []
+
+        def looks():
+            found[:] = [leader] if (leader := self.leader()) else []
+            return found
+        self.wait(looks, "a leader", within)
+        return found[0]
 
     def wait_followers(self, *followers: ClusterNode, leader: ClusterNode | None = None, within: float = 20):
         """Until the leader streams to each of these, and each knows who leads."""
@@ -166,9 +176,17 @@ class Cluster:
             self.wait(lambda: follows(node), f"{node.name} behind {leader.name}", within)
         self.wait_caught_up(*others, leader=leader, within=within)
 
+    def assert_nobody_crashed(self):
+        """Nodes end when they are told to, or are killed by a test; nothing else ends them."""
+        for node in self.nodes:
+            code = node.process.poll() if node.process else None
+            assert code is None or code >= 0 or code == -signal.SIGKILL, \
+                f"{node.name} crashed: {signal.Signals(-code).name}\n{node.output()[-2000:]}"
+
     def wait(self, condition, what: str, within: float = 20):
         deadline = time.monotonic() + within
         while True:
+            self.assert_nobody_crashed()
             try:
                 if condition():
                     return

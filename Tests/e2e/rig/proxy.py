@@ -42,7 +42,7 @@ class Way:
         self.is_held = self.is_cut = False
         self.delay_seconds = 0.0
         self.bytes_per_second: float | None = None
-        self.flips_wanted, self.flip_type, self.flipped = 0, WAL_BATCH, 0
+        self.flips_wanted, self.flip_type, self.flip_anywhere, self.flipped = 0, WAL_BATCH, False, 0
         self.byte_count = 0
         self.frames: collections.Counter = collections.Counter()
         #: Bulk bytes of batches, and of those the ones that were sent before.
@@ -58,9 +58,9 @@ class Way:
         while self.is_held:
             await asyncio.sleep(0.01)
 
-    def flip(self, count: int = 1, frame_type: int = WAL_BATCH):
-        """One bit in the bulk bytes of each of the next `count` frames of a type."""
-        self.flip_type, self.flips_wanted = frame_type, count
+    def flip(self, count: int = 1, frame_type: int | None = WAL_BATCH, anywhere: bool = False):
+        """One bit of each of the next `count` frames of a type, or of any: in the bulk bytes at their end, or anywhere."""
+        self.flip_type, self.flip_anywhere, self.flips_wanted = frame_type, anywhere, count
 
     def saw(self, frame_type: int, head: bytes, length: int):
         """A frame has begun to pass; `head` is the beginning of its payload."""
@@ -137,9 +137,9 @@ class Frames:
             head = bytes(self.pending[FRAME.size:FRAME.size + min(length, HEAD)])
             self.way.saw(frame_type, b"" if flags & 4 else head, length)
             self.left = FRAME.size + length
-            if self.way.flips_wanted and frame_type == self.way.flip_type and length > HEAD:
+            if self.way.flips_wanted and self.way.flip_type in (None, frame_type) and (self.way.flip_anywhere or length > HEAD):
                 self.way.flips_wanted -= 1
-                self.victim = FRAME.size + self.rng.randrange(HEAD, length)
+                self.victim = self.rng.randrange(0 if self.way.flip_anywhere else FRAME.size + HEAD, self.left)
         return b"".join(out)
 
 
