@@ -311,7 +311,7 @@ final class ConnectionHandler: ChannelInboundHandler {
             flush()
             if machine.answers.isHeld {
                 machine.answers.dropHeld()
-                let reason = loop.node.engine.refusal.map { " (\($0))" } ?? ""
+                let reason = loop.node.engine.metrics().refusal.map { " (\($0))" } ?? ""
                 refuse(
                     DocumentError(
                         .storageFailed, "The log could not be written\(reason): whether the last writes are durable is unknown"),
