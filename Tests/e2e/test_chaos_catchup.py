@@ -119,7 +119,7 @@ def test_a_follower_that_was_away_at_full_load_takes_what_it_missed_and_no_snaps
 def test_a_line_that_breaks_again_and_again_under_load_is_taken_up_again(proxied, rng, report, chaos_rounds):
     """A reset finds a follower while it reads and acknowledges at the same time."""
     c = proxied()
-    way, cuts = c.proxy.way("n1", "n3"), max(25, round(25 * chaos_rounds))
+    way, cuts = c.proxy.way("n1", "n3"), max(15, round(15 * chaos_rounds))
     with Flood(c[0], rng, size=4096, batch=32) as flood:
         for _ in range(cuts):
             before, streams = flood.byte_count, c[2].output().count("decision=stream")

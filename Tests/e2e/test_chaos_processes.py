@@ -94,7 +94,7 @@ def test_a_follower_whose_disk_is_full_drops_out_by_name_and_comes_back(cluster,
     follower.start()
     c.settle(c[0])
     filler = small_disk / "filler"
-    with Crew(c, rng, pause=0.02) as crew, Flood(c[0], rng, w="majority") as flood:
+    with Crew(c, rng, pause=0.02) as crew, Flood(c[0], rng, size=4096, batch=32, pause=0.01, w="majority") as flood:
         crew.wait(20)
         fill_up(filler, leaving=2 * MIB)
         c.wait(lambda: follower.replication().get("role") == "failed", "the follower's word that its log failed", 30)

@@ -155,8 +155,8 @@ class Crew:
 class Flood:
     """Writes batches as fast as one node takes them, with bytes that do not compress, and notes what was acknowledged."""
 
-    def __init__(self, node: ClusterNode, rng: random.Random, size: int = 4096, batch: int = 64, **options):
-        self.node, self.size, self.batch, self.options = node, size, batch, options
+    def __init__(self, node: ClusterNode, rng: random.Random, size: int = 4096, batch: int = 64, pause: float = 0, **options):
+        self.node, self.size, self.batch, self.pause, self.options = node, size, batch, pause, options
         self.rng = random.Random(rng.random())
         #: Documents are cut out of it at random places: too far from each other for a compressor to see that they overlap.
         self.pool = self.rng.randbytes(8 << 20)
@@ -191,6 +191,7 @@ class Flood:
                     answer = link.ask(wire.BATCH_WRITE, {"collection": "flood", "documents": documents, **self.options})
                     if answer.type == wire.SUCCESS:
                         self.acknowledged += keys
+                        time.sleep(self.pause)
                     elif answer.code == "OVERLOADED":
                         time.sleep(0.02)
                     else:
