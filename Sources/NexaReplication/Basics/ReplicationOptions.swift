@@ -23,6 +23,8 @@ package struct ReplicationOptions: Sendable {
     package var slotByteCountMax: UInt64 = 10 << 30
     /// A slot whose follower was away for longer than this is given up.
     package var slotAgeMax: Microseconds = 24 * 3_600_000_000
+    /// A node that does not lead any more forgets the slots of members after this time: they follow the new leader.
+    package var formerSlotAgeMax: Microseconds = 600_000_000
     package var slotCountMax = 64
     /// Waiting write concerns and reads; beyond it the answer is OVERLOADED.
     package var waiterCountMax = 100_000

@@ -3,6 +3,12 @@
 import NexaStorage
 import NexaWire
 
+/// What both sides of a stream may be able to do beyond the least: named in the hello and in the welcome.
+package enum ReplicationFeature {
+    /// The sender of the hello takes WAL_BATCH frames that are COMPRESSED.
+    package static let lz4 = "lz4"
+}
+
 /// 60 REPL_HELLO, follower -> upstream: who I am and what I have.
 package struct Hello: Equatable, Sendable {
     package enum Want: String, Sendable {

@@ -27,6 +27,8 @@ extension ReplicationMessage {
         case .nodeStatusReply: .nodeStatusReply
         case .slotAdmin: .slotAdmin
         case .slotAdminReply: .slotAdminReply
+        case .verify: .verify
+        case .verifyProgress: .verifyProgress
         case .stop: .replStop
         }
     }
@@ -55,6 +57,8 @@ extension ReplicationMessage {
         case .nodeStatusReply(let message): message.value.encode(into: output)
         case .slotAdmin(let message): message.value.encode(into: output)
         case .slotAdminReply(let message): message.value.encode(into: output)
+        case .verify(let message): message.value.encode(into: output)
+        case .verifyProgress(let message): message.value.encode(into: output)
         case .stop(let message): message.value.encode(into: output)
         }
     }
@@ -90,6 +94,8 @@ extension ReplicationMessage {
         case .nodeStatusReply: self = .nodeStatusReply(try NodeStatus(ControlFields(payload)))
         case .slotAdmin: self = .slotAdmin(try SlotAdmin(ControlFields(payload)))
         case .slotAdminReply: self = .slotAdminReply(try SlotAdminReply(ControlFields(payload)))
+        case .verify: self = .verify(try Verify(ControlFields(payload)))
+        case .verifyProgress: self = .verifyProgress(try VerifyReply(ControlFields(payload)))
         case .replStop: self = .stop(try ReplicationStop(ControlFields(payload)))
         default: throw .notReplication(type.rawValue)
         }

@@ -53,6 +53,8 @@ package enum ReplicationMessage: Equatable, Sendable {
     case nodeStatusReply(NodeStatus)
     case slotAdmin(SlotAdmin)
     case slotAdminReply(SlotAdminReply)
+    case verify(Verify)
+    case verifyProgress(VerifyReply)
     case stop(ReplicationStop)
 }
 

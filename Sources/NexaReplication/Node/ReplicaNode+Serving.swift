@@ -374,6 +374,10 @@ extension ReplicaNode {
         for lost in slots.enforce(endByteCount: marks.last.byteCount, options: setup.options, now: now) {
             effects.append(.alarm(.slotLost(lost.name, reason: lost.reason)))
         }
+        if role == .follower, following.phase == .streaming {
+            let configuration = setup.configuration
+            slots.forget(awayFor: setup.options.formerSlotAgeMax, now: now) { configuration.member($0) != nil }
+        }
         tellRetain(into: &effects)
     }
 
@@ -395,15 +399,19 @@ extension ReplicaNode {
         case .list: break
         case .create:
             let lsn = log.durable + 1
-            isDone = slots.reserve(
-                request.name ?? "", node: nil, from: lsn, byteCount: marks.byteCount(at: lsn), isActive: false, now: now,
-                countMax: setup.options.slotCountMax)
+            // One that is there keeps its place.
+            isDone =
+                !slots.contains(request.name ?? "")
+                && slots.reserve(
+                    request.name ?? "", node: nil, from: lsn, byteCount: marks.byteCount(at: lsn), isActive: false, now: now,
+                    countMax: setup.options.slotCountMax)
         case .drop: isDone = slots.drop(request.name ?? "")
         }
         tellRetain(into: &effects)
         effects.append(
             .slots(
-                SlotAdminReply(isDone: isDone, slots: slots.statuses(endByteCount: marks.last.byteCount, options: setup.options)))
+                SlotAdminReply(
+                    isDone: isDone, slots: slots.statuses(endByteCount: marks.last.byteCount, options: setup.options, now: now)))
         )
     }
 }

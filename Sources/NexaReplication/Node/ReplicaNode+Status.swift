@@ -60,7 +60,7 @@ extension ReplicaNode {
             end: log.end, durable: log.durable, applied: log.applied, committed: log.committed, oldest: log.oldestLSN,
             leader: leader?.node, leaderAddress: leader?.address, staleness: staleness(now: now), isDegraded: isDegraded,
             peers: peers,
-            slots: slots.statuses(endByteCount: end, options: setup.options))
+            slots: slots.statuses(endByteCount: end, options: setup.options, now: now))
     }
 }
 

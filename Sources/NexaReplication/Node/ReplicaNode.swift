@@ -99,12 +99,14 @@ package struct ReplicaNode: Sendable {
         promise = state.promise.epoch >= written ? state.promise : Promise(epoch: written, leader: nil)
         highestEpochSeen = promise.epoch
         marks = LogMarks(lsn: state.end, byteCount: state.byteCount, at: now)
+        slots = SlotTable(state.slots, endByteCount: state.byteCount, oldestLSN: state.oldestLSN, now: now)
     }
 
     /// The first event of a node's life: a node with an upstream dials it, one without stands up for its old place.
     package mutating func start(now: Microseconds, into effects: inout [NodeEffect]) {
         self.now = max(self.now, now)
         effects.append(.gate(.closed(leader: nil, address: nil, epoch: promise.epoch)))
+        tellRetain(into: &effects)
         if let address = setup.follow {
             following.address = address
             following.wantsSnapshot = setup.wantsSnapshot

@@ -32,6 +32,8 @@ package struct DurableState: Hashable, Sendable {
     package var commitHint: LSN
     /// Stored bytes of the log so far, a counter that never falls; for lag in bytes.
     package var byteCount: UInt64
+    /// What this node keeps of its log for followers.
+    package var slots: [KeptSlot] = []
 
     package init(
         clusterID: ClusterID = .none, promise: Promise = Promise(epoch: 0, leader: nil), history: EpochHistory = EpochHistory(),

@@ -5,21 +5,29 @@ import NexaStorage
 /// All slots of a node. A handful, so they are searched by walking.
 struct SlotTable: Sendable {
     private(set) var slots: [ReplicationSlot] = []
+    private(set) var changeCount: UInt64 = 0
+
+    init() {}
+
+    mutating func restore(_ slot: ReplicationSlot) { slots.append(slot) }
 
     /// The slot of this name is wanted again, from `lsn` on. False when there are too many.
     mutating func reserve(
         _ name: String, node: NodeID?, from lsn: LSN, byteCount: UInt64, isActive: Bool, now: Microseconds, countMax: Int
     ) -> Bool {
         if let index = index(name) {
+            if slots[index].state == .lost || slots[index].restartLSN > lsn { changeCount += 1 }
             slots[index].node = node ?? slots[index].node
             slots[index].restartLSN = lsn
             slots[index].restartByteCount = byteCount
             slots[index].state = .reserved
             slots[index].isActive = isActive
             slots[index].lastSeen = now
+            slots[index].awayBefore = 0
             return true
         }
         guard slots.count < countMax else { return false }
+        changeCount += 1
         var slot = ReplicationSlot(name: name, node: node, restartLSN: lsn, restartByteCount: byteCount, now: now)
         slot.isActive = isActive
         slots.append(slot)
@@ -45,6 +53,7 @@ struct SlotTable: Sendable {
     mutating func drop(_ name: String) -> Bool {
         guard let index = index(name), !slots[index].isActive else { return false }
         slots.remove(at: index)
+        changeCount += 1
         return true
     }
 
@@ -57,28 +66,42 @@ struct SlotTable: Sendable {
             let retained = endByteCount - min(endByteCount, slots[index].restartByteCount)
             if retained > options.slotByteCountMax {
                 slots[index].state = .lost
+                changeCount += 1
                 lost.append((slots[index].name, "it holds back \(retained) bytes of the log"))
-            } else if !slots[index].isActive && now - min(now, slots[index].lastSeen) > options.slotAgeMax {
+            } else if slots[index].away(now: now) > options.slotAgeMax {
                 slots[index].state = .lost
+                changeCount += 1
                 lost.append((slots[index].name, "its follower is away for too long"))
             }
         }
         return lost
     }
 
+    /// Drops the slots of who has not been here for `age` and does not come back: whom `isElsewhere` names.
+    mutating func forget(awayFor age: Microseconds, now: Microseconds, isElsewhere: (NodeID) -> Bool) {
+        let before = slots.count
+        slots.removeAll { slot in
+            !slot.isActive && slot.away(now: now) > age && (slot.node.map(isElsewhere) ?? false)
+        }
+        if slots.count != before { changeCount += 1 }
+    }
+
     /// The first record that somebody still needs; nil when nobody holds anything back.
     var retainFrom: LSN? { slots.lazy.filter { $0.state == .reserved }.map(\.restartLSN).min() }
 
+    func contains(_ name: String) -> Bool { index(name) != nil }
+
     func isLost(_ name: String) -> Bool { index(name).map { slots[$0].state == .lost } ?? false }
 
-    func statuses(endByteCount: UInt64, options: ReplicationOptions) -> [ReplicationSlot.Status] {
+    func statuses(endByteCount: UInt64, options: ReplicationOptions, now: Microseconds) -> [ReplicationSlot.Status] {
         slots.map { slot in
             let retained = slot.state == .lost ? 0 : endByteCount - min(endByteCount, slot.restartByteCount)
             return ReplicationSlot.Status(
                 name: slot.name, node: slot.node, state: slot.state.rawValue, isActive: slot.isActive,
                 restartLSN: slot.restartLSN,
                 retainedByteCount: retained,
-                safeByteCount: slot.state == .lost ? 0 : options.slotByteCountMax - min(retained, options.slotByteCountMax))
+                safeByteCount: slot.state == .lost ? 0 : options.slotByteCountMax - min(retained, options.slotByteCountMax),
+                away: slot.away(now: now))
         }
     }
 

@@ -14,8 +14,8 @@ struct Call {
     let isSlowed: Bool
     /// The newest write of this connection: reads see at least this.
     let floor: LSN
-    /// What the read brings along when it waited before.
-    var read = ReadState()
+    /// What it brings along when it waited before.
+    var wait = WaitState()
 }
 
 /// How a command ended.

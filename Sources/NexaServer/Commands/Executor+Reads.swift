@@ -6,21 +6,34 @@ import NexaReplication
 import NexaStorage
 import NexaWire
 
-/// What a read that cannot be answered yet waits for.
-package struct ReadWait: Equatable, Sendable {
-    /// Visible here; 0 when a read index has to be asked for first.
-    var lsn: LSN
-    var needsReadIndex: Bool
+/// What a request that cannot be answered yet waits for, without a thread, a snapshot or a lock.
+package struct RequestWait: Equatable, Sendable {
+    enum Event: Equatable, Sendable {
+        /// A read: this position is visible here.
+        case visible(LSN)
+        /// A read: the leader has said where to read.
+        case readIndex
+        /// A write: the gate has changed since it showed this many changes.
+        case gate(changes: UInt64)
+        /// A write: the time is over.
+        case time
+    }
+
+    var event: Event
     /// In `MonotonicTime`.
     var deadline: UInt64
 }
 
-/// What a read that waited before brings along.
-package struct ReadState: Equatable, Sendable {
-    /// Fixed when it first waited; 0: it did not.
+/// What a request that waited before brings along.
+package struct WaitState: Equatable, Sendable {
+    /// Of a read; fixed when it first waited; 0: it did not.
     var deadline: UInt64 = 0
     /// What the leader answered; 0: not asked, `.max`: it could not confirm one.
     var index: LSN = 0
+    /// Of a write that waits for the gate; 0: it did not.
+    package var gateDeadline: UInt64 = 0
+    /// Flow control has held it up already.
+    package var isDelayed = false
 
     package init() {}
 }
@@ -78,7 +91,8 @@ extension Executor {
             var wanted = request.after?.lsn ?? 0
             if case .linearizable(let index) = request.concern { wanted = max(wanted, index) }
             try wait(call, for: wanted)
-            throw Self.stale(
+            throw stale(
+                .position,
                 "This node has not reached position \(request.after.map { "\($0.epoch):\($0.lsn)" } ?? "\(wanted)") in time", view
             )
         case .tokenLost(let common):
@@ -87,7 +101,8 @@ extension Executor {
                 "The write behind this token was lost in a failover: the history that is left shares it up to LSN \(common) only",
                 details: [.init("common_lsn", .uint(common)), .init("epoch", .uint(view.history.lastEpoch))])
         case .stale:
-            throw Self.stale("What this node has may be older than max_staleness_ms allows", view)
+            throw stale(
+                .staleness, "What this node has may be older than max_staleness_ms allows", view)
         }
     }
 
@@ -109,11 +124,12 @@ extension Executor {
     /// Asks the leader first; a standalone node is its own leader.
     private func addReadIndex(_ call: Call, _ request: inout ReadRequest) throws(DocumentError) {
         guard node.replication != nil else { return }
-        switch call.read.index {
+        switch call.wait.index {
         case 0:
-            pendingWait = ReadWait(lsn: 0, needsReadIndex: true, deadline: try deadline(call))
+            pendingWait = RequestWait(event: .readIndex, deadline: try deadline(call))
             throw .wouldBlock
         case .max:
+            node.replication?.counters.answeredStale(.leader)
             throw DocumentError(
                 .staleRead, "No leader confirmed in time that it still leads, so this read cannot be linearizable",
                 details: [.init("retryable", .bool(true))])
@@ -122,21 +138,22 @@ extension Executor {
     }
 
     private func deadline(_ call: Call) throws(DocumentError) -> UInt64 {
-        if call.read.deadline > 0 { return call.read.deadline }
+        if call.wait.deadline > 0 { return call.wait.deadline }
         return MonotonicTime.nanoseconds() &+ UInt64(max(1, try waitMilliseconds())) &* 1_000_000
     }
 
     /// Throws `wouldBlock` with `pendingWait` set, unless the time to wait is over.
     private func wait(_ call: Call, for lsn: LSN) throws(DocumentError) {
-        if call.read.deadline == 0, try waitMilliseconds() == 0 { return }
+        if call.wait.deadline == 0, try waitMilliseconds() == 0 { return }
         let deadline = try deadline(call)
         guard MonotonicTime.nanoseconds() < deadline else { return }
-        pendingWait = ReadWait(lsn: lsn, needsReadIndex: false, deadline: deadline)
+        pendingWait = RequestWait(event: .visible(lsn), deadline: deadline)
         throw .wouldBlock
     }
 
-    private static func stale(_ message: String, _ view: ReadView) -> DocumentError {
-        DocumentError(
+    private func stale(_ reason: ReplicationCounters.StaleReason, _ message: String, _ view: ReadView) -> DocumentError {
+        node.replication?.counters.answeredStale(reason)
+        return DocumentError(
             .staleRead, message,
             details: [
                 .init("epoch", .uint(view.history.lastEpoch)), .init("lsn", .uint(view.visible)),
@@ -191,7 +208,7 @@ extension Executor {
         let answer = AnswerConcern(
             need: pending.need, lsn: pending.isWrite ? lsn : max(lsn, pending.lsn), generation: pending.generation,
             deadline: timeout,
-            requestID: requestID, isWrite: pending.isWrite, epoch: engine.epoch)
+            requestID: requestID, isWrite: pending.isWrite, epoch: engine.epoch, heldAt: MonotonicTime.nanoseconds())
         return gate.judge(answer, now: 0) == .met ? nil : answer
     }
 }

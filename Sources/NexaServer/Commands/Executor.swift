@@ -17,8 +17,8 @@ package final class Executor {
     /// This thread may wait for the disk and take its time.
     let mayBlock: Bool
     let fields = RequestFields()
-    /// Set with `wouldBlock`: the command is not for the pool, it waits for a position.
-    var pendingWait: ReadWait?
+    /// Set with `wouldBlock`: the command is not for the pool, it waits.
+    var pendingWait: RequestWait?
     /// Set by a command that was answered and whose answer needs more than this disk; `takeConcern` clears it.
     var concern: PendingConcern?
     let inflater = FrameInflater()
@@ -35,10 +35,10 @@ package final class Executor {
     /// Executes one request. `payload` is the frame's payload, inflated; `isValidated` says that it was checked before.
     package func execute(
         type: MessageType, requestID: UInt32?, wantsToken: Bool, payload: UnsafeRawBufferPointer, isValidated: Bool = false,
-        session: inout Session, floor: LSN, read: ReadState = ReadState(), into output: OutputBytes
+        session: inout Session, floor: LSN, wait: WaitState = WaitState(), into output: OutputBytes
     ) -> Outcome {
-        let isSlowed = !session.features.isEmpty && engine.pressure > Self.pressureMax
-        let call = Call(type: type, requestID: requestID, wantsToken: wantsToken, isSlowed: isSlowed, floor: floor, read: read)
+        let isSlowed = !session.features.isEmpty && (engine.pressure > Self.pressureMax || gate.isSlowing)
+        let call = Call(type: type, requestID: requestID, wantsToken: wantsToken, isSlowed: isSlowed, floor: floor, wait: wait)
         let start = output.byteCount
         do throws(DocumentError) {
             if type == .ping {
@@ -56,6 +56,7 @@ package final class Executor {
             return try run(call, payload, &session, output)
         } catch {
             output.truncate(to: start)
+            let error = type.isWrite && gate.isClosed ? sealed(error, call) : error
             if error.isWouldBlock {
                 concern = nil
                 return .offload
@@ -67,7 +68,7 @@ package final class Executor {
     private func run(
         _ call: Call, _ payload: UnsafeRawBufferPointer, _ session: inout Session, _ output: OutputBytes
     ) throws(DocumentError) -> Outcome {
-        if gate.isClosed, call.type.isWrite { throw gate.refusal }
+        if gate.isClosed, call.type.isWrite { try admitWrite(call) }
         switch call.type {
         case .read: return try read(call, session, output)
         case .create: return try create(call, session, output)
@@ -105,9 +106,9 @@ package final class Executor {
         // Between nodes; an ordinary connection has no business with them.
         case .replHello, .snapshotBegin, .snapshotGet, .snapshotDone, .streamStartAt, .replAck, .readIndex, .fence, .promote,
             .promoted,
-            .switchover, .nodeStatus, .slotAdmin, .replStop, .replWelcome, .snapshotManifest, .snapshotChunk, .walBatch,
+            .switchover, .verify, .nodeStatus, .slotAdmin, .replStop, .replWelcome, .snapshotManifest, .snapshotChunk, .walBatch,
             .heartbeat,
-            .readIndexReply, .topology, .fenced, .switchoverProgress, .nodeStatusReply, .slotAdminReply:
+            .readIndexReply, .topology, .fenced, .switchoverProgress, .verifyProgress, .nodeStatusReply, .slotAdminReply:
             throw Self.unknownType(call.type.rawValue)
         case .ping, .success, .error, .notFound, .duplicate, .streamStart, .streamChunk, .streamEnd, .pong, .changeEvent:
             throw Self.unknownType(call.type.rawValue)

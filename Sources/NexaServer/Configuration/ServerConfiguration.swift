@@ -3,6 +3,7 @@
 /// Names, help and checks stand in `Setting.all`; the three sources (flags, `NEXADB_*`, file) are merged in
 /// `ConfigurationSources`. docs/configuration.md is the user's copy of this list.
 
+import NexaReplication
 import NexaStorage
 
 /// How log lines look on standard error.
@@ -41,6 +42,17 @@ package struct ServerConfiguration: Equatable, Sendable {
     var startsWithSnapshot = false
     /// Members that must have a record before it counts as committed; 0: a majority.
     package var commitQuorum = 0
+    /// A slot that holds back more of the log, or whose follower is away for longer, is given up.
+    package var slotByteCountMax = ByteCount(10 << 30)
+    package var slotAgeMax = TimeLimit.seconds(24 * 3_600)
+    /// Lag of the slowest follower that a commit needs: writes are slowed from here on ...
+    package var flowSoftByteCount = ByteCount(32 << 20)
+    package var flowSoftLimit = TimeLimit.seconds(1)
+    /// ... and refused from here on.
+    package var flowHardByteCount = ByteCount(256 << 20)
+    package var flowHardLimit = TimeLimit.seconds(5)
+    /// Whether records travel compressed to the followers of this node.
+    package var replicationCompression = ReplicationCompression.auto
 
     // Threads; 0 means one for each core
     package var loopCount = 0
@@ -75,6 +87,18 @@ package struct ServerConfiguration: Equatable, Sendable {
     /// Whether this node takes part in replication.
     package var replicates: Bool { follow != nil || nodeName != nil || !members.isEmpty }
 
+    /// The limits of replication that are settings.
+    var replicationOptions: ReplicationOptions {
+        var options = ReplicationOptions()
+        options.slotByteCountMax = UInt64(slotByteCountMax.value)
+        options.slotAgeMax = slotAgeMax.microseconds
+        options.flowSoftByteCount = UInt64(flowSoftByteCount.value)
+        options.flowHardByteCount = UInt64(flowHardByteCount.value)
+        options.flowSoftAge = flowSoftLimit.microseconds
+        options.flowHardAge = flowHardLimit.microseconds
+        return options
+    }
+
     /// Checks what no single setting can see.
     package func validate() throws(ConfigurationError) {
         if frameByteCountMax.value < 4 << 10 || frameByteCountMax.value > 1 << 30 {
@@ -90,6 +114,9 @@ package struct ServerConfiguration: Equatable, Sendable {
     }
 
     private func validateCluster() throws(ConfigurationError) {
+        guard flowSoftByteCount.value < flowHardByteCount.value, flowSoftLimit.microseconds <= flowHardLimit.microseconds else {
+            throw ConfigurationError("lag-slow-bytes and lag-slow-time must lie below lag-refuse-bytes and lag-refuse-time")
+        }
         guard !members.isEmpty else {
             if commitQuorum > 0 { throw ConfigurationError("commit-quorum needs members") }
             return
@@ -107,6 +134,11 @@ package struct ServerConfiguration: Equatable, Sendable {
     package static func isLoopback(_ host: String) -> Bool {
         host == "localhost" || host == "::1" || (host.hasPrefix("127.") && host.allSatisfy { $0.isNumber || $0 == "." })
     }
+}
+
+extension TimeLimit {
+    /// In the unit of replication; `off` is longer than any node runs.
+    fileprivate var microseconds: UInt64 { isOff ? .max / 4 : UInt64(milliseconds) * 1_000 }
 }
 
 /// A setting that cannot be taken, as a sentence that names it and its source.

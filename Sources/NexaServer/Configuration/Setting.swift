@@ -80,6 +80,17 @@ package struct Setting: Sendable {
             },
             show: { $0.members.isEmpty ? "off" : $0.members.map(\.text).joined(separator: ",") }),
         number("commit-quorum", "members that must have a record before it is committed, 0: a majority", \.commitQuorum, 0...16),
+        choice(
+            "replication-compression", "records to followers as LZ4: auto (to other machines), on or off",
+            \.replicationCompression),
+        byteCount("slot-bytes", "log that is kept for a follower that is away", \.slotByteCountMax),
+        limit("slot-time", "time for which it is kept", \.slotAgeMax),
+        byteCount(
+            "lag-slow-bytes", "lag of the followers that a commit needs from which on writes are slowed", \.flowSoftByteCount),
+        limit("lag-slow-time", "the same in time", \.flowSoftLimit),
+        byteCount(
+            "lag-refuse-bytes", "lag of the followers that a commit needs at which writes are refused", \.flowHardByteCount),
+        limit("lag-refuse-time", "the same in time", \.flowHardLimit),
         number("threads", "event loops, 0: one for each core", \.loopCount, 0...256),
         number("workers", "threads for scans and reads from disk, 0: one for each core, at least 2", \.workerCount, 0...256),
         number("max-connections", "connections at the same time", \.connectionCountMax, 1...1_000_000),

@@ -30,9 +30,12 @@ package struct AnswerConcern: Equatable, Sendable {
     /// False for a read that must not show what a later leader may lack.
     package var isWrite: Bool
     package var epoch: Epoch
+    /// When the answer was ready, in `MonotonicTime`.
+    package var heldAt: UInt64
 
     package init(
-        need: Need, lsn: LSN, generation: UInt64, deadline: UInt64?, requestID: UInt32?, isWrite: Bool, epoch: Epoch
+        need: Need, lsn: LSN, generation: UInt64, deadline: UInt64?, requestID: UInt32?, isWrite: Bool, epoch: Epoch,
+        heldAt: UInt64 = 0
     ) {
         self.need = need
         self.lsn = lsn
@@ -41,6 +44,7 @@ package struct AnswerConcern: Equatable, Sendable {
         self.requestID = requestID
         self.isWrite = isWrite
         self.epoch = epoch
+        self.heldAt = heldAt
     }
 
     /// `reached` is the position that `need` has come to, read before `generation`.

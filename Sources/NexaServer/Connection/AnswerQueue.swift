@@ -71,6 +71,12 @@ package struct AnswerQueue: ~Copyable {
                 end: start + UInt64(bytes.byteCount)))
     }
 
+    /// When the first concern that is not settled runs out of time; nil: none does.
+    package var earliestConcernDeadline: UInt64? {
+        guard concernCount > 0 else { return nil }
+        return marks[firstMark...].lazy.compactMap { $0.concern?.deadline }.min()
+    }
+
     /// Looks at every answer with a concern: those that have what they need may leave as far as it is up to that, those that never will
     /// are replaced.
     package mutating func settle(_ judge: (AnswerConcern) -> AnswerConcern.Verdict) {

@@ -24,25 +24,44 @@ extension ConnectionHandler {
         }
     }
 
-    /// The read waits for a position, or for the leader's word, holding neither a thread nor a snapshot.
-    private func park(_ task: PoolTask, _ wait: ReadWait) {
-        task.read.deadline = wait.deadline
-        guard wait.needsReadIndex else {
-            loop.park(ParkedRead(handler: self, task: task, lsn: wait.lsn, deadline: wait.deadline))
-            return
-        }
+    /// The request waits for a position, for the leader's word, for the gate or for time, holding neither a thread nor a snapshot.
+    private func park(_ task: PoolTask, _ wait: RequestWait) {
+        task.parkedAt = MonotonicTime.nanoseconds()
         let home = TaskHome(handler: self, loop: loop)
-        loop.node.replication?.readIndex(visible: loop.node.engine.visibleLSN, deadline: wait.deadline / 1000) { index in
-            home.eventLoop.execute {
-                task.read.index = index ?? .max
-                home.handler.value.resume(task)
+        switch wait.event {
+        case .visible(let lsn):
+            task.wait.deadline = wait.deadline
+            park(task, ParkedRequest(handler: self, task: task, event: .visible(lsn), deadline: wait.deadline))
+        case .gate(let changes):
+            task.wait.gateDeadline = wait.deadline
+            park(task, ParkedRequest(handler: self, task: task, event: .gate(changes: changes), deadline: wait.deadline))
+        case .readIndex:
+            task.wait.deadline = wait.deadline
+            loop.node.replication?.readIndex(visible: loop.node.engine.visibleLSN, deadline: wait.deadline / 1000) { index in
+                home.eventLoop.execute {
+                    task.wait.index = index ?? .max
+                    home.handler.value.resume(task)
+                }
             }
+        case .time:
+            task.wait.isDelayed = true
+            let left = Int64(clamping: wait.deadline &- min(wait.deadline, MonotonicTime.nanoseconds()))
+            loop.eventLoop.scheduleTask(in: .nanoseconds(left)) { home.handler.value.resume(task) }
         }
     }
 
-    /// What a parked read waited for is there, or its time is over: it is asked again.
+    private func park(_ task: PoolTask, _ request: ParkedRequest) {
+        guard !loop.park(request) else { return }
+        refuse(DocumentError(.overloaded, "Too many requests wait already"), requestID: task.requestID)
+        end(task)
+    }
+
+    /// What a parked request waited for is there, or its time is over: it is asked again.
     func resume(_ task: PoolTask) {
         guard machine.phase != .closed else { return }
+        if !task.type.isWrite {
+            loop.metrics.record(nanoseconds: MonotonicTime.nanoseconds() &- task.parkedAt, count: 1, in: .readWait)
+        }
         submit(task)
     }
 

@@ -40,6 +40,8 @@ final class ConnectionHandler: ChannelInboundHandler {
     private var isActive = false
     private var isWaiting = false
     private var isFlushing = false
+    /// When answers with a concern are looked at again though nothing has moved.
+    private var nextLook = UInt64.max
     private var nextStreamID: UInt64 = 1
 
     init(loop: LoopContext) {
@@ -224,8 +226,24 @@ final class ConnectionHandler: ChannelInboundHandler {
             machine.answers.hold(from: start, until: lsn, arrival: arrival, concern: concern)
             floor = max(floor, lsn)
             commitCount += count
+            if let deadline = concern.deadline, deadline < nextLook { lookAgain(at: deadline) }
         } else if lsn > 0 {
             held(from: start, until: lsn, commitCount: count)
+        }
+    }
+
+    /// The loop's timer looks at deadlines four times a second; near ones get a timer, one at a time for each connection.
+    private func lookAgain(at deadline: UInt64) {
+        let left = Int64(clamping: deadline &- min(deadline, MonotonicTime.nanoseconds()))
+        guard left < 10_000_000_000 else { return }
+        nextLook = deadline
+        let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
+        loop.eventLoop.scheduleTask(in: .nanoseconds(left)) {
+            let handler = bound.value
+            guard handler.machine.phase != .closed else { return }
+            handler.nextLook = .max
+            handler.goOn()
+            if let next = handler.machine.answers.earliestConcernDeadline { handler.lookAgain(at: next) }
         }
     }
 
@@ -278,7 +296,11 @@ final class ConnectionHandler: ChannelInboundHandler {
         let now = MonotonicTime.nanoseconds()
         machine.answers.settle { concern in
             let verdict = gate.judge(concern, now: now)
-            if case .failed = verdict, concern.isWrite { loop.node.replication?.counters.concernTimedOut() }
+            guard verdict != .wait else { return verdict }
+            if concern.isWrite { loop.metrics.record(nanoseconds: now &- min(now, concern.heldAt), count: 1, in: .concernWait) }
+            if case .failed = verdict, let counters = loop.node.replication?.counters {
+                if concern.isWrite { counters.concernTimedOut() } else { counters.answeredStale(.commit) }
+            }
             return verdict
         }
         return changes

@@ -27,8 +27,12 @@ final class LoopContext {
     private var connections: [ConnectionHandler] = []
     private var waiting: [ConnectionHandler] = []
     private var spare: [ConnectionHandler] = []
-    /// Reads that wait for a position.
-    private var parked: [ParkedRead] = []
+    /// Requests that wait for a position, or for the gate.
+    private var parked: [ParkedRequest] = []
+    /// Writes among them: their requests are kept whole.
+    private var parkedByteCount = 0
+    private static let parkedCountMax = 100_000
+    private static let parkedByteCountMax = 64 << 20
     private var commitCount = 0
     private var isRoundScheduled = false
     private var endRoundTask: (@Sendable () -> Void)!
@@ -138,26 +142,44 @@ final class LoopContext {
         if waiting.isEmpty && parked.isEmpty { port.endWaiting() }
     }
 
-    // MARK: Reads that wait
+    // MARK: Requests that wait
 
-    /// The read is asked again when its position is visible, or its time is over.
-    func park(_ read: ParkedRead) {
+    /// The request is asked again when what it waits for is there, or its time is over. False when too many wait already.
+    func park(_ request: ParkedRequest) -> Bool {
+        guard parked.count < Self.parkedCountMax, parkedByteCount < Self.parkedByteCountMax else { return false }
         if waiting.isEmpty && parked.isEmpty { port.beginWaiting() }
-        parked.append(read)
+        parked.append(request)
+        parkedByteCount += request.task.payloadByteCount
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        let left = Int64(clamping: read.deadline &- min(read.deadline, MonotonicTime.nanoseconds()))
-        eventLoop.scheduleTask(in: .nanoseconds(left)) { bound.value.resumeParked() }
+        // What waits for the gate is looked at by the loop's timer, too, which is exact enough for it.
+        if case .visible = request.event {
+            let left = Int64(clamping: request.deadline &- min(request.deadline, MonotonicTime.nanoseconds()))
+            eventLoop.scheduleTask(in: .nanoseconds(left)) { bound.value.resumeParked() }
+        }
         // The log may have moved before the port knew that somebody waits.
         eventLoop.execute { bound.value.resumeParked() }
+        return true
     }
 
     private func resumeParked() {
+        guard !parked.isEmpty else { return }
         let visible = node.engine.visibleLSN
+        let doorChanges = node.gate.doorChanges
         let now = MonotonicTime.nanoseconds()
-        let due = parked.filter { $0.lsn <= visible || $0.deadline <= now }
+        func isDue(_ request: ParkedRequest) -> Bool {
+            if request.deadline <= now { return true }
+            switch request.event {
+            case .visible(let lsn): return lsn <= visible
+            case .gate(let changes): return changes != doorChanges
+            }
+        }
+        let due = parked.filter(isDue)
         guard !due.isEmpty else { return }
-        parked.removeAll { $0.lsn <= visible || $0.deadline <= now }
-        for read in due { read.handler.resume(read.task) }
+        parked.removeAll(where: isDue)
+        for request in due {
+            parkedByteCount -= request.task.payloadByteCount
+            request.handler.resume(request.task)
+        }
         if waiting.isEmpty && parked.isEmpty { port.endWaiting() }
     }
 }

@@ -14,12 +14,21 @@ package enum LatencyClass: Int, CaseIterable, Sendable {
     case write
     /// Work of the pool: scans, searches, large batches, reads from disk.
     case scan
+    /// Of writes that were ready here: until the other nodes had them that they asked for.
+    case concernWait
+    /// Of reads: until a position, or the leader's word, was there.
+    case readWait
+
+    /// Those that tell of whole requests.
+    static let requests: [LatencyClass] = [.read, .write, .scan]
 
     package var name: String {
         switch self {
         case .read: "read"
         case .write: "write"
         case .scan: "scan"
+        case .concernWait: "concern_wait"
+        case .readWait: "read_wait"
         }
     }
 }

@@ -38,11 +38,20 @@ extension NodeContext {
         text.family(
             "nexadb_request_seconds", "histogram",
             "Time from arrival until the answer left (write, scan) or was given to the socket (read).")
-        for latencyClass in LatencyClass.allCases {
+        for latencyClass in LatencyClass.requests {
             let latencies = counters.latencies(latencyClass)
             text.histogram(
                 "nexadb_request_seconds", "class=\"\(latencyClass.name)\"", counts: latencies.counts,
                 sumNanoseconds: latencies.sumNanoseconds)
+        }
+        guard replication != nil else { return }
+        for (latencyClass, name, help) in [
+            (LatencyClass.concernWait, "nexadb_write_concern_wait_seconds", "Time that writes waited for other nodes' disks."),
+            (.readWait, "nexadb_read_wait_seconds", "Time that reads waited for a position or for the leader's word."),
+        ] {
+            text.family(name, "histogram", help)
+            let latencies = counters.latencies(latencyClass)
+            text.histogram(name, "", counts: latencies.counts, sumNanoseconds: latencies.sumNanoseconds)
         }
     }
 

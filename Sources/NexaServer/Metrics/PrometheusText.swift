@@ -36,7 +36,7 @@ package struct PrometheusText {
         for (exponent, count) in counts.enumerated() {
             total += count
             let bound = exponent == counts.count - 1 ? "+Inf" : "\(Double(1 << exponent) / 1e6)"
-            line(name + "_bucket", "\(labels),le=\"\(bound)\"", "\(total)")
+            line(name + "_bucket", labels.isEmpty ? "le=\"\(bound)\"" : "\(labels),le=\"\(bound)\"", "\(total)")
         }
         line(name + "_sum", labels, "\(Double(sumNanoseconds) / 1e9)")
         line(name + "_count", labels, "\(total)")

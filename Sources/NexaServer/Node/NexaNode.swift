@@ -44,10 +44,10 @@ package final class NexaNode: Sendable {
 
     package static func start(
         _ configuration: ServerConfiguration, logger: Logger, fileSystem: any FileSystem = PosixFileSystem(),
-        policy: FlushPolicy = FlushPolicy()
+        policy: FlushPolicy = FlushPolicy(), counters: ReplicationCounters = ReplicationCounters()
     ) async throws -> NexaNode {
         try configuration.validate()
-        let context = try openStore(configuration, logger, fileSystem)
+        let context = try openStore(configuration, logger, fileSystem, counters)
         let cores = System.coreCount
         let pool = WorkPool<Executor>(
             threadCount: configuration.workerCount > 0 ? configuration.workerCount : max(2, cores), capacity: 65_536
@@ -84,7 +84,7 @@ package final class NexaNode: Sendable {
     }
 
     private static func openStore(
-        _ configuration: ServerConfiguration, _ logger: Logger, _ fileSystem: any FileSystem
+        _ configuration: ServerConfiguration, _ logger: Logger, _ fileSystem: any FileSystem, _ counters: ReplicationCounters
     ) throws -> NodeContext {
         let start = MonotonicTime.nanoseconds()
         logger.info("opening data", metadata: ["data_dir": "\(configuration.dataDirectory)"])
@@ -115,7 +115,8 @@ package final class NexaNode: Sendable {
             let replication =
                 configuration.replicates
                 ? ReplicationService(
-                    configuration, engine: engine, gate: gate, logger: logger, identity: identity, fileSystem: fileSystem) : nil
+                    configuration, engine: engine, gate: gate, logger: logger, identity: identity, fileSystem: fileSystem,
+                    counters: counters) : nil
             return NodeContext(
                 configuration: configuration, store: store, logger: logger, identity: identity, gate: gate,
                 replication: replication)

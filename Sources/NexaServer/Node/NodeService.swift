@@ -20,7 +20,9 @@ package struct NodeService: Service {
 
     package func run() async throws {
         var configuration = configuration
-        var node = try await NexaNode.start(configuration, logger: logger)
+        // Counted over all starts of this process.
+        let counters = ReplicationCounters()
+        var node = try await NexaNode.start(configuration, logger: logger, counters: counters)
         onStart(node)
         configuration.port = node.port
         if let port = node.adminPort { configuration.adminPort = port }
@@ -28,8 +30,8 @@ package struct NodeService: Service {
             logger.notice("starting again", metadata: ["reason": "\(restart)"])
             try await node.stop()
             configuration.follow = restart.upstream ?? configuration.follow
-            configuration.startsWithSnapshot = try LogChange.perform(restart, configuration, logger)
-            node = try await NexaNode.start(configuration, logger: logger)
+            configuration.startsWithSnapshot = try LogChange.perform(restart, configuration, logger, counters)
+            node = try await NexaNode.start(configuration, logger: logger, counters: counters)
         }
         logger.info("stopping")
         try await node.stop()

@@ -8,12 +8,13 @@ enum LogChange {
     /// Returns whether the node has to ask for a snapshot: its tables hold what should be cut.
     static func perform(
         _ reason: ReplicationShell.RestartReason, _ configuration: ServerConfiguration, _ logger: Logger,
-        fileSystem: any FileSystem = PosixFileSystem()
+        _ counters: ReplicationCounters, fileSystem: any FileSystem = PosixFileSystem()
     ) throws -> Bool {
         guard case .truncate(let position, _) = reason else { return false }
         do {
             let report = try LogTruncation.truncate(
                 directory: configuration.dataDirectory, fileSystem: fileSystem, after: position)
+            counters.cut(report.cutRecordCount)
             logger.notice(
                 "the log was cut back",
                 metadata: [

@@ -33,6 +33,8 @@ final class ReplicationConnection: ChannelInboundHandler {
     private(set) var heardAt = ReplicationShell.now()
     /// Both ends agreed that each frame has a checksum: see `FrameSeal`.
     var isSealed = false
+    /// Its batches may be compressed.
+    var takesCompressed = false
     /// CONNECT was answered.
     private(set) var isConnected: Bool
     private(set) var isClosed = false
@@ -165,6 +167,7 @@ final class ReplicationConnection: ChannelInboundHandler {
                 owner = inbound
                 offset = inbound.readerIndex + (payload.baseAddress! - bytes.baseAddress!)
             }
+            shell.counters.received(wire: frame.byteCount)
             return shell.takeBatch(payload, owner: owner, offset: offset, from: self)
         }
         if type == .snapshotChunk {
@@ -210,6 +213,15 @@ final class ReplicationConnection: ChannelInboundHandler {
         flush()
     }
 
+    /// Sends, and calls `whenTaken` when the socket has taken it, or has ended.
+    func send(_ message: ReplicationMessage, whenTaken: @escaping @Sendable () -> Void) {
+        guard !isClosed, isConnected, let context else { return whenTaken() }
+        message.writeFrame(into: scratch)
+        let taken = context.eventLoop.makePromise(of: Void.self)
+        taken.futureResult.whenComplete { _ in whenTaken() }
+        flush(taken)
+    }
+
     /// An answer that is no replication message: for administrators.
     func answer(_ type: MessageType, _ value: MessagePackValue) {
         guard !isClosed else { return }
@@ -225,16 +237,17 @@ final class ReplicationConnection: ChannelInboundHandler {
         flush()
     }
 
-    /// One WAL_BATCH; `records` are copied once more, into what the socket takes.
-    func sendBatch(_ header: BatchHeader, records: UnsafeRawBufferPointer, isCompressed: Bool) {
-        guard !isClosed else { return }
-        let mark = scratch.beginFrame(.walBatch)
-        header.encode(into: scratch)
-        scratch.writeBin(records)
-        if isCompressed { scratch.endFrameCompressed(mark) } else { scratch.endFrame(mark) }
+    /// One WAL_BATCH; `records` are copied once more, into what the socket takes. Returns the bytes of its frame.
+    func sendBatch(_ header: BatchHeader, records: UnsafeRawBufferPointer) -> Int {
+        guard !isClosed else { return 0 }
+        let byteCount = scratch.writeBatchFrame(header, records: records, isCompressed: takesCompressed)
         flush()
         if scratch.capacityByteCount > 2 << 20 { scratch.removeAll(keepingCapacity: false) }
+        return byteCount + (isSealed ? FrameSeal.byteCount : 0)
     }
+
+    /// The IP address of the other end.
+    var remoteAddress: String? { context?.channel.remoteAddress?.ipAddress }
 
     /// A piece of a snapshot; no bytes when it could not be read, which ends the connection.
     func sendChunk(_ get: SnapshotGet, isEnd: Bool, _ bytes: [UInt8]) {
@@ -253,12 +266,15 @@ final class ReplicationConnection: ChannelInboundHandler {
         if scratch.capacityByteCount > 2 << 20 { scratch.removeAll(keepingCapacity: false) }
     }
 
-    private func flush() {
-        guard let context, !scratch.isEmpty else { return }
+    private func flush(_ taken: EventLoopPromise<Void>? = nil) {
+        guard let context, !scratch.isEmpty else {
+            taken?.succeed()
+            return
+        }
         var buffer = context.channel.allocator.buffer(capacity: scratch.byteCount + FrameSeal.byteCount)
         if isSealed { FrameSeal.write(scratch.bytes, into: &buffer) } else { buffer.writeBytes(scratch.bytes) }
         scratch.removeAll(keepingCapacity: true)
-        context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
+        context.writeAndFlush(wrapOutboundOut(buffer), promise: taken)
     }
 
     /// Ends the connection behind what was sent; the shell hears no more of it.

@@ -23,8 +23,12 @@ package final class ReplicationGate: Sendable {
         var freshAt: Microseconds?
     }
 
-    /// Why writes are refused: bit 0, this node does not lead; bit 1, the followers that a commit needs are too far behind.
+    /// Why writes do not simply go on; see the bits below.
     private let refusals: Atomic<UInt8>
+    /// Rises when the gate is parked, opened or closed: writes that wait for that look again.
+    private let doorChangeCount = Atomic<UInt64>(0)
+    /// How long flow control holds up one write, in nanoseconds.
+    private let delay = Atomic<UInt64>(0)
     private let committed = Atomic<LSN>(0)
     /// Rises when a leadership ends: what was promised under it cannot be told from positions any more.
     private let generationCount = Atomic<UInt64>(1)
@@ -39,6 +43,9 @@ package final class ReplicationGate: Sendable {
     nonisolated(unsafe) private var leader: (address: String?, epoch: Epoch) = (nil, 0)  // guarded by `lock`
     nonisolated(unsafe) private var published: NodeStatus?  // guarded by `lock`
     nonisolated(unsafe) private var history = History()  // guarded by `lock`
+    /// What the last generations had committed when they ended; a few. Guarded by `lock`.
+    nonisolated(unsafe) private var ended: [(generation: UInt64, committed: LSN)] = []
+    private static let endedCountMax = 8
 
     package init(isClustered: Bool) {
         refusals = Atomic(isClustered ? Self.notLeading : 0)
@@ -59,7 +66,44 @@ package final class ReplicationGate: Sendable {
     package var isClosed: Bool { refusals.load(ordering: .relaxed) != 0 }
 
     private static let notLeading: UInt8 = 1
+    /// The followers that a commit needs are too far behind: writes are refused.
     private static let overloaded: UInt8 = 2
+    /// Leadership is being handed over: writes wait.
+    private static let parked: UInt8 = 4
+    /// The followers that a commit needs lag: writes are held up.
+    private static let slowing: UInt8 = 8
+
+    /// The longest time that a write waits for a hand-over to end.
+    package static let parkNanosecondsMax: UInt64 = 10_000_000_000
+
+    package enum Admission: Equatable, Sendable {
+        case admit, refuse
+        /// Until the gate changes, or this time.
+        case wait(deadline: UInt64)
+        case delay(nanoseconds: UInt64)
+    }
+
+    /// What is to be done with a write.
+    package func admit(_ state: WaitState, now: UInt64) -> Admission {
+        let bits = refusals.load(ordering: .acquiring)
+        if bits & Self.parked != 0 {
+            let deadline = state.gateDeadline > 0 ? state.gateDeadline : now &+ Self.parkNanosecondsMax
+            return now < deadline ? .wait(deadline: deadline) : .refuse
+        }
+        if bits & (Self.notLeading | Self.overloaded) != 0 { return .refuse }
+        if bits & Self.slowing != 0, !state.isDelayed { return .delay(nanoseconds: delay.load(ordering: .relaxed)) }
+        return .admit
+    }
+
+    package var doorChanges: UInt64 { doorChangeCount.load(ordering: .acquiring) }
+    package var isParked: Bool { refusals.load(ordering: .relaxed) & Self.parked != 0 }
+    @inline(__always)
+    package var isSlowing: Bool { refusals.load(ordering: .relaxed) & Self.slowing != 0 }
+    /// 0: writes go on, 1: they are held up, 2: they are refused because followers lag.
+    package var flowStage: Int {
+        let bits = refusals.load(ordering: .relaxed)
+        return bits & Self.overloaded != 0 ? 2 : bits & Self.slowing != 0 ? 1 : 0
+    }
 
     package var leads: Bool { refusals.load(ordering: .relaxed) & Self.notLeading == 0 }
 
@@ -83,7 +127,14 @@ package final class ReplicationGate: Sendable {
             if !wantsNodeCounts.load(ordering: .relaxed) { wantsNodeCounts.store(true, ordering: .releasing) }
             reached = onNodes[count].load(ordering: .acquiring)
         }
-        return concern.judge(reached: reached, generation: generation, now: now)
+        let verdict = concern.judge(reached: reached, generation: generation, now: now)
+        if case .failed = verdict, case .committed = concern.need, wasCommitted(concern) { return .met }
+        return verdict
+    }
+
+    /// Whether the leadership that the concern belongs to had committed it before it ended: nobody looked in between.
+    private func wasCommitted(_ concern: AnswerConcern) -> Bool {
+        lock.withLock { ended.contains { $0.generation == concern.generation && $0.committed >= concern.lsn } }
     }
 
     /// What a read's conditions are held against. A standalone node leads a cluster of one.
@@ -110,6 +161,11 @@ package final class ReplicationGate: Sendable {
     /// The refusal of a write.
     package var refusal: DocumentError {
         guard leads else { return notLeader }
+        if isParked {
+            return DocumentError(
+                .overloaded, "Leadership is being handed over, and that takes longer than a write waits; try again",
+                details: [.init("retryable", .bool(true))])
+        }
         return DocumentError(
             .overloaded, "The followers that a commit needs are too far behind; try again later",
             details: [.init("retryable", .bool(true))])
@@ -130,28 +186,43 @@ package final class ReplicationGate: Sendable {
 
     // MARK: - For the replication loop
 
-    func open(_ epoch: Epoch, address: String) {
+    package func open(_ epoch: Epoch, address: String) {
         lock.withLock { leader = (address, epoch) }
-        refusals.bitwiseAnd(~Self.notLeading, ordering: .releasing)
+        refusals.bitwiseAnd(~(Self.notLeading | Self.parked), ordering: .releasing)
+        doorChangeCount.add(1, ordering: .releasing)
     }
 
-    /// `endsLeadership` is false while writes are only held for a moment.
-    func close(leader address: String?, epoch: Epoch, endsLeadership: Bool) {
-        lock.withLock { leader = (address, epoch) }
-        refusals.store(Self.notLeading, ordering: .releasing)
-        if endsLeadership { generationCount.add(1, ordering: .releasing) }
+    /// Writes wait until the gate is opened or closed.
+    package func park() {
+        refusals.bitwiseOr(Self.parked, ordering: .releasing)
+        doorChangeCount.add(1, ordering: .releasing)
+    }
+
+    /// The leadership has ended. With `keepsParked` what waits goes on waiting: who leads next will be known in a moment.
+    package func close(leader address: String?, epoch: Epoch, keepsParked: Bool) {
+        lock.withLock {
+            leader = (address, epoch)
+            if ended.count == Self.endedCountMax { ended.removeFirst() }
+            ended.append((generation, committedLSN))
+        }
+        refusals.store(keepsParked ? Self.notLeading | Self.parked : Self.notLeading, ordering: .releasing)
+        generationCount.add(1, ordering: .releasing)
         changeCount.add(1, ordering: .releasing)
+        doorChangeCount.add(1, ordering: .releasing)
     }
 
-    func setOverloaded(_ isOverloaded: Bool) {
-        if isOverloaded {
-            refusals.bitwiseOr(Self.overloaded, ordering: .releasing)
-        } else {
+    package func setFlow(_ verdict: FlowVerdict) {
+        switch verdict {
+        case .open: refusals.bitwiseAnd(~(Self.overloaded | Self.slowing), ordering: .releasing)
+        case .slow(let microseconds):
+            delay.store(microseconds * 1_000, ordering: .relaxed)
+            refusals.bitwiseOr(Self.slowing, ordering: .releasing)
             refusals.bitwiseAnd(~Self.overloaded, ordering: .releasing)
+        case .refuse: refusals.bitwiseOr(Self.overloaded, ordering: .releasing)
         }
     }
 
-    func note(committed lsn: LSN) {
+    package func note(committed lsn: LSN) {
         committed.store(lsn, ordering: .releasing)
         changeCount.add(1, ordering: .releasing)
     }

@@ -8,12 +8,14 @@ struct ReplicationReport {
     let status: NodeStatus
     let counters: ReplicationCounters
     let configuration: ServerConfiguration
+    let flowStage: Int
 
     init?(_ node: NodeContext) {
         guard let service = node.replication, let status = node.gate.status else { return nil }
         self.status = status
         counters = service.counters
         configuration = node.configuration
+        flowStage = node.gate.flowStage
     }
 
     private var isFollower: Bool { status.role != NodeRole.leader.rawValue }
@@ -35,6 +37,18 @@ struct ReplicationReport {
             .init("oldest_lsn", .uint(status.oldest)),
             .init("degraded", .bool(status.isDegraded)),
             .init("staleness_seconds", status.staleness.map { .double(seconds($0)) } ?? .null),
+            .init("snapshot_progress", .double(counters.snapshotProgress)),
+            .init(
+                "members",
+                .array(
+                    configuration.members.map {
+                        .map([.init("name", .string($0.name)), .init("address", .string($0.address))])
+                    })),
+            .init("flow_control", .string(["open", "slow", "refuse"][flowStage])),
+            .init("sent_bytes", .uint(counters.shippedByteCount)),
+            .init("sent_wire_bytes", .uint(counters.shippedWireByteCount)),
+            .init("received_bytes", .uint(counters.receivedByteCount)),
+            .init("received_wire_bytes", .uint(counters.receivedWireByteCount)),
             .init("followers", .array(status.peers.map(follower))),
         ])
     }
@@ -82,12 +96,28 @@ struct ReplicationReport {
             text.sample("nexadb_repl_resync_total", "kind=\"\(kind)\"", counters.resyncCount(kind))
         }
         text.counter("nexadb_repl_sent_bytes_total", "Record bytes sent to followers.", counters.shippedByteCount)
+        text.counter(
+            "nexadb_repl_sent_wire_bytes_total", "What these took in frames: fewer where they were compressed.",
+            counters.shippedWireByteCount)
         text.counter("nexadb_repl_received_bytes_total", "Record bytes received from upstream.", counters.receivedByteCount)
+        text.counter(
+            "nexadb_repl_received_wire_bytes_total", "What these took in frames.", counters.receivedWireByteCount)
         text.counter("nexadb_repl_snapshot_bytes_total", "Bytes of snapshots received.", counters.snapshotByteCount)
         text.gauge("nexadb_repl_snapshot_progress_ratio", "Share of the last snapshot that is here.", counters.snapshotProgress)
         text.counter("nexadb_repl_fenced_total", "Promises that ended a leadership here.", counters.fenceCount)
         text.counter("nexadb_repl_alarms_total", "Events that an operator has to look at.", counters.alarmCount)
         text.counter("nexadb_write_concern_timeouts_total", "Writes whose concern was not reached.", counters.concernTimeoutCount)
+        text.counter(
+            "nexadb_rollback_records_total", "Records that were cut off the log, and kept in a rollback file.",
+            counters.cutRecordCount)
+        text.family("nexadb_read_stale_total", "counter", "Reads that were answered STALE_READ, by what they waited for.")
+        for reason in ReplicationCounters.StaleReason.allCases {
+            text.sample("nexadb_read_stale_total", "reason=\"\(reason)\"", counters.staleCount(reason))
+        }
+        text.gauge(
+            "nexadb_flow_control_engaged", "Because followers lag writes are 1: held up, 2: refused.", flowStage)
+        text.family("nexadb_flow_control_throttled_seconds_total", "counter", "Time for which flow control held writes up.")
+        text.sample("nexadb_flow_control_throttled_seconds_total", "", counters.throttledSeconds)
         text.family("nexadb_failover_total", "counter", "Promotions of this node by result.")
         text.sample("nexadb_failover_total", "result=\"promoted\"", counters.promotionCount)
         text.sample("nexadb_failover_total", "result=\"failed\"", counters.failedPromotionCount)
@@ -95,6 +125,16 @@ struct ReplicationReport {
         for slot in status.slots {
             text.sample("nexadb_slot_retained_bytes", "slot=\"\(slot.name)\"", slot.retainedByteCount)
         }
+        text.family("nexadb_slot_state", "gauge", "1 for the state that a slot is in.")
+        for slot in status.slots {
+            for state in [ReplicationSlot.State.reserved, .lost] {
+                text.sample(
+                    "nexadb_slot_state", "slot=\"\(slot.name)\",state=\"\(state.rawValue)\"", slot.state == state.rawValue ? 1 : 0
+                )
+            }
+        }
+        text.family("nexadb_slot_away_seconds", "gauge", "For how long the follower of a slot has been away.")
+        for slot in status.slots { text.sample("nexadb_slot_away_seconds", "slot=\"\(slot.name)\"", seconds(slot.away)) }
         text.family("nexadb_slot_safe_bytes", "gauge", "How much the log may grow before a slot is lost.")
         for slot in status.slots { text.sample("nexadb_slot_safe_bytes", "slot=\"\(slot.name)\"", slot.safeByteCount) }
     }

@@ -21,6 +21,7 @@ struct ReplicationParts: Sendable {
     let fileSystem: any FileSystem
     let identity: NodeIdentity
     let counters: ReplicationCounters
+    let compression: ReplicationCompression
 }
 
 /// Names under which the engine keeps its log for others.
@@ -31,7 +32,7 @@ enum RetentionNames {
 }
 
 package final class ReplicationService: Sendable {
-    package let counters = ReplicationCounters()
+    package var counters: ReplicationCounters { parts.counters }
     private let parts: ReplicationParts
     private let configuration: ServerConfiguration
     private let group: MultiThreadedEventLoopGroup
@@ -48,12 +49,12 @@ package final class ReplicationService: Sendable {
 
     init(
         _ configuration: ServerConfiguration, engine: Engine, gate: ReplicationGate, logger: Logger, identity: NodeIdentity,
-        fileSystem: any FileSystem
+        fileSystem: any FileSystem, counters: ReplicationCounters
     ) {
         self.configuration = configuration
         parts = ReplicationParts(
             engine: engine, gate: gate, logger: logger, directory: configuration.dataDirectory, fileSystem: fileSystem,
-            identity: identity, counters: counters)
+            identity: identity, counters: counters, compression: configuration.replicationCompression)
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         eventLoop = group.next()
     }
@@ -109,11 +110,11 @@ package final class ReplicationService: Sendable {
             name: name, address: address,
             configuration: ClusterConfiguration(
                 members: members, commitQuorum: configuration.commitQuorum > 0 ? configuration.commitQuorum : nil),
-            follow: configuration.follow)
+            options: configuration.replicationOptions, follow: configuration.follow)
         // Who led last stands up again, whatever it was once told to follow; if somebody leads by now, its peers say so.
         if kept?.promise.leader == setup.id { setup.follow = nil }
         setup.wantsSnapshot = configuration.startsWithSnapshot
-        setup.features = ["lz4"]
+        if configuration.replicationCompression != .off { setup.features = [ReplicationFeature.lz4] }
         return setup
     }
 
@@ -127,10 +128,12 @@ package final class ReplicationService: Sendable {
         // A new store counts as one of epoch 1 before anything is written: no leadership may take that number again.
         var promise = kept?.promise ?? Promise(epoch: 0, leader: nil)
         if promise.epoch < parts.engine.epoch { promise = Promise(epoch: parts.engine.epoch, leader: nil) }
+        let slots = keptSlots()
         var state = DurableState(
             clusterID: kept?.clusterID ?? .none, promise: promise, history: history,
             end: point.lsn, chain: point.chain, oldestLSN: parts.engine.oldestLogLSN ?? point.lsn + 1,
-            commitHint: kept?.committed ?? 0)
+            commitHint: kept?.committed ?? 0, byteCount: slots.map(\.retainedByteCount).max() ?? 0)
+        state.slots = slots
         if state.clusterID == .none, setup.follow == nil {
             state.clusterID = ClusterID(high: .random(in: 1 ... .max), low: .random(in: 0 ... .max))
             var founded = kept ?? CoordinationState()
@@ -138,6 +141,20 @@ package final class ReplicationService: Sendable {
             try CoordinationFile.store(founded, directory: parts.directory, fileSystem: parts.fileSystem)
         }
         return state
+    }
+
+    /// The slots of the last run, with what the log holds for each now.
+    private func keptSlots() -> [KeptSlot] {
+        do {
+            return try SlotFile.load(directory: parts.directory, fileSystem: parts.fileSystem).map { slot in
+                var slot = slot
+                slot.retainedByteCount = slot.isLost ? 0 : parts.engine.logByteCount(from: slot.restartLSN)
+                return slot
+            }
+        } catch {
+            parts.logger.error("the slots are lost", metadata: ["error": "\(error)"])
+            return []
+        }
     }
 
     // MARK: - From other threads

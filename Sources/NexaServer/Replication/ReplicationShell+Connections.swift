@@ -89,6 +89,7 @@ extension ReplicationShell {
         waitingForPromotion.removeAll { $0 === connection }
         waitingForSwitchover.removeAll { $0 === connection }
         waitingForSlots.removeAll { $0 === connection }
+        endVerifications(of: connection)
         if connection.side == .peer {
             for link in peers.values { link.forget(connection) }
             return
@@ -124,6 +125,8 @@ extension ReplicationShell {
             connection.peer = hello.node
             connection.peerName = hello.name
             connection.isFollower = true
+            connection.takesCompressed =
+                hello.features.contains(ReplicationFeature.lz4) && compression.applies(to: connection.remoteAddress)
             handle(.downstream(connection.session, message))
         case .fence(let fence): handle(.peer(fence.candidate, message))
         case .fenced(let reply): handle(.peer(reply.node, message))
@@ -139,6 +142,7 @@ extension ReplicationShell {
         case .slotAdmin(let request):
             waitingForSlots.append(connection)
             handle(.slotAdmin(request))
+        case .verify(let request): verify(request, from: connection)
         case .snapshotBegin, .snapshotGet, .snapshotDone:
             handle(.downstream(connection.session, message))
             takeSnapshotRequest(message, from: connection)

@@ -128,14 +128,35 @@ extension ReplicationShell {
         switch state {
         case .open(let epoch): open(epoch)
         case .parked:
-            gate.close(leader: nil, epoch: node.promise.epoch, endsLeadership: false)
+            handedOverAt = nil
+            gate.park()
             sealWrites { end, _ in .writesParked(end: end) }
         case .closed(let leader, let address, let epoch):
-            gate.close(leader: leader == node.setup.id ? nil : address, epoch: epoch, endsLeadership: true)
+            let known = leader == node.setup.id ? nil : address
+            var keepsParked = gate.isParked && known == nil && node.role != .failed
+            if keepsParked {
+                handedOverAt = handedOverAt ?? Self.now()
+                keepsParked = Self.now() - handedOverAt! < Self.handoverGrace
+            }
+            gate.close(leader: known, epoch: epoch, keepsParked: keepsParked)
+            if keepsParked { releaseLater() }
             publishHistory()
             wakeLoops()
         }
     }
+
+    /// What waits for a hand-over learns who leads next, or after a while that nobody knows.
+    private func releaseLater() {
+        let (bound, change) = (NIOLoopBound(self, eventLoop: eventLoop), gateChangeCount)
+        eventLoop.scheduleTask(in: .microseconds(Int64(Self.handoverGrace))) {
+            let shell = bound.value
+            guard shell.gateChangeCount == change, !shell.isStopped else { return }
+            shell.gate.close(leader: nil, epoch: shell.node.promise.epoch, keepsParked: false)
+            shell.wakeLoops()
+        }
+    }
+
+    private static let handoverGrace: Microseconds = 8_000_000
 
     /// Opens for writes behind whatever the log's thread still has to do, unless the gate has changed again by then.
     func open(_ epoch: Epoch) {
@@ -148,13 +169,15 @@ extension ReplicationShell {
                     guard bound.value.gateChangeCount == change else { return }
                     bound.value.gate.open(epoch, address: bound.value.node.setup.address)
                     bound.value.opened(epoch)
+                    bound.value.wakeLoops()
                 }
             })
     }
 
-    /// Writes are refused while the followers that a commit needs are too far behind; before that clients hear of it by pressure alone.
+    /// Writes are held up while the followers that a commit needs lag, and refused while they are too far behind.
     func setFlow(_ verdict: FlowVerdict) {
-        logger.info("flow control", metadata: ["verdict": "\(verdict)"])
-        gate.setOverloaded(verdict == .refuse)
+        let stage = gate.flowStage
+        gate.setFlow(verdict)
+        if gate.flowStage != stage { logger.notice("flow control", metadata: ["verdict": "\(verdict)"]) }
     }
 }

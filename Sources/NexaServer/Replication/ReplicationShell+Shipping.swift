@@ -30,9 +30,9 @@ extension ReplicationShell {
             let header = BatchHeader(
                 stamp: order.stamp, recordEpoch: shipment.epoch, first: shipment.firstLSN, last: shipment.lastLSN,
                 previousChain: shipment.previousChain)
-            connection.sendBatch(
-                header, records: UnsafeRawBufferPointer(rebasing: shipBuffer[..<shipment.byteCount]), isCompressed: false)
-            counters.shipped(shipment.byteCount)
+            let sent = connection.sendBatch(
+                header, records: UnsafeRawBufferPointer(rebasing: shipBuffer[..<shipment.byteCount]))
+            counters.shipped(shipment.byteCount, wire: sent)
             handle(.shipped(session, last: shipment.lastLSN, byteCount: UInt64(shipment.byteCount)))
         case .caughtUp, .needsRoom: handle(.shipped(session, last: order.first - 1, byteCount: 0))
         case .gone(let oldest):

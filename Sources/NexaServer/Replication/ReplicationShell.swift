@@ -25,6 +25,7 @@ final class ReplicationShell {
     let fileSystem: any FileSystem
     let identity: NodeIdentity
     let counters: ReplicationCounters
+    let compression: ReplicationCompression
     private let ports: [LoopPort]
     private(set) var node: ReplicaNode
     private let coordination: StaticCoordination
@@ -39,6 +40,7 @@ final class ReplicationShell {
     var waitingForSwitchover: [ReplicationConnection] = []
     var waitingForSlots: [ReplicationConnection] = []
     var waiters = WaiterTable()
+    var verifications: [Verification] = []
     /// Where checkpoints are made, read and written: slow work that nothing else waits for.
     let snapshotThread: LogWorker
     var snapshots: [ServedSnapshot] = []
@@ -66,9 +68,12 @@ final class ReplicationShell {
     private var generation: UInt64 = 0
     let startedAt = ReplicationShell.now()
     var holdsStartFloor = true
+    var slotKeeping: SlotKeeping
     var hintedAt: Microseconds = 0
     var hintedLSN: LSN = 0
     var gateChangeCount: UInt64 = 0
+    /// When a leadership ended whose writes were parked; nil: none has since they were.
+    var handedOverAt: Microseconds?
     private(set) var isStopped = false
     var clusterID: ClusterID
     var promise: Promise
@@ -97,6 +102,7 @@ final class ReplicationShell {
         fileSystem = parts.fileSystem
         identity = parts.identity
         counters = parts.counters
+        compression = parts.compression
         self.worker = worker
         self.snapshotThread = snapshotThread
         self.ports = ports
@@ -106,6 +112,7 @@ final class ReplicationShell {
         clusterID = state.clusterID
         promise = state.promise
         byteCount = state.byteCount
+        slotKeeping = SlotKeeping(slots: state.slots, writtenAt: Self.now())
         node = ReplicaNode(setup, state, now: Self.now())
     }
 
@@ -135,8 +142,10 @@ final class ReplicationShell {
     func stop() {
         guard !isStopped else { return }
         handle(.stop)
+        keepSlotsFinally()
         isStopped = true
         waiters.failAll()
+        endVerifications()
         removeSnapshots()
         timer?.cancel()
         for connection in connections.values { connection.close(.stop(ReplicationStop(.shutdown))) }
@@ -207,6 +216,7 @@ final class ReplicationShell {
         for link in peers.values { link.tick(now: Self.now()) }
         releaseStartFloor()
         keepCommitHint()
+        keepSlots()
         tickSnapshots()
         tickPull()
         gate.publish(node.status())
@@ -226,6 +236,7 @@ final class ReplicationShell {
         if applied > node.log.applied { handle(.applied(applied, generation: generation)) }
         let durable = engine.durableLSN
         if durable > node.log.durable { handle(.durable(durable, generation: generation)) }
+        if !verifications.isEmpty { stepVerifications() }
     }
 
     // MARK: - Effects

@@ -17,8 +17,8 @@ package final class PoolTask: @unchecked Sendable {
         case chunk
         /// The last frame is in `output`. It may leave when `hold` is acknowledged.
         case finished(hold: LSN, commitCount: Int)
-        /// The read is asked again when a position has moved.
-        case waiting(ReadWait)
+        /// It is asked again when what it waits for is there.
+        case waiting(RequestWait)
     }
 
     let type: MessageType
@@ -27,8 +27,10 @@ package final class PoolTask: @unchecked Sendable {
     let floor: LSN
     /// Names the stream, should the request become one.
     let streamID: UInt64
-    /// What the read has waited for so far.
-    var read = ReadState()
+    /// What it has waited for so far.
+    var wait = WaitState()
+    /// When it began to wait last, in `MonotonicTime`.
+    var parkedAt: UInt64 = 0
     /// What its answer needs beyond this disk.
     var concern: PendingConcern?
     /// When the request arrived, in `MonotonicTime`.
@@ -100,7 +102,7 @@ package final class PoolTask: @unchecked Sendable {
 
     /// On a pool thread: works until a chunk is full, the end, or others have waited for a while.
     func turn(_ executor: Executor, othersWait: () -> Bool) -> Turn {
-        let call = Call(type: type, requestID: requestID, wantsToken: wantsToken, isSlowed: false, floor: floor, read: read)
+        let call = Call(type: type, requestID: requestID, wantsToken: wantsToken, isSlowed: false, floor: floor, wait: wait)
         let start = MonotonicTime.nanoseconds()
         while true {
             let frameStart = output.byteCount
@@ -132,7 +134,7 @@ package final class PoolTask: @unchecked Sendable {
     private func begin(_ executor: Executor) -> Turn? {
         let outcome = executor.execute(
             type: type, requestID: requestID, wantsToken: wantsToken, payload: UnsafeRawBufferPointer(payload),
-            isValidated: true, session: &session, floor: floor, read: read, into: output)
+            isValidated: true, session: &session, floor: floor, wait: wait, into: output)
         concern = executor.concern
         executor.concern = nil
         switch outcome {

@@ -45,6 +45,9 @@ extension Engine {
         background.wakeFlush()
     }
 
+    /// Bytes of log from the segment of `lsn` to the end.
+    package func logByteCount(from lsn: LSN) -> UInt64 { segments.byteCount(from: lsn) }
+
     /// Every floor and what it keeps, by name.
     package var retention: [RetainedLog] {
         retentionFloors.all.sorted { $0.key < $1.key }.map { name, lsn in

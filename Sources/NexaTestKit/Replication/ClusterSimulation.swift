@@ -227,6 +227,8 @@ package final class ClusterSimulation {
         machines[index].life += 1
         machines[index].disk.commitHint =
             random.chance(0.5) ? max(machines[index].disk.commitHint, core.log.committed) : machines[index].disk.commitHint
+        // The file of slots is written now and then: this one and an older one are as good as each other.
+        machines[index].disk.slots = core.keptSlots(now: clock(index))
         // What was not synced survives by chance, from the front.
         let disk = machines[index].disk
         let unsynced = Int(disk.end - disk.synced)

@@ -23,6 +23,7 @@ struct SimulatedDisk: Sendable {
     var promise = Promise(epoch: 0, leader: nil)
     var clusterID: ClusterID
     var commitHint: LSN = 0
+    var slots: [KeptSlot] = []
 
     var end: LSN { LSN(log.count) }
 
@@ -52,9 +53,15 @@ struct SimulatedDisk: Sendable {
     }
 
     var state: DurableState {
-        DurableState(
+        var state = DurableState(
             clusterID: clusterID, promise: promise, history: history, end: end, chain: log.last?.chain ?? LogChain.start,
             oldestLSN: oldest, commitHint: min(commitHint, end), byteCount: end * SimulatedDisk.recordByteCount)
+        state.slots = slots.map { slot in
+            var slot = slot
+            slot.retainedByteCount = (end + 1 - min(end + 1, slot.restartLSN)) * SimulatedDisk.recordByteCount
+            return slot
+        }
+        return state
     }
 
     static let recordByteCount: UInt64 = 100

@@ -61,6 +61,7 @@ package enum MessageType: UInt8, Sendable, CaseIterable {
     case promote = 0x69
     case promoted = 0x6A
     case switchover = 0x6B
+    case verify = 0x6C
     case nodeStatus = 0x6D
     case slotAdmin = 0x6E
     case replStop = 0x6F
@@ -73,6 +74,7 @@ package enum MessageType: UInt8, Sendable, CaseIterable {
     case topology = 0xE7
     case fenced = 0xE8
     case switchoverProgress = 0xEB
+    case verifyProgress = 0xEC
     case nodeStatusReply = 0xED
     case slotAdminReply = 0xEE
 
@@ -144,6 +146,7 @@ package enum MessageType: UInt8, Sendable, CaseIterable {
         case .promote: "PROMOTE"
         case .promoted: "PROMOTED"
         case .switchover: "SWITCHOVER"
+        case .verify: "VERIFY"
         case .nodeStatus: "NODE_STATUS"
         case .slotAdmin: "SLOT_ADMIN"
         case .replStop: "REPL_STOP"
@@ -156,6 +159,7 @@ package enum MessageType: UInt8, Sendable, CaseIterable {
         case .topology: "TOPOLOGY"
         case .fenced: "FENCED"
         case .switchoverProgress: "SWITCHOVER_PROGRESS"
+        case .verifyProgress: "VERIFY_PROGRESS"
         case .nodeStatusReply: "NODE_STATUS_REPLY"
         case .slotAdminReply: "SLOT_ADMIN_REPLY"
         case .success: "SUCCESS"
