@@ -6,7 +6,8 @@ import NexaWire
 /// `nexadb cluster`: looks at several nodes together.
 struct Cluster: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Look at the nodes of a cluster.", subcommands: [ClusterStatus.self, ClusterLag.self, ClusterSlots.self])
+        abstract: "Look at the nodes of a cluster.",
+        subcommands: [ClusterStatus.self, ClusterLag.self, ClusterSlots.self, ClusterVerify.self, ClusterAddFollower.self])
 }
 
 /// `nexadb cluster status`: one row a node.
@@ -141,12 +142,13 @@ struct ClusterSlots: ParsableCommand {
             var request: [MessagePackValue.Entry] = [.init("action", .string(drop == nil ? "list" : "drop"))]
             if let drop { request.append(.init("name", .string(drop))) }
             let answer = try connection.request(.slotAdmin, .map(request)).payload
-            var rows = [["SLOT", "STATE", "ACTIVE", "NEEDS FROM", "KEEPS", "SAFE"]]
+            var rows = [["SLOT", "STATE", "ACTIVE", "NEEDS FROM", "KEEPS", "SAFE", "AWAY"]]
             for slot in answer["slots"]?.arrayValue ?? [] {
                 rows.append([
                     slot["name"]?.stringValue ?? "-", slot["state"]?.stringValue ?? "-",
                     slot["active"] == .bool(true) ? "yes" : "no", (slot["restart"]?.number).map { "\($0)" } ?? "-",
                     Console.bytes(slot["retained_bytes"]?.number ?? 0), Console.bytes(slot["safe_bytes"]?.number ?? 0),
+                    Console.fixed(Double(slot["away_us"]?.number ?? 0) / 1e6, 1) + " s",
                 ])
             }
             for line in ClusterRow.columns(rows) { Console.say(line) }
@@ -160,7 +162,7 @@ struct ClusterSlots: ParsableCommand {
 
 extension MessagePackValue {
     /// A non-negative integer.
-    fileprivate var number: UInt64? {
+    var number: UInt64? {
         switch self {
         case .int(let value): UInt64(exactly: value)
         case .uint(let value): value

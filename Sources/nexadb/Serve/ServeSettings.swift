@@ -17,6 +17,15 @@ struct ServeSettings: ParsableArguments {
     @Option(help: "Name of this node in its cluster; turns replication on. (default: its id)") var nodeName: String?
     @Option(help: "The nodes whose disks count: NAME=HOST:PORT,... (default: this one alone)") var members: String?
     @Option(help: "Members that must have a record before it is committed. (default: a majority)") var commitQuorum: String?
+    @Option(help: "Records to followers as LZ4: auto (to other machines), on or off. (default: auto)")
+    var replicationCompression: String?
+    @Option(help: "Log that is kept for a follower that is away. (default: 10GiB)") var slotBytes: String?
+    @Option(help: "Time for which it is kept. (default: 24h)") var slotTime: String?
+    @Option(help: "Lag of the followers that a commit needs that slows writes. (default: 32MiB)") var lagSlowBytes: String?
+    @Option(help: "The same in time. (default: 1s)") var lagSlowTime: String?
+    @Option(help: "Lag of the followers that a commit needs that has writes refused. (default: 256MiB)")
+    var lagRefuseBytes: String?
+    @Option(help: "The same in time. (default: 5s)") var lagRefuseTime: String?
     @Option(help: "Event loops; 0: one for each core.") var threads: String?
     @Option(help: "Threads for scans and reads from disk; 0: one for each core, at least 2.") var workers: String?
     @Option(help: "Connections at the same time. (default: 10000)") var maxConnections: String?
@@ -41,7 +50,9 @@ struct ServeSettings: ParsableArguments {
             ("admin-host", adminHost),
             ("insecure", insecure ? "true" : nil), ("durability", durability), ("memory", memory), ("follow", follow),
             ("advertise", advertise), ("node-name", nodeName), ("members", members), ("commit-quorum", commitQuorum),
-            ("threads", threads),
+            ("replication-compression", replicationCompression), ("slot-bytes", slotBytes), ("slot-time", slotTime),
+            ("lag-slow-bytes", lagSlowBytes), ("lag-slow-time", lagSlowTime), ("lag-refuse-bytes", lagRefuseBytes),
+            ("lag-refuse-time", lagRefuseTime), ("threads", threads),
             ("workers", workers), ("max-connections", maxConnections), ("max-frame", maxFrame),
             ("max-in-flight", maxInFlight), ("max-streams", maxStreams), ("max-output", maxOutput),
             ("max-buffers", maxBuffers), ("handshake-timeout", handshakeTimeout), ("idle-timeout", idleTimeout),
