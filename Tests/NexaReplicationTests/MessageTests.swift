@@ -11,6 +11,12 @@ import Testing
     static let slot = ReplicationSlot.Status(
         name: "a", node: node, state: "reserved", isActive: true, restartLSN: 3, retainedByteCount: 4, safeByteCount: .max)
 
+    static let contentHash: ContentHash = {
+        var hash = ContentHash()
+        (hash.entryCount, hash.sum, hash.exclusiveOr) = (3, .max, 1 << 63)
+        return hash
+    }()
+
     static let examples: [ReplicationMessage] = [
         .hello(
             Hello(
@@ -67,6 +73,13 @@ import Testing
                         isVoter: true)
                 ], slots: [slot])),
         .slotAdmin(SlotAdmin(.drop, name: "s")), .slotAdminReply(SlotAdminReply(isDone: true, slots: [slot])),
+        .verify(Verify(lsn: nil, wait: 5)), .verify(Verify(lsn: .max, wait: 5)),
+        .verifyProgress(VerifyReply(.pinned, lsn: 7, epoch: 9, chain: .max)),
+        .verifyProgress(VerifyReply(.hashing, lsn: 7, entryCount: 4, byteCount: 5)),
+        .verifyProgress(
+            VerifyReply(
+                .collections, lsn: 7, collections: [.init(id: 1, database: "räv", name: "c", hash: contentHash)])),
+        .verifyProgress(VerifyReply(.failed, lsn: 7, reason: "gone", mayTryAgain: true)),
         .stop(ReplicationStop(.notLeader, "go away", epoch: 9, retryAfter: 5, leader: node, leaderAddress: "h:1")),
     ]
 
@@ -82,7 +95,7 @@ import Testing
 
     @Test func everyMessageComesBackAsItWas() throws {
         for message in Self.examples { #expect(try decode(message.type, payload(message)) == message) }
-        #expect(Set(Self.examples.map(\.type)).count == 22)
+        #expect(Set(Self.examples.map(\.type)).count == 24)
     }
 
     @Test func framesCarryTheTypeOfTheDesign() throws {
