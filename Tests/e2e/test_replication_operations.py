@@ -54,6 +54,15 @@ def verify(*nodes, timeout: float = 60):
     return tool("cluster", "verify", *[node.address for node in nodes], timeout=timeout)
 
 
+def start_alone(node):
+    """Starts a node that founds, or leads, a cluster of its own."""
+    node.start()
+    deadline = time.monotonic() + 20
+    while node.replication().get("role") != "leader" or node.http("/leader")[0] != 200:
+        assert time.monotonic() < deadline, f"{node.name} does not lead"
+        time.sleep(0.02)
+
+
 def test_verify_finds_nodes_equal_while_they_are_written_to(cluster):
     c = cluster(3, "--memory", "16MiB")
     with c[0].wire() as link:
@@ -83,7 +92,7 @@ def test_verify_names_the_collection_that_differs(tmp_path, make_node):
     left = ClusterNode(tmp_path / "left", "left", first, "--memory", "64MiB", "--threads", "1")
     right = ClusterNode(tmp_path / "right", "right", second, "--memory", "64MiB", "--threads", "1")
     try:
-        left.start()
+        start_alone(left)
         with left.wire() as link:
             for collection in ("same", "changed", "more"):
                 for number in range(20):
@@ -92,7 +101,7 @@ def test_verify_names_the_collection_that_differs(tmp_path, make_node):
         # A copy that goes its own way, as many steps: one document of the same key with other contents, and one that the other lacks.
         shutil.copytree(left.data, right.data)
         for node, value, collection in ((left, 1, "same"), (right, 2, "more")):
-            node.start()
+            start_alone(node)
             with node.wire() as link:
                 update = {"collection": "changed", "key": "k7", "updates": {"n": value}}
                 assert link.ask(wire.UPDATE, update).type == wire.SUCCESS
@@ -249,25 +258,32 @@ def test_records_travel_compressed_where_it_was_asked_for(cluster, report, mode)
     """Real airports, one in a request and in batches of 100: what they take on the wire, by the counters of both sides."""
     c = cluster(2, "--replication-compression", mode)
     airports = [{"_id": code, **airport} for code, airport in airportsdata.load("ICAO").items()]
-    before = c[0].replication()
+
+    def arrived() -> dict:
+        """The leader's counters when its follower has everything; what STATUS tells is a moment old."""
+        c.wait_caught_up(c[1])
+        c.wait(lambda: c[0].replication()["end_lsn"] == c[0].status()["engine"]["durable_lsn"], "a fresh status")
+        c.wait(lambda: c[1].replication()["received_bytes"] == c[0].replication()["sent_bytes"], "all that was sent")
+        return c[0].replication()
+
+    before = arrived()
     with c[0].wire() as link:
         for airport in airports[:500]:
             link.send(wire.CREATE, {"collection": "airports", "data": airport, "return": "id"})
         for _ in range(500):
             assert link.recv().type == wire.SUCCESS
-        one_by_one = c[0].replication()
+        one_by_one = arrived()
         for start in range(500, 10_000, 100):
             answer = link.ask(wire.BATCH_WRITE, {"collection": "airports", "documents": airports[start:start + 100]})
             assert answer.type == wire.SUCCESS
-    c.wait_caught_up(c[1])
-    # What STATUS tells is a moment old.
-    c.wait(lambda: c[1].replication()["received_bytes"] == c[0].replication()["sent_bytes"], "all that was sent")
-    leader, follower = c[0].replication(), c[1].replication()
+    leader, follower = arrived(), c[1].replication()
     assert follower["received_wire_bytes"] == leader["sent_wire_bytes"]
     raw, sent = leader["sent_bytes"] - before["sent_bytes"], leader["sent_wire_bytes"] - before["sent_wire_bytes"]
-    assert raw > 2_000_000
-    assert sent < 0.6 * raw if mode == "on" else sent > raw
+    assert raw > 500_000
+    # The log compresses large records by itself; what is left are the small ones.
+    assert sent < 0.95 * raw if mode == "on" else sent > raw
     singly = [one_by_one[field] - before[field] for field in ("sent_bytes", "sent_wire_bytes")]
+    assert singly[1] < 0.6 * singly[0] if mode == "on" else singly[1] > singly[0]
     report(f"replication-compression {mode}: {raw} bytes of records in {sent} bytes of frames ({100 * sent / raw:.0f} %), "
            f"500 single documents {singly[0]} in {singly[1]}")
     assert ids(c[1], "airports") == sorted(airport["_id"] for airport in airports[:10_000])

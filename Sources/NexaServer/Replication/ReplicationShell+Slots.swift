@@ -2,6 +2,7 @@
 // how far the followers came and how long they are away only now and then: the file may lag, it never claims too much.
 
 import Logging
+import NIOCore
 import NexaReplication
 import NexaStorage
 
@@ -33,6 +34,22 @@ extension ReplicationShell {
         let current = node.keptSlots(now: now)
         guard slotKeeping.isDue(current, changeCount: node.slotChangeCount, at: now) else { return }
         writeSlots(current, at: now)
+    }
+
+    /// What was asked for is on disk when the answer leaves.
+    func answerSlots(_ reply: SlotAdminReply) {
+        let connections = waitingForSlots
+        waitingForSlots.removeAll()
+        guard node.slotChangeCount != slotKeeping.changeCount else {
+            for connection in connections { connection.send(.slotAdminReply(reply)) }
+            return
+        }
+        keepSlots()
+        let (eventLoop, bound) = (eventLoop, NIOLoopBound(connections, eventLoop: eventLoop))
+        worker.submit(
+            .call {
+                eventLoop.execute { for connection in bound.value { connection.send(.slotAdminReply(reply)) } }
+            })
     }
 
     /// Before the node stops: what is known now.
