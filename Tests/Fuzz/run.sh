@@ -42,7 +42,7 @@ filter="$(find Sources/NexaDocuments/Filter -name '*.swift') Sources/NexaDocumen
 storage="$(find Sources/NexaStorage/Basics -name '*.swift') Sources/NexaStorage/FileSystem/FileSystem.swift
     $(printf 'Sources/NexaStorage/WriteAheadLog/%s.swift ' RecordHeader LogRecordDecoder LogRecord LogFileHeader LogNote DurableEvidence EpochStartRecord LogOptions)
     $(printf 'Sources/NexaStorage/Manifest/%s.swift ' VersionEdit VersionEdit+Coding FieldCoding ManifestState ManifestFileName)
-    $(printf 'Sources/NexaStorage/%s.swift ' Replication/ReplicatedRecord Replication/LogPoint Snapshot/CheckpointManifest Version/StoreLayout)"
+    $(printf 'Sources/NexaStorage/%s.swift ' Replication/ReplicatedRecord Replication/LogPoint Replication/ContentHash Snapshot/CheckpointManifest Version/StoreLayout)"
 if stale $out/obj/NexaStorage.o $storage $out/obj/csupport.stamp; then
     echo "building the decoders of the log"
     $swiftc $swift_flags -wmo -module-name NexaStorage -emit-module-path $out/obj/NexaStorage.swiftmodule -emit-object $storage \

@@ -60,7 +60,10 @@ class Terminal:
         return os.waitstatus_to_exitcode(ended[1])
 
 
-@pytest.mark.skipif(not ctypes.util.find_library("edit"), reason="libedit2 is not installed")
+needs_libedit = pytest.mark.skipif(not ctypes.util.find_library("edit"), reason="libedit2 is not installed")
+
+
+@needs_libedit
 def test_arrow_keys_edit_the_line_and_bring_back_the_last_one(node, name):
     shell = Terminal(node.port)
     shell.read_until("default> ")
@@ -75,6 +78,16 @@ def test_arrow_keys_edit_the_line_and_bring_back_the_last_one(node, name):
     shell.type(f'db.{name}.get("a")\r'.encode())
     assert re.search(r'"n": 42\b', shell.read_until(r"\}(.|\n)*?default> "))
     assert shell.close() == 0
+
+
+@needs_libedit
+def test_the_end_of_the_input_is_taken_as_soon_as_a_prompt_is_there(node, name):
+    for _ in range(20):
+        shell = Terminal(node.port)
+        shell.read_until("default> ")
+        shell.type(f"db.{name}.count()\r".encode())
+        shell.read_until(r"\n0\r?\n(.|\n)*?default> ")
+        assert shell.close() == 0
 
 
 def test_a_terminal_that_cannot_be_edited_gets_plain_lines(node, name):
