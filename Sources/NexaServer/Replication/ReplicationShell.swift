@@ -71,7 +71,6 @@ final class ReplicationShell {
     var slotKeeping: SlotKeeping
     var hintedAt: Microseconds = 0
     var hintedLSN: LSN = 0
-    private var tickedAt: Microseconds = 0
     var gateChangeCount: UInt64 = 0
     /// When a leadership ended whose writes were parked; nil: none has since they were.
     var handedOverAt: Microseconds?
@@ -213,12 +212,7 @@ final class ReplicationShell {
         guard !isStopped else { return }
         logMoved()
         if let oldest = engine.oldestLogLSN, oldest > node.log.oldestLSN { handle(.logRetained(oldest: oldest)) }
-        // Under a steady stream of events the next deadline stays ahead of them; time passes all the same.
-        let now = Self.now()
-        if now >= node.nextDeadline || now - tickedAt >= node.setup.options.heartbeatInterval {
-            tickedAt = now
-            handle(.tick)
-        }
+        if Self.now() >= node.nextDeadline { handle(.tick) }
         for link in peers.values { link.tick(now: Self.now()) }
         releaseStartFloor()
         keepCommitHint()
