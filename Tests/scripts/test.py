@@ -24,6 +24,9 @@ def stages():
     yield "fuzz smoke", ["Tests/Fuzz/run.sh", os.environ.get("FUZZ_SECONDS", "5")]
     yield "end to end setup", ["bash", "-c", "Tests/e2e/setup.sh && echo '1 passed, 0 failed'"]
     yield "end to end", [".venv-e2e/bin/python", "-m", "pytest", "-q", "-rs", "Tests/e2e"]
+    for client in ("python", "javascript"):
+        if (ROOT / "clients" / client / "test.sh").exists():
+            yield f"client {client}", [f"clients/{client}/test.sh"]
 
 
 def counts(log):
