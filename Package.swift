@@ -56,7 +56,7 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
-        .target(name: "NexaClient", dependencies: ["NexaWire"], swiftSettings: settings),
+        .target(name: "NexaBlockingClient", dependencies: ["NexaWire"], swiftSettings: settings),
         // The language of `nexadb shell`, apart from the executable so that tests can link it.
         .target(name: "NexaShell", dependencies: ["NexaWire"], swiftSettings: settings),
         .target(
@@ -65,7 +65,7 @@ let package = Package(
         .executableTarget(
             name: "nexadb",
             dependencies: [
-                "CSupport", "NexaClient", "NexaDocuments", "NexaReplication", "NexaServer", "NexaShell", "NexaStorage",
+                "CSupport", "NexaBlockingClient", "NexaDocuments", "NexaReplication", "NexaServer", "NexaShell", "NexaStorage",
                 "NexaWire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -89,7 +89,7 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
         .testTarget(
-            name: "NexaToolsTests", dependencies: ["NexaShell", "NexaClient", "NexaWire", "NexaStorage", "NexaTestKit"],
+            name: "NexaToolsTests", dependencies: ["NexaShell", "NexaBlockingClient", "NexaWire", "NexaStorage", "NexaTestKit"],
             swiftSettings: settings),
         .testTarget(
             name: "NexaReplicationTests", dependencies: ["NexaReplication", "NexaStorage", "NexaWire", "NexaTestKit"],

@@ -1,4 +1,4 @@
-import NexaClient
+import NexaBlockingClient
 import Testing
 
 @Suite struct EndpointTests {

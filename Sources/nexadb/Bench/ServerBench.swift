@@ -1,6 +1,6 @@
 import ArgumentParser
 import Glibc
-import NexaClient
+import NexaBlockingClient
 import NexaShell
 
 /// `nexadb bench`: the load generator.

@@ -1,6 +1,6 @@
 import ArgumentParser
 import Glibc
-import NexaClient
+import NexaBlockingClient
 import NexaReplication
 import NexaServer
 import NexaWire

@@ -1,6 +1,6 @@
 import ArgumentParser
 import Glibc
-import NexaClient
+import NexaBlockingClient
 import NexaWire
 
 /// `nexadb cluster`: looks at several nodes together.

@@ -1,7 +1,7 @@
 // Nodes as the commands of a cluster name them, and connections for their administration.
 
 import ArgumentParser
-import NexaClient
+import NexaBlockingClient
 
 struct NodeAddress: ExpressibleByArgument {
     var endpoint: Endpoint

@@ -1,5 +1,5 @@
 import ArgumentParser
-import NexaClient
+import NexaBlockingClient
 import NexaWire
 
 /// `nexadb promote`: makes a follower the leader.

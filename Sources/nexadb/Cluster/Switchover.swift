@@ -1,5 +1,5 @@
 import ArgumentParser
-import NexaClient
+import NexaBlockingClient
 import NexaReplication
 import NexaWire
 

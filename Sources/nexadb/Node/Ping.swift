@@ -1,6 +1,6 @@
 import ArgumentParser
 import Glibc
-import NexaClient
+import NexaBlockingClient
 import NexaWire
 
 /// `nexadb ping`: whether a node answers, and how fast.

@@ -1,5 +1,5 @@
 import ArgumentParser
-import NexaClient
+import NexaBlockingClient
 import NexaShell
 import NexaWire
 

@@ -1,6 +1,6 @@
 import ArgumentParser
 import Glibc
-import NexaClient
+import NexaBlockingClient
 
 /// Where the node is and who asks: the options that all client commands share.
 struct NodeOptions: ParsableArguments {

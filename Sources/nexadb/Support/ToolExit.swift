@@ -1,6 +1,6 @@
 import ArgumentParser
 import Glibc
-import NexaClient
+import NexaBlockingClient
 
 /// Exit codes of the tools, the same for all of them; docs/tools.md lists them for users.
 enum ToolExit {

@@ -1,4 +1,4 @@
-import NexaClient
+import NexaBlockingClient
 import NexaWire
 
 /// The records that reads and updates work on: ids `0..<records`, rounded up to whole batches, loaded with BATCH_WRITE or MSET.

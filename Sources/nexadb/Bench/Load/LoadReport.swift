@@ -1,5 +1,5 @@
 import Histogram
-import NexaClient
+import NexaBlockingClient
 import NexaWire
 
 /// A finished run as text for people and as JSON for scripts (documented in docs/benchmarks.md).

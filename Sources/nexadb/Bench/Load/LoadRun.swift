@@ -1,5 +1,5 @@
 import Glibc
-import NexaClient
+import NexaBlockingClient
 import Synchronization
 
 /// Runs a plan: opens the connections, one loop per thread, and puts the tallies together.

@@ -1,5 +1,5 @@
 import Glibc
-import NexaClient
+import NexaBlockingClient
 import NexaWire
 
 /// Which server is driven: how connections are opened for the load loop, and how the key space is loaded and looked at.

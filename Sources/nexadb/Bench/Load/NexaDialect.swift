@@ -1,5 +1,5 @@
 import Glibc
-import NexaClient
+import NexaBlockingClient
 import NexaWire
 
 /// NEXA frames (docs/protocol.md), in the plain dialect or in the compact form with bound handles.
