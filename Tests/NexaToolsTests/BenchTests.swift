@@ -90,7 +90,7 @@ import Testing
 
     @Test(arguments: [
         ["--mix", "nonsense"], ["-c", "0"], ["--records", "0"], ["--rate", "-1"], ["--durability", "maybe"],
-        ["--write-concern", "0"],
+        ["--write-concern", "0"], ["--mix", "update", "--op-id"],
     ])
     func refusesWrongUse(arguments: [String]) throws {
         #expect(try Tool.run(arguments: ["bench"] + arguments).code == 64)

@@ -8,6 +8,7 @@ import NexaWire
 ///     [0 0 0 0] 'd' [name]                  MessagePack map {created_at: microseconds}
 ///     [0 0 0 0] 'c' [u32 BE id]             MessagePack map {database, name, created_at, dimensions?}
 ///
+/// What is remembered of operations lies behind these entries (`OperationRecord`).
 /// Ids start at 1 and are never reused: 'n' moves in the batch that creates a collection and never back.
 /// Unknown fields of the maps are ignored by a reader, so that later versions may add some.
 enum CatalogRecord {
@@ -18,7 +19,7 @@ enum CatalogRecord {
     }
 
     static let prefixByteCount = 5
-    static let upperBound: [UInt8] = [0, 0, 0, 1]
+    static let upperBound = OperationRecord.prefix
     static let lowerBound: [UInt8] = [0, 0, 0, 0]
 
     static func key(_ kind: Kind, _ rest: some Sequence<UInt8>) -> [UInt8] {

@@ -1,3 +1,4 @@
+import CSupport
 import NexaStorage
 import Synchronization
 
@@ -20,6 +21,8 @@ package final class Collection: Sendable {
     /// Bytes of the database's name, then of the collection's.
     private let nameBytes: [UInt8]
     private let databaseByteCount: Int
+    /// Of the names: the same for every collection that has ever had them.
+    let nameHash: UInt64
     /// 0: none declared yet.
     private let dimensions: Atomic<Int>
     private let dropped = Atomic<Bool>(false)
@@ -31,7 +34,21 @@ package final class Collection: Sendable {
         self.createdAt = createdAt
         nameBytes = Array(database.utf8) + Array(name.utf8)
         databaseByteCount = database.utf8.count
+        nameHash = Self.nameHash(database: database, name: name)
         dimensions = Atomic(vectorDimensions ?? 0)
+    }
+
+    /// What is left of a collection of these names that was dropped: nothing is written or read through it.
+    package static func dropped(database: String, name: String) -> Collection {
+        let collection = Collection(id: 0, database: database, name: name, vectorDimensions: nil, createdAt: 0)
+        collection.setDropped()
+        return collection
+    }
+
+    static func nameHash(database: String, name: String) -> UInt64 {
+        [database, name].reduce(0) { seed, text in
+            Array(text.utf8).withUnsafeBytes { nexa_xxh3($0.baseAddress, $0.count, seed) }
+        }
     }
 
     /// Dimensions that every vector of the collection must have; nil until declared or until the first vector is stored.

@@ -9,15 +9,25 @@ package final class DocumentStore: Sendable {
     package let catalog: Catalog
     let ids: DocumentIDGenerator
     let clock: WallClock
+    let operations: OperationMemory
     private let following: ObserverToken
 
     /// Reads the catalog of `engine`.
-    package init(engine: Engine, clock: WallClock = .system) throws(DocumentError) {
+    package init(
+        engine: Engine, clock: WallClock = .system, operations options: OperationOptions = OperationOptions()
+    ) throws(DocumentError) {
         self.engine = engine
         self.clock = clock
         let catalog = try Catalog(engine: engine, clock: clock)
         self.catalog = catalog
-        following = engine.addCatalogObserver { [weak catalog] lsn, payload in catalog?.follow(payload, lsn: lsn) }
+        let operations = try DocumentError.mapping { () throws(StorageError) in
+            try OperationMemory(engine: engine, clock: clock, options: options)
+        }
+        self.operations = operations
+        following = engine.addCatalogObserver { [weak catalog, weak operations] lsn, payload in
+            catalog?.follow(payload, lsn: lsn)
+            operations?.follow(payload)
+        }
         ids = DocumentIDGenerator(clock: clock)
     }
 

@@ -8,6 +8,12 @@ package struct BatchRequest {
         case documents(UnsafeRawBufferPointer)
         /// A list of maps `{op: "create" | "put" | "update" | "delete", collection?, data | key | updates ...}`.
         case operations(UnsafeRawBufferPointer)
+
+        var bytes: UnsafeRawBufferPointer {
+            switch self {
+            case .documents(let bytes), .operations(let bytes): bytes
+            }
+        }
     }
 
     /// The most items of one batch.
@@ -22,42 +28,18 @@ package struct BatchRequest {
     /// Not atomic only: stop at the first item that fails.
     package var isOrdered = true
     package var options = WriteOptions()
+    /// The client's name for the batch, if it may be sent again.
+    package var operation: OperationID?
 
     package init(items: Items, database: UnsafeRawBufferPointer, collection: Collection?) {
         self.items = items
         self.database = database
         self.collection = collection
     }
-}
 
-/// Why one item of a batch that is not atomic was left out.
-package struct BatchItemError: Sendable {
-    /// Place in the request, from 0.
-    package let index: Int
-    package let error: DocumentError
-}
-
-/// What a batch did. Valid until the next call on the worker.
-package struct BatchResult {
-    /// The position of the whole batch: it is one record of the log.
-    package let lsn: LSN
-    /// Items that were written.
-    package let count: Int
-    /// Keys of the items that were written, in the order of the request.
-    package let keys: BatchKeys
-    /// Items that failed or, in an ordered batch, the one that stopped it.
-    package let errors: [BatchItemError]
-}
-
-/// Keys of a batch in the worker's scratch memory.
-package struct BatchKeys {
-    /// The engine's keys.
-    let bytes: UnsafeRawBufferPointer
-    let ranges: ContiguousArray<Range<Int>>
-
-    package var count: Int { ranges.count }
-
-    package subscript(index: Int) -> UnsafeRawBufferPointer {
-        DocumentWorker.documentKey(UnsafeRawBufferPointer(rebasing: bytes[ranges[index]]))
+    /// See `Collection.nameHash`; without a collection that of the database.
+    var nameHash: UInt64 {
+        collection?.nameHash
+            ?? Collection.nameHash(database: database.count == 0 ? CatalogView.defaultDatabase : database.text, name: "")
     }
 }

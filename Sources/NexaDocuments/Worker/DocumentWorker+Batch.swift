@@ -6,8 +6,19 @@ import NexaWire
 ///
 /// Not atomic means that items fail one by one; what remains is still one record of the log, so a crash never splits it.
 extension DocumentWorker {
-    /// Runs a BATCH_WRITE as one record of the log. An atomic batch throws the first error, with the item's `index`.
+    /// Runs a BATCH_WRITE as one record of the log. An atomic batch throws the first error, with the item's `index`. One with an
+    /// `operation` runs once, however often that is sent; if none of its items was written, it has not run.
     package func batch(_ request: BatchRequest) throws(DocumentError) -> BatchResult {
+        guard let operation = request.operation else { return try run(request, nil) }
+        let note = OperationNote(operation, .batch, names: request.nameHash, key: .none, body: request.items.bytes)
+        return try once(note, request.options) { () throws(DocumentError) in
+            try run(request, note)
+        } repeated: { remembered throws(DocumentError) in
+            try repeatedBatch(remembered)
+        }
+    }
+
+    private func run(_ request: BatchRequest, _ note: OperationNote?) throws(DocumentError) -> BatchResult {
         var failures = BatchFailures(isAtomic: request.isAtomic, isOrdered: request.isOrdered)
         plan.begin()
         writes.removeAll()
@@ -25,13 +36,17 @@ extension DocumentWorker {
                     if try failures.note(error, index: item.index) == .stop { break }
                 }
             }
-            return writes.count == 0 ? store.catalog.view.lsn : try commitWrites(request.options)
+            if writes.count == 0 { return store.catalog.view.lsn }
+            if let note { remember(note, result(lsn: 0, failures), request.options) }
+            return try commitWrites(request.options)
         }
         return result(lsn: lsn, failures)
     }
 
     private func result(lsn: LSN, _ failures: BatchFailures) -> BatchResult {
-        let keys = BatchKeys(bytes: plan.keys.bytes(at: 0, count: plan.keys.byteCount), ranges: writtenKeys)
+        let keys = BatchKeys(
+            bytes: plan.keys.bytes(at: 0, count: plan.keys.byteCount), ranges: writtenKeys,
+            prefixByteCount: Collection.prefixByteCount)
         return BatchResult(lsn: lsn, count: writtenKeys.count, keys: keys, errors: failures.sorted())
     }
 

@@ -6,9 +6,21 @@ extension DocumentWorker {
     /// Stores a new document (the map `document`). DUPLICATE with `id` in its details if the key exists.
     ///
     /// The key is the document's `_id`, else, with `options.usesIDField`, its `id`, else a new id. Marker documents of
-    /// existing clients declare their collection and are not stored.
+    /// existing clients declare their collection and are not stored. With `operation` it is stored once, however often that is sent.
     package func create(
-        _ collection: Collection, document: UnsafeRawBufferPointer, options: WriteOptions
+        _ collection: Collection, document: UnsafeRawBufferPointer, options: WriteOptions, operation: OperationID? = nil
+    ) throws(DocumentError) -> WriteResult {
+        guard let operation else { return try create(collection, document, options, nil) }
+        let note = OperationNote(operation, .create, names: collection.nameHash, key: .none, body: document)
+        return try once(note, options) { () throws(DocumentError) in
+            try create(collection, document, options, note)
+        } repeated: { remembered throws(DocumentError) in
+            try repeatedCreate(remembered, document, in: collection, options)
+        }
+    }
+
+    private func create(
+        _ collection: Collection, _ document: UnsafeRawBufferPointer, _ options: WriteOptions, _ note: OperationNote?
     ) throws(DocumentError) -> WriteResult {
         let incoming = try IncomingDocument(document, usesIDField: options.usesIDField)
         let given = try incoming.givenKey()
@@ -21,6 +33,7 @@ extension DocumentWorker {
         }
         stampNow()
         writes.removeAll()
+        if let note { remember(note, outcome: Self.documentKey(engineKey), options) }
         incoming.collectRuns(into: &splice)
         let view = try putSpliced(engineKey, flags: incoming.flags, createdAt: now)
         if incoming.isMarker { return try declareByMarker(collection, incoming, view, options) }
@@ -43,13 +56,30 @@ extension DocumentWorker {
         return WriteResult(lsn: made.lsn, document: view, isNew: true)
     }
 
-    /// Removes the document of `key` and answers the position of the delete; nil if there is none.
+    /// Removes the document of `key` and answers the position of the delete; nil if there is none. With `operation` once, however often
+    /// that is sent.
     package func delete(
-        _ collection: Collection, key: UnsafeRawBufferPointer, options: WriteOptions
+        _ collection: Collection, key: UnsafeRawBufferPointer, options: WriteOptions, operation: OperationID? = nil
+    ) throws(DocumentError) -> LSN? {
+        guard let operation else { return try delete(collection, key, options, nil) }
+        let note = OperationNote(operation, .delete, names: collection.nameHash, key: key, body: .none)
+        return try once(note, options) { () throws(DocumentError) in
+            try delete(collection, key, options, note)
+        } repeated: { remembered throws(DocumentError) in
+            remembered.lsn
+        }
+    }
+
+    private func delete(
+        _ collection: Collection, _ key: UnsafeRawBufferPointer, _ options: WriteOptions, _ note: OperationNote?
     ) throws(DocumentError) -> LSN? {
         guard NameRules.isValidKey(key) else { return nil }
         let engineKey = engineKey(collection, key)
         writes.removeAll()
+        if let note {
+            stampNow()
+            remember(note, outcome: .none, options)
+        }
         writes.delete(key: engineKey)
         return try withLatch(engineKey, options) { () throws(DocumentError) in
             if collection.isDropped { throw Self.dropped(collection) }

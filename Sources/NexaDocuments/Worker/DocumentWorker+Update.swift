@@ -5,9 +5,24 @@ import NexaWire
 extension DocumentWorker {
     /// Merges the map `updates` into the document of `key`; nil if there is none and the options do not upsert.
     ///
-    /// `_id` and `_created_at` stay, `_updated_at` moves. CONFLICT if `options.ifMatch` is not the document's `_rev`.
+    /// `_id` and `_created_at` stay, `_updated_at` moves. CONFLICT if `options.ifMatch` is not the document's `_rev`. With `operation`
+    /// it is merged once, however often that is sent.
     package func update(
-        _ collection: Collection, key: UnsafeRawBufferPointer, updates: UnsafeRawBufferPointer, options: WriteOptions
+        _ collection: Collection, key: UnsafeRawBufferPointer, updates: UnsafeRawBufferPointer, options: WriteOptions,
+        operation: OperationID? = nil
+    ) throws(DocumentError) -> WriteResult? {
+        guard let operation else { return try update(collection, key, updates, options, nil) }
+        let note = OperationNote(operation, .update, names: collection.nameHash, key: key, body: updates)
+        return try once(note, options) { () throws(DocumentError) in
+            try update(collection, key, updates, options, note)
+        } repeated: { remembered throws(DocumentError) in
+            try repeatedUpdate(remembered, key, in: collection, options)
+        }
+    }
+
+    private func update(
+        _ collection: Collection, _ key: UnsafeRawBufferPointer, _ updates: UnsafeRawBufferPointer, _ options: WriteOptions,
+        _ note: OperationNote?
     ) throws(DocumentError) -> WriteResult? {
         if options.upserts { try IncomingDocument.checkKey(key) }
         guard NameRules.isValidKey(key) else { return nil }
@@ -16,6 +31,7 @@ extension DocumentWorker {
         let engineKey = engineKey(collection, key)
         stampNow()
         writes.removeAll()
+        if let note { remember(note, outcome: .none, options) }
         return try withLatch(engineKey, options) { () throws(DocumentError) -> WriteResult? in
             if collection.isDropped { throw Self.dropped(collection) }
             let stored = try stored(engineKey, at: .max, mayBlock: options.mayBlock)

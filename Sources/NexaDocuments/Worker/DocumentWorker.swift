@@ -8,7 +8,7 @@ import NexaWire
 /// Every `bytes` argument is part of a request payload that was validated as MessagePack. What a call returns as bytes is valid
 /// until the next call on the same worker.
 ///
-/// Operations: `+Create`, `+Update`, `+Batch`, `+Read`, `+Query`.
+/// Operations: `+Create`, `+Update`, `+Batch`, `+Read`, `+Query`; what is done once however often it is sent: `+Operations`.
 package final class DocumentWorker {
     package let store: DocumentStore
     let engine: Engine
@@ -32,8 +32,12 @@ package final class DocumentWorker {
     let now: UnsafeMutableRawPointer
     /// `_created_at` of the document that is being replaced.
     let created: UnsafeMutableRawPointer
+    /// The same as a number.
+    private(set) var nowMicroseconds: Int64 = 0
     /// The engine's key of the current operation: collection id, then the document's key.
     private let keyMemory: UnsafeMutableRawPointer
+    /// The engine's key of what is remembered under an `op_id`.
+    let operationKey: UnsafeMutableRawPointer
 
     init(store: DocumentStore) {
         self.store = store
@@ -42,12 +46,14 @@ package final class DocumentWorker {
         now = .allocate(byteCount: TimestampFormatter.byteCount, alignment: 16)
         created = .allocate(byteCount: TimestampFormatter.byteCount, alignment: 16)
         keyMemory = .allocate(byteCount: Collection.prefixByteCount + NameRules.keyByteCountMax, alignment: 16)
+        operationKey = .allocate(byteCount: OperationRecord.keyByteCount, alignment: 16)
     }
 
     deinit {
         now.deallocate()
         created.deallocate()
         keyMemory.deallocate()
+        operationKey.deallocate()
     }
 
     /// Drops cached views, so that an idle thread keeps no memory of the engine alive.
@@ -125,8 +131,12 @@ package final class DocumentWorker {
     }
 
     /// Sets `now` to the present.
-    func stampNow() {
-        timestamps.write(store.clock.microseconds(), to: now)
+    func stampNow() { stamp(store.clock.microseconds()) }
+
+    /// Sets `now`.
+    func stamp(_ microseconds: Int64) {
+        nowMicroseconds = microseconds
+        timestamps.write(microseconds, to: now)
     }
 
     @inline(__always)

@@ -24,4 +24,6 @@ package struct WriteResult {
     package let document: DocumentView
     /// False if an existing document was changed.
     package let isNew: Bool
+    /// The write is a repeated one, and its document has been deleted since: all of `document` that is left is its key.
+    package var isGone = false
 }

@@ -14,14 +14,17 @@ extension Executor {
         if !mayBlock && payload.count > Self.inlineBatchByteCountMax { throw .wouldBlock }
         try checkPressure()
         let missing: StaticString = "Missing 'collection' or 'documents' field"
+        let operation = try operation()
         let items: BatchRequest.Items
         var collection: Collection?
         if let documents = try list(.documents) {
             items = .documents(documents)
-            collection = try self.collection(session, create: true, missing: missing)
+            collection = try self.collection(session, create: true, for: operation, missing: missing)
         } else if let operations = try list(.operations) {
             items = .operations(operations)
-            if fields.raw(.collection) != nil { collection = try self.collection(session, create: true, missing: missing) }
+            if fields.raw(.collection) != nil {
+                collection = try self.collection(session, create: true, for: operation, missing: missing)
+            }
         } else {
             throw DocumentError(.badRequest, "\(missing)", details: [.init("field", "documents")])
         }
@@ -33,6 +36,7 @@ extension Executor {
             request.isAtomic = try fields.flag(.atomic) ?? true
             request.isOrdered = try fields.flag(.ordered) ?? true
             request.options = try writeOptions(session)
+            request.operation = operation
             let result = try worker.batch(request)
             try answer(result, collection, call, session, output)
             return .answered(hold: result.lsn, commitCount: 1)
@@ -52,14 +56,14 @@ extension Executor {
         if session.dialect == .plain {
             output.writeMapHeader(2 + errorCount)
             output.writeString("ids")
-            writeKeys(result.keys, output)
+            result.keys.encode(into: output)
             output.writeString("count")
             output.writeInt(result.count)
         } else {
             output.writeMapHeader(5 + errorCount)
             writeNames(collection, session, output)
             output.writeString("document_ids")
-            writeKeys(result.keys, output)
+            result.keys.encode(into: output)
             output.writeString("count")
             output.writeInt(result.count)
             output.writeString("message")
@@ -67,26 +71,8 @@ extension Executor {
         }
         if !result.errors.isEmpty {
             output.writeString("errors")
-            output.writeArrayHeader(result.errors.count)
-            for item in result.errors {
-                output.writeMapHeader(3 + item.error.details.count)
-                output.writeString("index")
-                output.writeInt(item.index)
-                output.writeString("code")
-                output.writeString(item.error.code.rawValue)
-                output.writeString("error")
-                output.writeString(item.error.message)
-                for detail in item.error.details {
-                    detail.key.encode(into: output)
-                    detail.value.encode(into: output)
-                }
-            }
+            result.errors.encode(into: output)
         }
         end(mark, session, output)
-    }
-
-    private func writeKeys(_ keys: BatchKeys, _ output: OutputBytes) {
-        output.writeArrayHeader(keys.count)
-        for index in 0..<keys.count { output.writeString(bytes: keys[index]) }
     }
 }

@@ -50,7 +50,7 @@ extension Executor {
     func createDatabase(_ call: Call, _ session: Session, _ output: OutputBytes) throws(DocumentError) -> Outcome {
         let name = try requiredDatabase()
         if !mayBlock { throw .wouldBlock }
-        try checkWriteConcern()
+        try checkCatalogConcern()
         let (isNew, lsn) = try node.store.catalog.createDatabase(name, durability: node.configuration.durability)
         if !isNew && call.type == .createDatabase {
             throw DocumentError(.conflict, "Database '\(name)' already exists", details: [.init("database", .string(name))])
@@ -68,7 +68,7 @@ extension Executor {
     func dropDatabase(_ call: Call, _ session: Session, _ output: OutputBytes) throws(DocumentError) -> Outcome {
         let name = try requiredDatabase()
         if !mayBlock { throw .wouldBlock }
-        try checkWriteConcern()
+        try checkCatalogConcern()
         let lsn = try node.store.catalog.dropDatabase(name, durability: node.configuration.durability)
         let mark = begin(.success, call, lsn: lsn, output)
         let rides = call.type == .dropCollection
@@ -89,7 +89,7 @@ extension Executor {
         let (database, name) = try requiredCollection(session)
         let dimensions = try fields.count(.dimensions)
         if !mayBlock { throw .wouldBlock }
-        try checkWriteConcern()
+        try checkCatalogConcern()
         let made = try node.store.catalog.createCollection(
             database: database, name: name, vectorDimensions: dimensions, durability: node.configuration.durability)
         if !made.isNew {
@@ -105,11 +105,16 @@ extension Executor {
         if fields.has(.dropDatabase), try fields.flag(.dropDatabase) == true { return try dropDatabase(call, session, output) }
         let (database, name) = try requiredCollection(session)
         if !mayBlock { throw .wouldBlock }
-        try checkWriteConcern()
+        try checkCatalogConcern()
         let lsn = try node.store.catalog.dropCollection(
             database: database, name: name, durability: node.configuration.durability)
         answerChange(lsn, database, name, "Collection dropped", call, session, output)
         return .answered(hold: lsn, commitCount: 1)
+    }
+
+    private func checkCatalogConcern() throws(DocumentError) {
+        if try operation() != nil { throw DocumentError(.unsupported, "Changes of the catalog take no 'op_id' yet") }
+        try checkWriteConcern()
     }
 
     private func answerChange(

@@ -35,11 +35,15 @@ extension Executor {
             throw DocumentError(.badRequest, "Missing 'collection' or 'data' field", details: [.init("field", "data")])
         }
         try checkWriteConcern()
-        guard let collection = try collection(session, create: true, missing: "Missing 'collection' or 'data' field") else {
+        let operation = try operation()
+        guard
+            let collection = try collection(
+                session, create: true, for: operation, missing: "Missing 'collection' or 'data' field")
+        else {
             throw DocumentError(.internal, "A collection that was just made is gone")
         }
         let options = try writeOptions(session)
-        let result = try worker.create(collection, document: data, options: options)
+        let result = try worker.create(collection, document: data, options: options, operation: operation)
         answerWrite(result, collection, "Document inserted", call, session, output)
         return .answered(hold: result.lsn, commitCount: 1)
     }
@@ -53,10 +57,11 @@ extension Executor {
         }
         try checkWriteConcern()
         let options = try writeOptions(session)
+        let operation = try operation()
         guard
             let collection = try collection(
-                session, create: options.upserts, missing: "Missing 'collection', 'key', or 'updates' field"),
-            let result = try worker.update(collection, key: key, updates: updates, options: options)
+                session, create: options.upserts, for: operation, missing: "Missing 'collection', 'key', or 'updates' field"),
+            let result = try worker.update(collection, key: key, updates: updates, options: options, operation: operation)
         else {
             answerNotFound(call, lsn: engine.appliedLSN, output)
             return .answered(hold: engine.appliedLSN, commitCount: 0)
@@ -70,8 +75,11 @@ extension Executor {
         let key = try requiredKey("Missing 'collection' or 'key' field")
         try checkWriteConcern()
         let options = try writeOptions(session)
-        guard let collection = try collection(session, create: false, missing: "Missing 'collection' or 'key' field"),
-            let lsn = try worker.delete(collection, key: key, options: options)
+        let operation = try operation()
+        guard
+            let collection = try collection(
+                session, create: false, for: operation, missing: "Missing 'collection' or 'key' field"),
+            let lsn = try worker.delete(collection, key: key, options: options, operation: operation)
         else {
             answerNotFound(call, lsn: engine.appliedLSN, output)
             return .answered(hold: engine.appliedLSN, commitCount: 0)
@@ -221,12 +229,23 @@ extension Executor {
         if (try? returnsID()) == true {
             output.writeString(bytes: result.document.key)
         } else if session.dialect == .plain {
-            result.document.append(to: output, shape: (try? shape(session)) ?? session.shape)
+            writeDocument(result, session, output)
         } else {
             writeEnvelope(collection, fieldCount: 4, output)
             writeDocumentID(result.document.key, message: message, output)
         }
         end(mark, session, output)
+    }
+
+    private func writeDocument(_ result: WriteResult, _ session: Session, _ output: OutputBytes) {
+        guard result.isGone else {
+            return result.document.append(to: output, shape: (try? shape(session)) ?? session.shape)
+        }
+        output.writeMapHeader(2)
+        for name: StaticString in ["id", "_id"] {
+            output.writeString(name)
+            output.writeString(bytes: result.document.key)
+        }
     }
 
     private func writeDocumentID(_ key: Bytes, message: StaticString, _ output: OutputBytes) {

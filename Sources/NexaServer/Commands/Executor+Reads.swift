@@ -166,12 +166,11 @@ extension Executor {
     /// Notes what the answer of a write has to wait for besides this node's disk.
     @inline(__always)
     func checkWriteConcern() throws(DocumentError) {
-        if fields.has(.writeConcern) || fields.has(.opID) { try noteWriteConcern() }
+        if fields.has(.writeConcern) { try noteWriteConcern() }
     }
 
     @inline(never)
     private func noteWriteConcern() throws(DocumentError) {
-        if fields.raw(.opID) != nil { throw DocumentError(.unsupported, "'op_id' is not supported by this node yet") }
         guard let raw = fields.raw(.writeConcern) else { return }
         var reader = MessagePackReader(raw)
         let need: AnswerConcern.Need

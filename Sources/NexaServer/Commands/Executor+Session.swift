@@ -56,7 +56,7 @@ extension Executor {
     private func answerConnect(_ call: Call, _ session: Session, _ output: OutputBytes) {
         let lsn = engine.visibleLSN
         let mark = begin(.success, call, lsn: lsn, output)
-        output.writeMapHeader(15)
+        output.writeMapHeader(session.features.contains(.opID) ? 16 : 15)
         output.writeString("status")
         output.writeString("connected")
         output.writeString("server")
@@ -93,6 +93,10 @@ extension Executor {
         output.writeInt(node.limits.frameByteCountMax)
         output.writeString("durability")
         output.writeString(node.configuration.durability == .disk ? "disk" : "os")
+        if session.features.contains(.opID) {
+            output.writeString("op_id_window_s")
+            output.writeInt(node.configuration.operationWindow.milliseconds / 1_000)
+        }
         output.endFrame(mark)
     }
 

@@ -3,6 +3,7 @@
 /// Names, help and checks stand in `Setting.all`; the three sources (flags, `NEXADB_*`, file) are merged in
 /// `ConfigurationSources`. docs/configuration.md is the user's copy of this list.
 
+import NexaDocuments
 import NexaReplication
 import NexaStorage
 
@@ -28,6 +29,10 @@ package struct ServerConfiguration: Equatable, Sendable {
     // Storage
     package var durability = Durability.disk
     package var memory = ByteCount(1 << 30)
+    /// How long a write with an `op_id` is remembered at least ...
+    package var operationWindow = TimeLimit.seconds(600)
+    /// ... unless all that is remembered needs more than this.
+    package var operationByteCountMax = ByteCount(1 << 30)
 
     // Replication; all of it is off while nothing here is set
     /// HOST:PORT of the node to follow at start.
@@ -99,10 +104,21 @@ package struct ServerConfiguration: Equatable, Sendable {
         return options
     }
 
+    /// What is remembered of writes that may be repeated.
+    var operationOptions: OperationOptions {
+        var options = OperationOptions()
+        options.windowMicroseconds = Int64(operationWindow.milliseconds) * 1_000
+        options.byteCountMax = operationByteCountMax.value
+        return options
+    }
+
     /// Checks what no single setting can see.
     package func validate() throws(ConfigurationError) {
         if frameByteCountMax.value < 4 << 10 || frameByteCountMax.value > 1 << 30 {
             throw ConfigurationError("max-frame is \(frameByteCountMax.text); it must lie between 4KiB and 1GiB")
+        }
+        if operationWindow.isOff || operationByteCountMax.value < 1 << 10 {
+            throw ConfigurationError("op-id-window must not be off, and op-id-bytes be at least 1KiB")
         }
         if memory.value < 16 << 20 { throw ConfigurationError("memory is \(memory.text); at least 16MiB are needed") }
         try validateCluster()

@@ -66,6 +66,8 @@ package struct Setting: Sendable {
             },
             show: { $0.durability == .disk ? "disk" : "os" }),
         byteCount("memory", "memory for memtables and block cache", \.memory),
+        limit("op-id-window", "time for which writes with an op_id are remembered", \.operationWindow),
+        byteCount("op-id-bytes", "space for them; when it is full, the older half goes", \.operationByteCountMax),
         optionalText("follow", "HOST:PORT of the node to follow, off: none", \.follow, isValid: ClusterMember.isAddress),
         optionalText(
             "advertise", "HOST:PORT at which other nodes reach this one, off: host and port", \.advertise,

@@ -23,11 +23,12 @@ package struct Features: OptionSet, Sendable {
     package static let stream = Features(rawValue: 8)
     package static let compact = Features(rawValue: 16)
     package static let duplicate = Features(rawValue: 32)
+    package static let opID = Features(rawValue: 64)
 
     /// All that this node knows, by the names of the protocol.
     package static let names: [(name: StaticString, feature: Features)] = [
         ("request_id", .requestID), ("token", .token), ("lz4", .lz4), ("stream", .stream), ("compact", .compact),
-        ("duplicate", .duplicate),
+        ("duplicate", .duplicate), ("op_id", .opID),
     ]
 }
 

@@ -104,7 +104,7 @@ package final class NexaNode: Sendable {
         try ProcessSetup.createDirectories(above: configuration.dataDirectory)
         let engine = try Engine.open(directory: configuration.dataDirectory, fileSystem: fileSystem, options: options)
         do {
-            let store = try DocumentStore(engine: engine)
+            let store = try DocumentStore(engine: engine, operations: configuration.operationOptions)
             let identity = try NodeIdentity.load(directory: configuration.dataDirectory, fileSystem: fileSystem)
             let milliseconds = (MonotonicTime.nanoseconds() &- start) / 1_000_000
             logger.info("data open", metadata: ["lsn": "\(engine.appliedLSN)", "milliseconds": "\(milliseconds)"])

@@ -161,6 +161,9 @@ package final class Engine: Sendable {
         return true
     }
 
+    /// Blocks until everything committed so far is on disk, whatever durability it was committed with.
+    package func syncLog() throws(StorageError) { try log.syncAll() }
+
     /// Wakes the log thread for what is pending; for threads that must not block in `fdatasync`.
     package func wakeLog() { background.wakeLog() }
 

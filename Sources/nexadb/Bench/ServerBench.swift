@@ -59,6 +59,7 @@ struct ServerBench: ParsableCommand {
     @Option(help: "Collection (NEXA).") var collection = "bench"
     @Option(help: "Durability that writes ask for: disk or os; the server's default when not given.") var durability: Durability?
     @Option(help: "Nodes that must have a write before its answer; the server's default when not given.") var writeConcern: Int?
+    @Flag(help: "Give every create or batch an op_id, so that it could be repeated.") var opID = false
     @Flag(help: "Use the compact form with bound handles instead of maps with names.") var compact = false
     @Flag(help: "Do not load the key space.") var noLoad = false
     @Flag(help: "Load the key space and stop.") var loadOnly = false
@@ -84,6 +85,9 @@ struct ServerBench: ParsableCommand {
         guard (1...1_000_000_000).contains(records) else { throw ValidationError("--records is 1 to 1,000,000,000") }
         guard (1...100_000).contains(batchSize) else { throw ValidationError("--batch-size is 1 to 100,000") }
         guard (1...100).contains(queryLimit) else { throw ValidationError("--query-limit is 1 to 100") }
+        if opID && (mix != "create" && mix != "batch" || target != .nexa) {
+            throw ValidationError("--op-id goes with --mix create or batch, on nexa")
+        }
         if let writeConcern, !(1...64).contains(writeConcern) { throw ValidationError("--write-concern is 1 to 64") }
         if let rate, rate <= 0 || rate > 100_000_000 { throw ValidationError("--rate is more than 0, at most 100,000,000") }
         if requests == 0 { throw ValidationError("--requests is at least 1") }
@@ -130,6 +134,7 @@ struct ServerBench: ParsableCommand {
             requests.collection = collection
             requests.durability = durability?.rawValue
             requests.writeConcern = writeConcern
+            requests.namesOperations = opID
             return .nexa(try node.clientOptions(name: "nexadb-bench"), requests, isCompact: compact)
         }
     }

@@ -12,6 +12,8 @@ struct ServeSettings: ParsableArguments {
     @Flag(help: "Listen beyond loopback without authentication.") var insecure = false
     @Option(help: "disk: answer after fdatasync; os: answer after write. (default: disk)") var durability: String?
     @Option(help: "Memory for memtables and block cache. (default: 1GiB)") var memory: String?
+    @Option(help: "Time for which writes with an op_id are remembered. (default: 10m)") var opIDWindow: String?
+    @Option(help: "Space for them. (default: 1GiB)") var opIDBytes: String?
     @Option(help: "HOST:PORT of the node to follow.") var follow: String?
     @Option(help: "HOST:PORT at which other nodes reach this one. (default: host and port)") var advertise: String?
     @Option(help: "Name of this node in its cluster; turns replication on. (default: its id)") var nodeName: String?
@@ -48,7 +50,8 @@ struct ServeSettings: ParsableArguments {
         let given: [(name: String, text: String?)] = [
             ("data-dir", dataDir), ("host", host), ("port", port), ("admin-port", adminPort),
             ("admin-host", adminHost),
-            ("insecure", insecure ? "true" : nil), ("durability", durability), ("memory", memory), ("follow", follow),
+            ("insecure", insecure ? "true" : nil), ("durability", durability), ("memory", memory),
+            ("op-id-window", opIDWindow), ("op-id-bytes", opIDBytes), ("follow", follow),
             ("advertise", advertise), ("node-name", nodeName), ("members", members), ("commit-quorum", commitQuorum),
             ("replication-compression", replicationCompression), ("slot-bytes", slotBytes), ("slot-time", slotTime),
             ("lag-slow-bytes", lagSlowBytes), ("lag-slow-time", lagSlowTime), ("lag-refuse-bytes", lagRefuseBytes),

@@ -52,6 +52,17 @@ struct StoredFormatTests {
         #expect(try MessagePackValue(decoding: bytes(found[1].value)) == ["created_at": .int(TestStore.startOfTime)])
     }
 
+    @Test func aRememberedOperationLiesAsTheFormatPageDrawsIt() throws {
+        let test = try TestStore()
+        let operation = [UInt8](repeating: 7, count: 24)
+        let key = try test.worker.create(["a": 1], in: try test.collection("c"), as: operation).key
+        let found = try entries(test)
+        let period = try #require(found.first { $0.key == "000000007e" })
+        #expect(period.value == "00000001000660de3614b120")
+        let entry = try #require(found.first { $0.key == "000000007e00000001" + String(repeating: "07", count: 24) })
+        #expect(entry.value == "0100955f7b58e04402b5000660de3614b120" + key.utf8.map { String($0, radix: 16) }.joined())
+    }
+
     private func bytes(_ hex: String) -> [UInt8] {
         let digits = Array(hex.utf8).map { $0 <= 57 ? $0 - 48 : $0 - 87 }
         return stride(from: 0, to: digits.count, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }

@@ -15,14 +15,17 @@ final class TestStore {
     let store: DocumentStore
     let worker: DocumentWorker
 
-    init(fileSystem: CrashFileSystem = CrashFileSystem(), options: EngineOptions? = nil) throws {
+    init(
+        fileSystem: CrashFileSystem = CrashFileSystem(), options: EngineOptions? = nil, operations: OperationOptions? = nil
+    ) throws {
         self.fileSystem = fileSystem
         let clock = TestClock(Self.startOfTime)
         self.clock = clock
         var defaults = EngineOptions(memoryByteCount: 64 << 20)
         defaults.segmentByteCount = 1 << 20
         engine = try Engine.open(directory: "/data", fileSystem: fileSystem, options: options ?? defaults)
-        store = try DocumentStore(engine: engine, clock: WallClock { clock.microseconds })
+        store = try DocumentStore(
+            engine: engine, clock: WallClock { clock.microseconds }, operations: operations ?? OperationOptions())
         worker = store.makeWorker()
     }
 

@@ -246,7 +246,6 @@ import Testing
             for type in [MessageType.createUser, .deleteUser, .listUsers, .changePassword, .subscribeChanges, .aggregate] {
                 #expect(try client.call(type).code == "UNSUPPORTED", "\(type.name)")
             }
-            #expect(try client.call(.create, ["collection": "c", "data": [:], "op_id": "x"]).code == "UNSUPPORTED")
             #expect(try client.call(.create, ["collection": "c", "data": [:], "w": 2]).code == "BAD_REQUEST")
             #expect(try client.call(.create, ["collection": "c", "data": [:], "w": "majority"]).type == .success)
         }

@@ -15,6 +15,8 @@ struct NexaDialect: LoadDialect {
         /// How many nodes must have a write before it is answered; nil leaves it to the server.
         var writeConcern: Int?
         var batchCount = 1_000
+        /// Creates and batches carry an `op_id` of their own, made of the first id that they write.
+        var namesOperations = false
     }
 
     private let create, get, update, query, scan, ping, batchHead, batchItem, batchTail: RequestTemplate
@@ -147,6 +149,12 @@ private struct RequestBody {
         writeOptions =
             (options.durability.map { [.init("durability", .string($0))] } ?? [])
             + (options.writeConcern.map { [.init("w", .int(Int64($0)))] } ?? [])
+            + (options.namesOperations ? [.init("op_id", .binary(Self.operationID()))] : [])
+    }
+
+    /// Half of it is this run's, the other half is written over in each request.
+    private static func operationID() -> [UInt8] {
+        (0..<12).map { _ in UInt8.random(in: 0x80...0xFF) } + Array(RequestTemplate.Marker.operation.utf8)
     }
 
     func read(_ fields: [(String, MessagePackValue)], options: [MessagePackValue.Entry] = []) -> MessagePackValue {

@@ -14,6 +14,8 @@ struct RequestTemplate: @unchecked Sendable {
         var keyDigits: Int?
         var nameDigits: Int?
         var emailDigits: Int?
+        /// Of the `op_id`: those of the key.
+        var operationDigits: Int?
         var age: Int?
         /// One byte for a number below 128.
         var limit: Int?
@@ -32,6 +34,7 @@ struct RequestTemplate: @unchecked Sendable {
     init(finding bytes: [UInt8], ageAt age: Int? = nil, limitAt limit: Int? = nil) {
         var patches = Patches(age: age, limit: limit)
         patches.keyDigits = Self.offset(of: Marker.key, in: bytes)
+        patches.operationDigits = Self.offset(of: Marker.operation, in: bytes)
         let first = Self.offset(of: Marker.serial, in: bytes)
         patches.nameDigits = first
         if let first { patches.emailDigits = Self.offset(of: Marker.serial, in: bytes, from: first + Marker.serial.utf8.count) }
@@ -42,6 +45,9 @@ struct RequestTemplate: @unchecked Sendable {
     func write(to target: UnsafeMutableRawPointer, id: UInt64, age: UInt8, limit: UInt8) {
         memcpy(target, bytes, byteCount)
         if let offset = patches.keyDigits {
+            BenchRecord.writeDigits(BenchRecord.keyNumber(of: id), count: BenchRecord.keyDigitCount, to: target + offset)
+        }
+        if let offset = patches.operationDigits {
             BenchRecord.writeDigits(BenchRecord.keyNumber(of: id), count: BenchRecord.keyDigitCount, to: target + offset)
         }
         if let offset = patches.nameDigits {
@@ -65,6 +71,7 @@ struct RequestTemplate: @unchecked Sendable {
     enum Marker {
         static let key = "999999999999"
         static let serial = "888888888"
+        static let operation = "777777777777"
     }
 
     private static func offset(of text: String, in bytes: [UInt8], from start: Int = 0) -> Int? {
