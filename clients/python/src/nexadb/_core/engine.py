@@ -1,0 +1,264 @@
+"""What a client decides without its sockets, shared by `NexaClient` and `AsyncNexaClient`: calls, positions, retries, pace, and the reading of
+answers. Safe to use from several threads: what is more than one step is done under `lock`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import random
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from ..errors import (
+    ConfigurationError,
+    NexaError,
+    ProtocolError,
+    ServerError,
+    TimeoutError,
+    UnknownOutcomeError,
+    invalid,
+    server_error,
+)
+from ..events import CommandEvent, Listener
+from ..options import DEFAULT_PORT, ClientOptions
+from ..uri import parse_address, parse_uri
+from . import retry
+from .calls import WRITES, Call, Position
+from .codec import decode, encode
+from .frames import DUPLICATE, ERROR, NOT_FOUND, PONG, SUCCESS, Request
+from .link import Link, Reply
+from .pace import Pace
+from .topology import Server, Topology
+
+log = logging.getLogger("nexadb")
+clock = time.monotonic
+_FOREVER = float("inf")
+#: With less time left than this, another attempt would only blur what the last one said.
+_ATTEMPT_SECONDS = 0.02
+
+
+class Engine:
+    def __init__(self, options: ClientOptions):
+        self.options = options
+        self.rng = random.Random()
+        self.topology = Topology(options, self.rng)
+        self.lock = threading.Lock()
+        self.pace = Pace()
+        self.listeners: list[Listener] = []
+        self.in_flight = 0
+        #: The newest position that an answer gave; reads see at least that.
+        self.position: Position | None = None
+        self._client_id = os.urandom(16)
+        self._counter = itertools.count(1)
+        self._write_options = self._concern()
+        self._read_options: dict[str, Any] = {}
+        if options.read_concern != "local":
+            self._read_options["read_concern"] = options.read_concern
+        if options.max_staleness_seconds:
+            self._read_options["max_staleness_ms"] = options.max_staleness_seconds * 1000
+
+    def _concern(self) -> dict[str, Any]:
+        concern = {
+            "durability": self.options.durability,
+            "w": self.options.w,
+            "wtimeout_ms": self.options.wtimeout_ms or None,
+        }
+        return {name: value for name, value in concern.items() if value is not None}
+
+    # Calls
+
+    def call(
+        self,
+        kind: Request,
+        collection: str | None,
+        values: tuple[bytes, ...] = (),
+        options: Mapping[str, Any] | None = None,
+        *,
+        database: str | None = None,
+        preference: str | None = None,
+        names: tuple[str, ...] | None = None,
+    ) -> Call:
+        is_write = kind in WRITES
+        defaults = self._write_options if is_write else self._read_options
+        if options:
+            given = {name: value for name, value in options.items() if value is not None}
+            options = {**defaults, **given} if defaults else given
+        else:
+            options = defaults
+        call = Call(
+            kind,
+            database or self.options.database,
+            collection,
+            values,
+            options,
+            is_write=is_write,
+            preference="primary" if is_write else preference or self.options.read_preference,
+            names=names,
+        )
+        if is_write:
+            if self.options.retry_writes:
+                call.op_id = self._client_id + next(self._counter).to_bytes(8, "big")
+        elif call.preference != "primary":
+            call.wants_position = True
+        return call
+
+    def deadline(self, timeout_ms: int | None, now: float) -> float:
+        budget = self.options.timeout_ms if timeout_ms is None else timeout_ms
+        return now + budget / 1000 if budget else _FOREVER
+
+    def submit(self, link: Link[Any], call: Call, waiter: Any, now: float) -> tuple[bytes, int]:
+        """The bytes of the next attempt of a call."""
+        call.attempts += 1
+        if call.first_sent_at == 0.0:
+            call.first_sent_at = now
+        remaining = 0 if call.deadline == _FOREVER else max(1, round((call.deadline - now) * 1000))
+        after = None
+        if not call.is_write and self.position is not None and link.info is not None and link.info.role != "single":
+            after = self.position
+        return link.submit(call, waiter, remaining, call.op_id, after)
+
+    # Answers
+
+    def answered(self, call: Call, reply: Reply, is_slowed: bool = False) -> None:
+        """Takes note of what an answer says beside its result."""
+        position = reply[3]
+        if position is not None:
+            with self.lock:
+                if self.position is None or position > self.position:
+                    self.position = position
+        if call.is_write and (is_slowed or self.pace.pause):
+            self.pace.observe(is_slowed, clock())
+
+    def result(self, reply: Reply) -> Any:
+        """The payload of SUCCESS (None for NOT_FOUND); anything else is raised."""
+        kind = reply[0]
+        if kind in (SUCCESS, PONG):
+            return decode(reply[2])
+        if kind == NOT_FOUND:
+            return None
+        raise self.refusal(reply)
+
+    def refusal(self, reply: Reply) -> NexaError:
+        kind, _, body, _ = reply
+        if kind == ERROR:
+            error = server_error(decode(body))
+        elif kind == DUPLICATE:
+            error = server_error(decode(body), "DUPLICATE")
+        elif kind == NOT_FOUND:
+            error = server_error(decode(body), "NOT_FOUND")
+        else:
+            return ProtocolError(f"the node answered with type 0x{kind:02x}, which fits no request of this kind")
+        if isinstance(error, ServerError) and error.code == "TIMEOUT":
+            return TimeoutError(f"the node gave up: {error}")
+        if isinstance(error, ServerError) and error.code == "TOKEN_LOST":
+            # Said once: what is lost stays lost, and later reads are to work.
+            self.position = None
+        return error
+
+    def failed(self, call: Call, server: Server | None, error: NexaError, has_op_id: bool, now: float) -> float:
+        """Seconds until the next attempt of a call that failed. Raises when there is none."""
+        window = server.info.op_id_window_seconds if server is not None and server.info is not None else 0.0
+        if isinstance(error, ServerError) and error.is_retryable:
+            # Nothing was done, so nothing is in doubt.
+            call.first_sent_at = 0.0
+        if isinstance(error, ServerError) and server is not None:
+            if error.code == "NOT_LEADER":
+                leader = error.details.get("leader")
+                self.topology.refused(server, parse_address(leader) if isinstance(leader, str) else None, now)
+            elif error.code in ("SHUTTING_DOWN", "STALE_READ"):
+                if error.code == "STALE_READ":
+                    call.preference = "primary"
+                else:
+                    self.topology.refused(server, None, now)
+        pause = retry.after_failure(call, error, self.options, has_op_id, window, now, self.rng)
+        if now + pause + _ATTEMPT_SECONDS >= call.deadline:
+            raise error if not isinstance(error, (retry.Sent, retry.NotSent)) else self.timed_out(call)
+        return pause
+
+    def timed_out(self, call: Call) -> NexaError:
+        name = Request(call.type).name
+        if call.is_write and call.first_sent_at:
+            return UnknownOutcomeError(f"{name} was sent and not answered in time: it may have been done", timeout=True)
+        return TimeoutError(f"{name} was not answered in time")
+
+    # Telemetry
+
+    def told(self, call: Call, server: Server | None, started: float, error: BaseException | None) -> None:
+        event = CommandEvent(
+            operation=Request(call.type).name.lower(),
+            database=call.database or "default",
+            collection=call.collection,
+            address=server.address if server is not None else None,
+            seconds=clock() - started,
+            attempts=call.attempts,
+            error=error,
+        )
+        for listener in self.listeners:
+            listener(event)
+
+
+# Values that a call carries
+
+_EMPTY_MAP = encode({})
+
+
+def packed_document(data: object) -> bytes:
+    packed = encode(data)
+    if not (0x80 <= packed[0] <= 0x8F or packed[0] in (0xDE, 0xDF)):
+        raise invalid(f"a document is a map, not a {type(data).__name__}", "data")
+    return packed
+
+
+def packed_filter(filters: Mapping[str, Any] | None) -> bytes:
+    return encode(filters) if filters else _EMPTY_MAP
+
+
+def documents_of(value: Any) -> list[dict[str, Any]]:
+    if not isinstance(value, list):
+        raise ProtocolError("the node answered with something that is no list of documents")
+    return value  # pyright: ignore[reportUnknownVariableType]
+
+
+def document_of(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict) or not value:
+        raise ProtocolError("the node answered with something that is no document")
+    return value  # pyright: ignore[reportUnknownVariableType]
+
+
+def client_options(uri: str | None, host: str | None, port: int | None, more: dict[str, Any]) -> ClientOptions:
+    """The options of a client from what its constructor was given."""
+    known = {each.name for each in fields(ClientOptions)}
+    for name in more:
+        if name not in known:
+            raise ConfigurationError(f"the option {name!r} is not known")
+    if host is not None or port is not None:
+        if uri is not None or "hosts" in more:
+            raise ConfigurationError("either an address or host and port, not both")
+        more = {**more, "hosts": ((host or "localhost", port or DEFAULT_PORT),)}
+    if uri is None:
+        return ClientOptions(**more)
+    parsed = parse_uri(uri)
+    for warning in parsed.warnings:
+        log.warning("%s", warning)
+    return parsed.to_options(**more)
+
+
+def batch_call(
+    engine: Engine,
+    collection: str,
+    documents: Iterable[object] | None,
+    operations: Iterable[Mapping[str, Any]] | None,
+    options: Mapping[str, Any],
+    database: str | None,
+) -> Call:
+    if (documents is None) == (operations is None):
+        raise invalid("either documents or operations", "documents")
+    if documents is not None:
+        return engine.call(Request.BATCH_WRITE, collection, (encode(list(documents)),), options, database=database)
+    packed = encode(list(operations or ()))
+    return engine.call(Request.BATCH_WRITE, collection, (packed,), options, database=database, names=("operations",))

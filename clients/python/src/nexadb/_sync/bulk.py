@@ -1,0 +1,116 @@
+# Written by tools/make_sync.py from _async/bulk.py: change that file.
+"""`BulkWriter`: many writes in few requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from .._core.batching import FRAME_OVERHEAD, Batcher, BulkResult
+from .._core.calls import array_header
+from .._core.codec import encode
+from .._core.engine import clock, packed_document
+from .._core.frames import Request
+from ..errors import BulkWriteError
+from .runner import Runner
+
+T = TypeVar("T")
+
+
+class BulkWriter(Generic[T]):
+    """Takes items one by one and sends them in batches: by number, by size, and by age when another item comes.
+
+    Leaving its `with` block sends the rest. `result` tells what became of each item: `result.acknowledged` is the number of the first item
+    that is not settled yet, from which an interrupted load goes on. Ordered, the first item that fails ends the writer with a BulkWriteError;
+    otherwise the failures are gathered and raised by `flush`.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        collection: str,
+        database: str | None,
+        *,
+        ordered: bool,
+        batch_size: int,
+        batch_bytes: int,
+        batch_ms: int,
+        options: Mapping[str, Any],
+        timeout_ms: int | None,
+    ):
+        self.result = BulkResult()
+        self._runner, self._collection, self._database = runner, collection, database
+        self._options = {**options, "atomic": False, "ordered": ordered}
+        self._is_ordered, self._timeout_ms = ordered, timeout_ms
+        self._batcher = Batcher(batch_size, batch_bytes - FRAME_OVERHEAD, batch_ms / 1000)
+        self._holds_documents = True
+        self._told_errors = 0
+
+    @property
+    def acknowledged(self) -> int:
+        return self.result.acknowledged
+
+    def insert(self, document: T) -> None:
+        self._add(packed_document(document), is_document=True)
+
+    def put(self, key: str, document: T) -> None:
+        """Stores a document whether or not its key exists."""
+        self._add(b"\x83" + encode("op") + encode("put") + _field("key", key) + encode("data") + packed_document(document))
+
+    def update(self, key: str, updates: Mapping[str, Any], *, upsert: bool = False) -> None:
+        self._add(encode({"op": "update", "key": key, "updates": updates, "upsert": upsert}))
+
+    def delete(self, key: str) -> None:
+        self._add(encode({"op": "delete", "key": key}))
+
+    def flush(self) -> BulkResult:
+        """Sends what is waiting and returns what became of everything so far."""
+        if len(self._batcher):
+            self._send(self._batcher.close())
+        if len(self.result.errors) > self._told_errors:
+            self._told_errors = len(self.result.errors)
+            self._raise()
+        return self.result
+
+    def __enter__(self) -> BulkWriter[T]:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is None:
+            self.flush()
+
+    def _add(self, item: bytes, *, is_document: bool = False) -> None:
+        if is_document != self._holds_documents:
+            if len(self._batcher):
+                self._send(self._batcher.close())
+            self._holds_documents = is_document
+        now = clock()
+        batch = self._batcher.add(item, now)
+        if batch is None and self._batcher.is_due(now):
+            batch = self._batcher.close()
+        if batch is not None:
+            self._send(batch)
+
+    def _send(self, batch: list[bytes]) -> None:
+        engine = self._runner.engine
+        packed = array_header(len(batch)) + b"".join(batch)
+        names = None if self._holds_documents else ("operations",)
+        call = engine.call(Request.BATCH_WRITE, self._collection, (packed,), self._options, database=self._database, names=names)
+        answer = engine.result(self._runner.run(call, self._timeout_ms))
+        self.result.take(len(batch), answer, self._is_ordered)
+        if self._is_ordered and self.result.errors:
+            self._told_errors = len(self.result.errors)
+            self._raise()
+
+    def _raise(self) -> None:
+        errors = self.result.errors
+        raise BulkWriteError(
+            f"{len(errors)} of {self.result.acknowledged} items failed, the first (item {errors[0].index}) with {errors[0].code}: "
+            f"{errors[0].message}",
+            self.result,
+        )
+
+
+def _field(name: str, value: object) -> bytes:
+    return encode(name) + encode(value)

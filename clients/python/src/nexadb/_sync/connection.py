@@ -1,0 +1,427 @@
+"""One connection for any number of threads. Nobody reads in the background: of the threads that wait, one reads for all, and hands that on
+when its own answer is there. A single thread that asks and waits so pays for no switch of threads.
+
+Locks, in the order of taking: `_send_lock` orders what leaves; `_lock` guards the link and who reads. No lock is held while waiting for input,
+and `_lock` never while writing.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+
+from .._core.calls import Call
+from .._core.engine import Engine, clock
+from .._core.link import Link, Reply
+from .._core.retry import NotSent, Sent
+from .._core.stream import StreamState
+from .._core.tls import TlsStream
+from .._core.topology import Server
+from ..errors import ConnectionError, NexaError, TimeoutError
+from ..options import text_of
+from . import readiness
+
+PROBE_SECONDS, LOST_SECONDS = 2.0, 8.0
+#: How long one wait for input takes at most: what has to be looked at meanwhile is looked at then.
+_TICK_SECONDS = 0.5
+_READ_BYTE_COUNT = 1 << 18
+#: A connection that was idle for so long is looked at before it is used, since its node may be gone.
+_IDLE_SECONDS = 0.2
+_NEVER = float("inf")
+
+
+class Expired(TimeoutError):
+    """The time of one waiting request is over. It never reaches the caller."""
+
+
+class Waiter:
+    """Who waits for one answer. `wake` is held while its thread sleeps."""
+
+    __slots__ = ("error", "is_promoted", "is_ready", "reply", "wake")
+
+    def __init__(self) -> None:
+        self.reply: Reply | None = None
+        self.error: NexaError | None = None
+        self.is_ready = self.is_promoted = False
+        self.wake: threading.Lock | None = None
+
+    def deliver(self, reply: Reply) -> None:
+        self.reply, self.is_ready = reply, True
+
+    def fail(self, error: NexaError) -> None:
+        self.error, self.is_ready = error, True
+
+
+class Sink(Waiter):
+    """Where the frames of a stream arrive."""
+
+    __slots__ = ("connection", "request_id", "state")
+
+    def __init__(self, connection: Connection, state: StreamState):
+        super().__init__()
+        self.connection, self.state = connection, state
+        self.request_id = 0
+
+    def deliver(self, reply: Reply) -> None:
+        self.state.deliver(reply)
+        self.is_ready = bool(self.state)
+
+    def next(self, deadline: float) -> Reply:
+        """The next frame, in order. Raises what ended the stream, or Expired."""
+        return self.connection.next(self, deadline)
+
+    def close(self) -> None:
+        """Gives up what is still to come."""
+        if not self.state.is_complete and self.error is None:
+            self.connection.abandon(self.request_id)
+
+    def orphan(self) -> None:
+        """As `close`, from a destructor, which may run anywhere: the next request that leaves carries it out."""
+        if not self.state.is_complete and self.error is None:
+            self.connection.link.orphans.append(self.request_id)
+
+
+class Connection:
+    def __init__(self, engine: Engine, server: Server, channel: socket.socket, tls: TlsStream | None):
+        self.engine, self.server = engine, server
+        self.link: Link[Waiter] = Link(engine.options)
+        #: Set by the pool that owns the connection.
+        self.on_lost: Callable[[Connection, NexaError], None] = lambda connection, error: None
+        self.is_usable = True
+        self._socket, self._tls = channel, tls
+        self._has_input = readiness.reader(channel)
+        self._buffer = bytearray(_READ_BYTE_COUNT)
+        self._view = memoryview(self._buffer)
+        self._unsent = b""
+        self._send_lock, self._lock = threading.Lock(), threading.Lock()
+        self._is_reading = False
+        self._sleepers: dict[Waiter, None] = {}
+        self._heard_at = clock()
+        self._probed_at = 0.0
+
+    # Life
+
+    @staticmethod
+    def open(engine: Engine, server: Server, context: ssl.SSLContext | None) -> Connection:
+        """Connects and greets within `connectTimeoutMS`."""
+        seconds = engine.options.connect_timeout_ms / 1000 or None
+        deadline = clock() + seconds if seconds else _NEVER
+        try:
+            channel = socket.create_connection(server.address, seconds)
+        except OSError as error:
+            raise ConnectionError(f"cannot connect to {text_of(server.address)}: {error}") from error
+        try:
+            channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            channel.setblocking(False)
+            tls = TlsStream(context, server.address[0]) if context is not None else None
+            connection = Connection(engine, server, channel, tls)
+            if tls is not None:
+                connection._shake_hands(tls, deadline)
+            connection._greet(deadline)
+        except Expired:
+            channel.close()
+            raise ConnectionError(f"{text_of(server.address)} did not answer within {seconds} s") from None
+        except (OSError, ssl.SSLError) as error:
+            channel.close()
+            if isinstance(error, NexaError):
+                raise
+            raise ConnectionError(f"cannot connect to {text_of(server.address)}: {error}") from error
+        except BaseException:
+            channel.close()
+            raise
+        return connection
+
+    def _shake_hands(self, tls: TlsStream, deadline: float) -> None:
+        is_over, output = tls.shake_hands(b"")
+        while True:
+            self._write(output, deadline)
+            if is_over:
+                return
+            is_over, output = tls.shake_hands(self._read_raw(deadline))
+
+    def _greet(self, deadline: float) -> None:
+        self._send(self.link.greeting(), deadline)
+        while True:
+            data = self._read_raw(deadline)
+            if self._tls is not None:
+                data = self._tls.decrypted(data)
+            if data and self.link.greeted(data) is not None:
+                return
+
+    def _read_raw(self, deadline: float) -> bytes:
+        """At least one byte, before anybody else uses this connection."""
+        while True:
+            data = self._receive_raw(min(_TICK_SECONDS, deadline - clock()))
+            if data:
+                return data
+            if clock() >= deadline:
+                raise Expired("no answer in time")
+
+    def close(self, error: NexaError | None = None) -> None:
+        self._end(error or ConnectionError("this client closed the connection"))
+
+    def retire(self) -> None:
+        """Closes when nothing waits any more; until then it serves those that wait."""
+        with self._lock:
+            is_busy = bool(self.link.waiters())
+        if not is_busy:
+            self.close()
+
+    def _end(self, error: NexaError) -> None:
+        """Nothing more will come: everyone who waits hears why."""
+        with self._lock:
+            was_usable, self.is_usable = self.is_usable, False
+            if not was_usable:
+                return
+            for waiter in self.link.waiters():
+                lost = Sent(str(error))
+                lost.__cause__ = error
+                waiter.fail(lost)
+            self.link.pending.clear()
+            for waiter in self._sleepers:
+                if waiter.wake is not None:
+                    waiter.wake.release()
+            self._sleepers.clear()
+        try:
+            # A thread that waits for input is woken by this, not by close.
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        with self._send_lock:
+            self._socket.close()
+        self.on_lost(self, error)
+
+    # Requests
+
+    def exchange(self, call: Call, now: float) -> Reply:
+        """Sends a call and waits for its answer."""
+        waiter = Waiter()
+        request_id = self._submit(call, waiter, now)
+        try:
+            self.wait(waiter, call.deadline)
+        except BaseException:
+            self.abandon(request_id)
+            raise
+        if waiter.error is not None:
+            raise waiter.error
+        assert waiter.reply is not None
+        return waiter.reply
+
+    def open_stream(self, call: Call, now: float, state: StreamState) -> Sink:
+        sink = Sink(self, state)
+        sink.request_id = self._submit(call, sink, now)
+        return sink
+
+    def next(self, sink: Sink, deadline: float) -> Reply:
+        if clock() >= deadline:
+            raise Expired("a stream did not end in time")
+        self.wait(sink, deadline)
+        with self._lock:
+            if not sink.state:
+                assert sink.error is not None
+                raise sink.error
+            reply, is_credit_due = sink.state.take()
+            sink.is_ready = bool(sink.state) or sink.error is not None
+            frame = self.link.credit(sink.state.stream, 1) if is_credit_due and sink.state.stream is not None else b""
+        if frame:
+            self._send_quietly(frame)
+        return reply
+
+    def abandon(self, request_id: int) -> None:
+        with self._lock:
+            frame = self.link.abandon(request_id)
+        if frame:
+            self._send_quietly(frame)
+
+    def _submit(self, call: Call, waiter: Waiter, now: float) -> int:
+        if now - self._heard_at > _IDLE_SECONDS:
+            self._look_after_idling()
+        with self._send_lock:
+            with self._lock:
+                if not self.is_usable:
+                    raise NotSent("the connection was lost before the request left")
+                frame, request_id = self.engine.submit(self.link, call, waiter, now)
+                if self.link.orphans:
+                    frame += self.link.abandon_orphans()
+            try:
+                self._send_locked(frame, call.deadline)
+            except Expired:
+                with self._lock:
+                    self._unsent += self.link.abandon(request_id)
+                raise
+            except OSError as error:
+                problem: NexaError | None = ConnectionError(f"{text_of(self.server.address)}: {error}")
+            else:
+                problem = None
+        if problem is not None:
+            # The waiter hears of it as everybody else does.
+            self._end(problem)
+        return request_id
+
+    def _look_after_idling(self) -> None:
+        """Notices that the node has closed this connection, unless somebody reads anyway."""
+        with self._lock:
+            if self._is_reading or not self.is_usable:
+                return
+            self._is_reading = True
+        try:
+            self._receive(0.0)
+        except NexaError as error:
+            self._end(error)
+        finally:
+            self._hand_over()
+
+    # Output
+
+    def _send_quietly(self, frame: bytes) -> None:
+        """Sends what has no waiter. A failure shows itself to those that wait."""
+        try:
+            self._send(frame, clock() + PROBE_SECONDS)
+        except (OSError, NexaError):
+            pass
+
+    def _send(self, frame: bytes, deadline: float) -> None:
+        with self._send_lock:
+            self._send_locked(frame, deadline)
+
+    def _send_locked(self, frame: bytes, deadline: float) -> None:
+        self._write(frame if self._tls is None else self._tls.encrypted(frame), deadline)
+
+    def _write(self, data: bytes, deadline: float) -> None:
+        """Writes everything, or keeps what is left for the next one who writes: half a frame is never followed by another."""
+        if self._unsent:
+            data = self._unsent + data
+        count = 0
+        try:
+            try:
+                count = self._socket.send(data)
+            except BlockingIOError:
+                pass
+            while count < len(data):
+                count += self._write_more(memoryview(data)[count:], deadline)
+        finally:
+            self._unsent = data[count:]
+
+    def _write_more(self, data: memoryview, deadline: float) -> int:
+        """Waits until some of the data can leave. Meanwhile it reads, if nobody does: the node may wait for that."""
+        with self._lock:
+            reads = not self._is_reading and self.link.info is not None
+            self._is_reading = self._is_reading or reads
+        try:
+            remaining = deadline - clock()
+            if remaining <= 0:
+                raise Expired("the node takes nothing")
+            readable = readiness.wait_to_write(self._socket, reads, min(remaining, _TICK_SECONDS))
+            if readable:
+                self._receive(0.0)
+        finally:
+            if reads:
+                self._hand_over()
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+
+    # Input
+
+    def wait(self, waiter: Waiter, deadline: float) -> None:
+        """Returns once the waiter is ready. Raises Expired."""
+        wake: threading.Lock | None = None
+        with self._lock:
+            if waiter.is_ready:
+                return
+            if not self.is_usable:
+                raise NotSent("the connection was lost")
+            if self._is_reading:
+                wake = waiter.wake = threading.Lock()
+                wake.acquire()
+                self._sleepers[waiter] = None
+            else:
+                self._is_reading = True
+        if wake is not None:
+            seconds = -1 if deadline == _NEVER else max(0.0, deadline - clock())
+            wake.acquire(timeout=seconds)
+            with self._lock:
+                self._sleepers.pop(waiter, None)
+                is_reader, waiter.is_promoted = waiter.is_promoted, False
+            if not is_reader:
+                if waiter.is_ready:
+                    return
+                raise Expired("no answer in time")
+        try:
+            while not waiter.is_ready:
+                now = clock()
+                if now >= deadline:
+                    raise Expired("no answer in time")
+                try:
+                    self._receive(min(_TICK_SECONDS, deadline - now))
+                except NexaError as error:
+                    self._end(error)
+        finally:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        """This thread reads no more: the one that has slept longest does."""
+        with self._lock:
+            self._is_reading = False
+            for waiter in self._sleepers:
+                if not waiter.is_ready and waiter.wake is not None:
+                    self._is_reading = waiter.is_promoted = True
+                    del self._sleepers[waiter]
+                    waiter.wake.release()
+                    return
+
+    def _receive(self, seconds: float) -> None:
+        """Reads what is there, waiting for it at most so long, and gives it to those that wait for it."""
+        data = self._receive_raw(seconds)
+        if not data:
+            self._probe()
+            return
+        self._heard_at, self._probed_at = clock(), 0.0
+        if self._tls is not None:
+            try:
+                data = self._tls.decrypted(data)
+            except ssl.SSLError as error:
+                raise ConnectionError(f"TLS failed: {error}") from error
+        with self._lock:
+            for waiter, reply in self.link.receive(data):
+                waiter.deliver(reply)
+                if waiter.wake is not None and waiter in self._sleepers and waiter.is_ready:
+                    del self._sleepers[waiter]
+                    waiter.wake.release()
+
+    def _receive_raw(self, seconds: float) -> bytes:
+        """What has arrived; nothing when nothing came in time."""
+        try:
+            if not self._has_input(max(0.0, seconds) * 1000):
+                return b""
+            count = self._socket.recv_into(self._buffer)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return b""
+        except (OSError, ValueError) as error:
+            raise ConnectionError(f"{text_of(self.server.address)} ended the connection: {error}") from error
+        if not count:
+            raise ConnectionError(f"{text_of(self.server.address)} ended the connection")
+        return bytes(self._view[:count])
+
+    def _probe(self) -> None:
+        """Nothing came for a while: asks the node whether it is there, and gives it up when it is not."""
+        now = clock()
+        silence = now - self._heard_at
+        if silence < PROBE_SECONDS or not self.link.pending or not self.is_usable:
+            return
+        if self._probed_at == 0.0:
+            self._probed_at = now
+            with self._lock:
+                frame = self.link.ping()
+            if not self._unsent and self._send_lock.acquire(blocking=False):
+                try:
+                    self._send_locked(frame, now + 0.1)
+                except (OSError, NexaError):
+                    pass
+                finally:
+                    self._send_lock.release()
+        elif now - self._probed_at > LOST_SECONDS - PROBE_SECONDS:
+            raise ConnectionError(f"{text_of(self.server.address)} has been silent for {silence:.0f} s")

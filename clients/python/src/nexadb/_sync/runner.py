@@ -1,0 +1,184 @@
+"""Runs calls: chooses a connection, waits for the answer, tries again where `_core.retry` says so."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from .._core.calls import Call
+from .._core.codec import decode
+from .._core.engine import Engine, clock, documents_of
+from .._core.frames import ERROR, SUCCESS, Request
+from .._core.link import Reply
+from .._core.retry import Sent
+from .._core.stream import StreamState
+from .._core.topology import Server
+from ..errors import ClosedError, NexaError, QueueFullError
+from ..types import Document
+from .connection import Connection, Expired, Sink
+from .pool import Pool
+
+
+class Runner:
+    def __init__(self, engine: Engine):
+        self.engine = engine
+        self._pool: Pool | None = None
+        self._is_closed = False
+
+    @property
+    def pool(self) -> Pool:
+        """Made with the first operation."""
+        if self._is_closed:
+            raise ClosedError("this client was closed")
+        if self._pool is None:
+            with self.engine.lock:
+                if self._pool is None:
+                    self._pool = Pool(self.engine)
+        return self._pool
+
+    def connect(self) -> None:
+        call = self.engine.call(Request.PING, None)
+        now = clock()
+        call.deadline = self.engine.deadline(None, now)
+        self.pool.select(call, now)
+
+    def close(self) -> None:
+        self._is_closed = True
+        if self._pool is not None:
+            self._pool.close()
+
+    def run(self, call: Call, timeout_ms: int | None = None) -> Reply:
+        """The answer to a call. ERROR answers are raised."""
+        engine = self.engine
+        started = self._begin(call, timeout_ms)
+        server: Server | None = None
+        failure: BaseException | None = None
+        try:
+            while True:
+                connection = self._connection(call, started)
+                server = connection.server
+                try:
+                    return self._attempt(connection, call)
+                except Expired:
+                    raise engine.timed_out(call) from None
+                except NexaError as error:
+                    pause = self._after(call, connection, error)
+                if pause:
+                    time.sleep(pause)
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            engine.in_flight -= 1
+            if engine.listeners:
+                engine.told(call, server, started, failure)
+
+    def _attempt(self, connection: Connection, call: Call) -> Reply:
+        connection.server.in_flight += 1
+        try:
+            reply = connection.exchange(call, clock())
+        finally:
+            connection.server.in_flight -= 1
+        self.engine.answered(call, reply, connection.link.is_slowed)
+        if reply[0] == ERROR:
+            raise self.engine.refusal(reply)
+        return reply
+
+    def open_stream(self, call: Call, timeout_ms: int | None, state: StreamState | None = None) -> tuple[Sink, Reply]:
+        """Starts a call whose result may come in pieces, and waits for the first of them."""
+        engine = self.engine
+        started = self._begin(call, timeout_ms)
+        server: Server | None = None
+        failure: BaseException | None = None
+        try:
+            while True:
+                connection = self._connection(call, started)
+                server = connection.server
+                sink = connection.open_stream(call, clock(), StreamState() if state is None else state)
+                try:
+                    reply = sink.next(call.deadline)
+                    engine.answered(call, reply)
+                    if reply[0] == ERROR:
+                        raise engine.refusal(reply)
+                    return sink, reply
+                except Expired:
+                    sink.close()
+                    raise engine.timed_out(call) from None
+                except NexaError as error:
+                    sink.close()
+                    pause = self._after(call, connection, error)
+                if pause:
+                    time.sleep(pause)
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            engine.in_flight -= 1
+            if engine.listeners:
+                engine.told(call, server, started, failure)
+
+    def _after(self, call: Call, connection: Connection, error: NexaError) -> float:
+        """Seconds until the next attempt. Raises when there is none."""
+        return self.pool.changed(lambda: self.engine.failed(call, connection.server, error, connection.link.has_op_ids, clock()))
+
+    def _begin(self, call: Call, timeout_ms: int | None) -> float:
+        engine = self.engine
+        if engine.in_flight >= engine.options.max_queue:
+            raise QueueFullError(f"{engine.in_flight} operations wait already (maxQueue)")
+        engine.in_flight += 1
+        now = clock()
+        if call.attempts == 0:
+            call.deadline = engine.deadline(timeout_ms, now)
+        return now
+
+    def _connection(self, call: Call, started: float) -> Connection:
+        pool = self.pool
+        if call.is_write and self.engine.pace.pause:
+            time.sleep(self.engine.pace.pause)
+        if call.preference == "primary" and (connection := pool.ready("primary")) is not None:
+            return connection
+        try:
+            return pool.select(call, started)
+        except Expired:
+            raise self.engine.timed_out(call) from None
+
+    def documents(self, call: Call, timeout_ms: int | None) -> list[Document]:
+        """A whole result as a list, whether it comes in one piece or in many."""
+        while True:
+            sink, reply = self.open_stream(call, timeout_ms, StreamState(excess_max=0))
+            if reply[0] == SUCCESS:
+                return documents_of(decode(reply[2]))
+            try:
+                return self._gathered(call, sink, reply)
+            except Expired:
+                raise self.engine.timed_out(call) from None
+            except Sent as error:
+                pause = self._after(call, sink.connection, error)
+            finally:
+                sink.close()
+            time.sleep(pause)
+
+    def _gathered(self, call: Call, sink: Sink, reply: Reply) -> list[Document]:
+        found: list[Document] = []
+        while True:
+            if reply[0] == ERROR:
+                raise self.engine.refusal(reply)
+            documents = sink.state.documents(reply)
+            if documents is None:
+                return found
+            found += documents
+            reply = sink.next(call.deadline)
+
+    @contextmanager
+    def subscription(self, call: Call) -> Generator[tuple[Sink, Reply], None, None]:
+        """A connection of its own for a change stream, and the answer to the subscription."""
+        started = clock()
+        call.deadline = self.engine.deadline(None, started)
+        chosen = self.pool.select(call, started)
+        connection = self.pool.open(chosen.server)
+        try:
+            sink = connection.open_stream(call, clock(), StreamState())
+            yield sink, sink.next(call.deadline)
+        finally:
+            connection.close()
