@@ -1,0 +1,105 @@
+#!/usr/bin/env node
+'use strict';
+
+/**
+ * How fast the JavaScript client is: one process, one connection, against one node on this machine.
+ *
+ *     node clients/bench/javascript_bench.js [SECONDS]       each row for so long (2); prints one JSON line a row at the end
+ */
+
+const path = require('node:path');
+const { Node } = require('../javascript/test/support/node');
+const { NexaClient, encode, decode } = require('../javascript');
+const { Encoder, Decoder } = require('../javascript/src/msgpack');
+
+const seconds = Number(process.argv[2] ?? 2);
+const KEYS = 10_000;
+const rows = [];
+
+function row(name, value, unit) {
+  rows.push({ client: 'javascript', name, value, unit });
+  console.log(`${name.padEnd(44)} ${value.toLocaleString('en', { maximumFractionDigits: 2 }).padStart(14)} ${unit}`);
+}
+
+/** `width` loops that each do `once` again and again. Operations a second. */
+async function rate(width, once) {
+  const run = async (milliseconds) => {
+    const until = performance.now() + milliseconds;
+    let count = 0;
+    await Promise.all(Array.from({ length: width }, async (_, lane) => {
+      for (let i = lane; performance.now() < until; i += width) {
+        await once(i);
+        count++;
+      }
+    }));
+    return count;
+  };
+  await run(500);
+  const started = performance.now();
+  const count = await run(seconds * 1000);
+  return count / ((performance.now() - started) / 1000);
+}
+
+function perCall(body) {
+  let best = Infinity;
+  for (let round = 0; round < 5; round++) {
+    const started = performance.now();
+    let count = 0;
+    while (performance.now() - started < 100) for (let i = 0; i < 50; i++, count++) body();
+    best = Math.min(best, (performance.now() - started) * 1000 / count);
+  }
+  return best;
+}
+
+function codec() {
+  const document = { _id: '01hzx4q9abcdefgh', _created_at: '2026-11-26T03:20:00.123456', name: 'John Smith', email: 'john@example.com', age: 31,
+    active: true, score: 12.5, tags: ['a', 'b', 'c'], address: { city: 'Rome', zip: '00100' } };
+  const vector = Array.from({ length: 768 }, () => Math.random());
+  const encoder = new Encoder();
+  const decoder = new Decoder();
+  for (const [name, value] of [['one document', document], ['100 documents', Array(100).fill(document)], ['768 floats', vector]]) {
+    const bytes = encode(value);
+    const text = JSON.stringify(value);
+    if (JSON.stringify(decode(bytes)) !== text) throw new Error('the codec is wrong');
+    row(`codec, ${name}: encode`, perCall(() => { encoder.reset(); encoder.writeValue(value); }), 'us');
+    row(`JSON, ${name}: stringify`, perCall(() => JSON.stringify(value)), 'us');
+    row(`codec, ${name}: decode`, perCall(() => decoder.decode(bytes)), 'us');
+    row(`JSON, ${name}: parse`, perCall(() => JSON.parse(text)), 'us');
+  }
+}
+
+async function operations() {
+  const node = await new Node('--durability', 'os').start();
+  const db = new NexaClient({ host: '127.0.0.1', port: node.port });
+  try {
+    const keys = Array.from({ length: KEYS }, (_, i) => `key${i}`);
+    const body = { name: 'John Smith', email: 'john@example.com', age: 31 };
+    await db.batchWrite('bench', keys.map((key) => ({ _id: key, ...body })));
+    for (const width of [1, 64, 256]) row(`get, ${width} in flight`, await rate(width, (i) => db.get('bench', keys[i % KEYS])), '/s');
+    for (const width of [1, 64]) row(`create, ${width} in flight (durability os)`, await rate(width, () => db.create('made', body)), '/s');
+    const bulk = db.bulk('many');
+    const started = performance.now();
+    for (let i = 0; i < 100_000; i++) await bulk.insert(body);
+    const { acknowledged } = await bulk.close();
+    row('bulk writer', acknowledged / ((performance.now() - started) / 1000), 'documents/s');
+    const read = performance.now();
+    let count = 0;
+    for await (const document of db.find('many')) count += document === null ? 0 : 1;
+    row('cursor', count / ((performance.now() - read) / 1000), 'documents/s');
+  } finally {
+    await db.disconnect();
+    await node.remove();
+  }
+}
+
+async function main() {
+  console.log(`${path.basename(__filename)}, node ${process.version}`);
+  codec();
+  await operations();
+  for (const one of rows) console.log(JSON.stringify(one));
+}
+
+main().catch((error) => {
+  console.error(error);
+  process.exitCode = 1;
+});

@@ -1,0 +1,70 @@
+'use strict';
+
+/**
+ * Builds the payload of a request: entries of a map, encoded once and at the time of the call, so that what the caller changes later changes
+ * nothing that is sent, sent again or waits. The count of entries is kept apart, because some are added when it is sent.
+ */
+
+const { Encoder } = require('./msgpack/encoder');
+const { ValidationError } = require('./errors');
+
+class RequestWriter {
+  constructor() {
+    this.encoder = new Encoder(1024);
+    this.count = 0;
+  }
+
+  start() {
+    this.encoder.reset();
+    this.count = 0;
+    return this;
+  }
+
+  text(name, text) {
+    this.count++;
+    this.encoder.writeString(name);
+    this.encoder.writeString(text);
+    return this;
+  }
+
+  /** An entry, unless its value is undefined. */
+  value(name, value) {
+    if (value === undefined) return this;
+    this.count++;
+    this.encoder.writeString(name);
+    this.encoder.writeValue(value, 1);
+    return this;
+  }
+
+  /** A list whose elements are encoded already. @param {Buffer[]} elements */
+  encodedList(name, elements) {
+    const { encoder } = this;
+    this.count++;
+    encoder.writeString(name);
+    encoder.writeArrayHeader(elements.length);
+    for (const element of elements) {
+      encoder.reserve(element.length);
+      element.copy(encoder.buffer, encoder.position);
+      encoder.position += element.length;
+    }
+    return this;
+  }
+
+  /** The entries' bytes, kept by the operation until it settles. */
+  finish() {
+    const { encoder } = this;
+    return Buffer.from(encoder.buffer.subarray(0, encoder.position));
+  }
+}
+
+const readOptions = new Set(['timeoutMS', 'signal', 'readPreference', 'readConcern', 'maxStalenessSeconds', 'database']);
+const writeOptions = new Set(['timeoutMS', 'signal', 'durability', 'w', 'wtimeoutMS', 'database']);
+
+/** Refuses options that mean nothing here: a misspelt one would be silently without effect. */
+function checkOptions(options, common, more) {
+  for (const name of Object.keys(options)) {
+    if (!common.has(name) && !more.includes(name)) throw new ValidationError(`The option ${name} is not known here`);
+  }
+}
+
+module.exports = { RequestWriter, readOptions, writeOptions, checkOptions };

@@ -1,0 +1,2 @@
+export * from './api.js';
+export { NexaClient as default } from './api.js';
