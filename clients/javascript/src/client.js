@@ -12,7 +12,8 @@ const { readFileSync } = require('node:fs');
 const { parseAddress, readHost } = require('./address');
 const { defaults, checkOptions: checkClientOptions } = require('./options');
 const { Dispatcher } = require('./dispatcher');
-const { RequestWriter, readOptions, writeOptions, checkOptions } = require('./request');
+const { Operation } = require('./operation');
+const { RequestWriter, none, readOptions, writeOptions, checkOptions } = require('./request');
 const { Type } = require('./wire/protocol');
 const { checkName, checkKey, checkMap } = require('./names');
 const { toFloat32 } = require('./vector');
@@ -23,7 +24,6 @@ const { BulkWriter } = require('./bulk');
 const { ConfigurationError, ValidationError } = require('./errors');
 const { version } = require('../package.json');
 
-const none = Object.freeze({});
 /** What is negotiated with every node; `lz4` only where it is asked for. */
 const FEATURES = ['request_id', 'token', 'stream', 'duplicate', 'op_id'];
 
@@ -32,6 +32,7 @@ class NexaClient extends EventEmitter {
   #settings;
   #dispatcher = null;
   #writer = new RequestWriter();
+  #lastName;
 
   /**
    * @param {string | object} [address] `nexadb://...`, or the options
@@ -77,7 +78,7 @@ class NexaClient extends EventEmitter {
   get isConnected() { return this.#dispatcher !== null && this.#dispatcher.topology.describe().some(({ role }) => role !== 'unknown'); }
 
   /** What is known of the nodes: address, role, last error. */
-  get hosts() { return this.#dispatcher?.topology.describe() ?? this.#targets.map(({ host, port }) => ({ address: `${host}:${port}`, role: 'unknown', error: null })); }
+  get hosts() { return this.#dispatcher?.topology.describe() ?? this.#targets.map(({ host, port }) => ({ address: `${host}:${port}`, role: 'unknown', features: [], error: null })); }
 
   /** The position of the latest write that this client's reads are held to, `[epoch, lsn]`, or null. */
   get position() {
@@ -240,13 +241,15 @@ class NexaClient extends EventEmitter {
   find(collection, filters = none, options = none) {
     checkName(collection);
     checkOptions(options, readOptions, ['limit', 'skip', 'sort', 'projection', 'batchSize']);
-    return new Cursor((overrides, stream, timeoutMS, resolve, reject) => {
+    return new Cursor((overrides, stream, resolve, reject) => {
       const all = { ...options, ...overrides };
-      const request = this.#readRequest('find', Type.QUERY, collection, all, (writer) => {
+      const operation = this.#readOperation('find', Type.QUERY, collection, all, (writer) => {
         writeQuery(writer, filters, all);
         writer.value('stream', true).value('batch_size', all.batchSize);
       });
-      return this.#open().begin({ ...request, stream }, timeoutMS, resolve, reject);
+      operation.stream = stream;
+      this.#open().begin(operation, resolve, reject);
+      return operation;
     }, { timeoutMS: options.timeoutMS ?? this.options.timeoutMS });
   }
 
@@ -272,28 +275,27 @@ class NexaClient extends EventEmitter {
   // Requests
 
   #read(name, type, collection, options, more, fill, result) {
-    let request;
+    let operation;
     try {
       checkOptions(options, readOptions, more);
-      request = this.#readRequest(name, type, collection, options, fill);
+      operation = this.#readOperation(name, type, collection, options, fill);
     } catch (error) {
       return Promise.reject(error);
     }
-    request.result = result;
-    return this.#open().run(request, options.timeoutMS ?? this.options.timeoutMS);
+    operation.result = result;
+    return this.#open().run(operation);
   }
 
-  #readRequest(name, type, collection, options, fill) {
+  #readOperation(name, type, collection, options, fill) {
     const writer = this.#writer.start();
     this.#writeNames(writer, type, collection, options);
     fill(writer);
     const concern = options.readConcern ?? this.options.readConcern;
     if (concern !== 'local') writer.text('read_concern', concern);
-    const seconds = options.maxStalenessSeconds ?? this.options.maxStalenessSeconds;
-    return {
-      type, name, collection, body: writer.finish(), entryCount: writer.count, isWrite: false, absent: null, result: undefined, stream: null,
-      readPreference: options.readPreference ?? this.options.readPreference, maxStalenessMS: seconds * 1000, signal: options.signal,
-    };
+    const operation = new Operation(type, name, collection, false);
+    operation.readPreference = options.readPreference ?? this.options.readPreference;
+    operation.maxStalenessMS = (options.maxStalenessSeconds ?? this.options.maxStalenessSeconds) * 1000;
+    return this.#finish(operation, options);
   }
 
   #write(name, type, collection, options, more, fill, result, absent = null) {
@@ -309,14 +311,22 @@ class NexaClient extends EventEmitter {
     writer.value('durability', durability);
     if (w !== 1) writer.value('w', w);
     if (wtimeoutMS > 0) writer.value('wtimeout_ms', wtimeoutMS);
-    return this.#open().run({
-      type, name, collection, body: writer.finish(), entryCount: writer.count, isWrite: true, absent, result, stream: null,
-      readPreference: 'primary', maxStalenessMS: 0, signal: options.signal,
-    }, options.timeoutMS ?? this.options.timeoutMS);
+    const operation = new Operation(type, name, collection, true);
+    operation.result = result;
+    operation.absent = absent;
+    return this.#open().run(this.#finish(operation, options));
+  }
+
+  #finish(operation, options) {
+    this.#writer.finish(operation);
+    operation.signal = options.signal;
+    operation.timeoutMS = options.timeoutMS ?? this.options.timeoutMS;
+    return operation;
   }
 
   #writeNames(writer, type, collection, options) {
-    if (collection !== undefined) writer.text('collection', checkName(collection));
+    // The same name comes again and again.
+    if (collection !== undefined) writer.text('collection', collection === this.#lastName ? collection : this.#lastName = checkName(collection));
     else if (type === Type.READ || type === Type.CREATE) throw new ValidationError('A collection is missing');
     if (options.database !== undefined) writer.text('database', checkName(options.database, 'database'));
   }

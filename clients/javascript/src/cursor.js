@@ -26,7 +26,7 @@ class Cursor {
   #stream = 0;
 
   /**
-   * @param {(overrides: object, stream: object, timeoutMS: number, resolve: Function, reject: Function) => object} begin
+   * @param {(overrides: object, stream: object, resolve: Function, reject: Function) => object} begin
    * @param {{timeoutMS: number}} options
    */
   constructor(begin, { timeoutMS }) {
@@ -142,7 +142,7 @@ class Cursor {
       for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
     };
     try {
-      this.#operation = this.#begin(this.#overrides, stream, this.#timeoutMS, () => {}, failed);
+      this.#operation = this.#begin(this.#overrides, stream, () => {}, failed);
     } catch (error) {
       failed(error);
     }

@@ -12,8 +12,8 @@
 
 const { randomBytes } = require('node:crypto');
 const { Topology } = require('./topology/topology');
-const { Operation } = require('./operation');
 const { Deadlines } = require('./deadlines');
+const { copyBytes } = require('./request');
 const { afterLoss, afterRefusal } = require('./retry');
 const { Type, Flag } = require('./wire/protocol');
 const { commandChannel } = require('./diagnostics');
@@ -40,31 +40,29 @@ class Dispatcher {
   // From call to node
 
   /** @returns {Promise<unknown>} */
-  run(request, timeoutMS) {
-    return new Promise((resolve, reject) => this.begin(request, timeoutMS, resolve, reject));
+  run(operation) {
+    return new Promise((resolve, reject) => this.begin(operation, resolve, reject));
   }
 
-  /** Begins an operation and gives it, for those who follow it further (cursors). */
-  begin(request, timeoutMS, resolve, reject) {
-    const operation = new Operation(this, request, resolve, reject);
-    if (commandChannel.hasSubscribers) {
-      operation.trace = commandChannel.begin({ operation: request.name, collection: request.collection, address: undefined });
-    }
+  /** Begins an operation for those who follow it further (cursors). */
+  begin(operation, resolve, reject) {
+    operation.dispatcher = this;
+    operation.resolve = resolve;
+    operation.reject = reject;
+    if (commandChannel.hasSubscribers) operation.trace = commandChannel.begin({ operation: operation.name, collection: operation.collection });
     const refusal = this.refusalOf(operation);
     if (refusal !== null) {
       operation.isSettled = true;
       operation.trace?.end(refusal);
       reject(refusal);
-      return operation;
+      return;
     }
-    const now = performance.now();
-    if (timeoutMS > 0) operation.deadline = now + timeoutMS;
-    if (operation.isWrite) operation.counter = ++this.counter;
+    if (operation.timeoutMS > 0) operation.deadline = performance.now() + operation.timeoutMS;
+    if (operation.takesID) operation.counter = ++this.counter;
     if (operation.signal !== undefined) this.listenToAbort(operation);
     this.deadlines.add(operation);
     this.topology.start();
     this.route(operation);
-    return operation;
   }
 
   refusalOf(operation) {
@@ -105,25 +103,25 @@ class Dispatcher {
       operation.connection = null;
       return this.fail(operation, error);
     }
-    operation.wasSent = true;
-    if (operation.isWrite && !connection.hasOperationID) operation.wasSentBare = true;
+    operation.wasSent = operation.hasWaited = true;
+    if (operation.isWrite && !(operation.takesID && connection.hasOperationID)) operation.wasSentBare = true;
   }
 
   /** The payload: what the request says, and what depends on the moment and the node. */
   write(operation, encoder) {
     const { session } = this;
-    const hasID = operation.isWrite && operation.connection.hasOperationID;
+    const hasID = operation.takesID && operation.connection.hasOperationID;
     const hasTime = operation.deadline !== 0 && operation.stream === null;
     const follows = this.settings.readYourWrites && !operation.isWrite && session.lsn !== 0 && session.host !== operation.host;
     const isBounded = operation.maxStalenessMS > 0 && operation.host.role === 'follower';
     encoder.writeMapHeader(operation.entryCount + (hasID ? 1 : 0) + (hasTime ? 1 : 0) + (follows ? 1 : 0) + (isBounded ? 1 : 0));
-    const { body } = operation;
-    encoder.reserve(body.length);
-    body.copy(encoder.buffer, encoder.position);
-    encoder.position += body.length;
+    const { bodyStart, bodyEnd } = operation;
+    encoder.reserve(bodyEnd - bodyStart);
+    copyBytes(operation.body, bodyStart, bodyEnd, encoder.buffer, encoder.position);
+    encoder.position += bodyEnd - bodyStart;
     if (hasTime) {
       encoder.writeString('timeout_ms');
-      encoder.writeNumber(Math.max(1, Math.ceil(operation.deadline - performance.now())));
+      encoder.writeNumber(operation.hasWaited ? Math.max(1, Math.ceil(operation.deadline - performance.now())) : operation.timeoutMS);
     }
     if (hasID) {
       encoder.writeString('op_id');
@@ -163,6 +161,7 @@ class Dispatcher {
   /** Routes it again after a pause. */
   later(operation, pauseMS) {
     operation.connection = null;
+    operation.hasWaited = true;
     operation.pause = setTimeout(() => {
       this.route(operation);
       operation.pause = null;
@@ -173,7 +172,7 @@ class Dispatcher {
 
   wait(operation) {
     if (operation.isWaiting) return;
-    operation.isWaiting = true;
+    operation.isWaiting = operation.hasWaited = true;
     operation.connection = null;
     operation.chooseBy = performance.now() + this.settings.serverSelectionTimeoutMS;
     this.deadlines.watch(operation.chooseBy);

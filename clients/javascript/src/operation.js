@@ -7,27 +7,39 @@
  * answer is nobody's. Neighbours in the list of unsettled operations hang on it directly.
  */
 
+const { Type } = require('./wire/protocol');
+
 class Operation {
-  constructor(dispatcher, request, resolve, reject) {
-    this.dispatcher = dispatcher;
-    this.type = request.type;
-    this.name = request.name;
-    this.collection = request.collection;
-    this.body = request.body;
-    this.entryCount = request.entryCount;
-    this.isWrite = request.isWrite;
-    this.result = request.result;
-    this.absent = request.absent;
-    this.stream = request.stream ?? null;
-    this.readPreference = request.readPreference;
-    this.maxStalenessMS = request.maxStalenessMS;
-    this.signal = request.signal;
+  /** @param {number} type @param {string} name for messages @param {string | undefined} collection @param {boolean} isWrite */
+  constructor(type, name, collection, isWrite) {
+    this.type = type;
+    this.name = name;
+    this.collection = collection;
+    this.isWrite = isWrite;
+    /** A node that knows `op_id` does it once, however often it is sent. */
+    this.takesID = isWrite && (type === Type.CREATE || type === Type.UPDATE || type === Type.DELETE || type === Type.BATCH_WRITE);
+    /** The request's entries, `bodyStart..<bodyEnd` of `body`, and how many they are. */
+    this.body = null;
+    this.bodyStart = 0;
+    this.bodyEnd = 0;
+    this.entryCount = 0;
+    /** What becomes of SUCCESS (undefined: the answer itself) and of NOT_FOUND. */
+    this.result = undefined;
+    this.absent = null;
+    /** Where the chunks of a stream go; null: they are gathered. */
+    this.stream = null;
+    this.readPreference = 'primary';
+    this.maxStalenessMS = 0;
+    this.signal = undefined;
+
+    this.dispatcher = null;
+    this.resolve = null;
+    this.reject = null;
     this.onAbort = null;
-    this.resolve = resolve;
-    this.reject = reject;
     this.trace = null;
 
     this.isSettled = false;
+    this.timeoutMS = 0;
     this.deadline = 0;
     this.chooseBy = 0;
     this.needsPrimary = false;
@@ -39,6 +51,8 @@ class Operation {
     /** Sent at least once: without an `op_id`, what became of a write is unknown. */
     this.wasSent = false;
     this.wasSentBare = false;
+    /** Some of its time is gone. */
+    this.hasWaited = false;
     this.lossCount = 0;
     this.refusalCount = 0;
     this.pause = null;

@@ -23,7 +23,7 @@ const addressOptions = {
 
 /** What only the constructor takes. */
 const constructorOptions = {
-  heartbeatMS: whole(10, TIME_MAX), readYourWrites: flag, bigints: oneOf('auto', 'bigint', 'number'),
+  heartbeatMS: whole(10, TIME_MAX), readYourWrites: flag, discover: flag, bigints: oneOf('auto', 'bigint', 'number'),
   maxQueueBytes: whole(1 << 10, Number.MAX_SAFE_INTEGER), maxResultBytes: whole(1 << 10, Number.MAX_SAFE_INTEGER), tlsServerName: text,
   apiKey: text,
 };
@@ -31,7 +31,7 @@ const constructorOptions = {
 const defaults = Object.freeze({
   readPreference: 'primary', maxStalenessSeconds: 0, localThresholdMS: 15, timeoutMS: 30_000, serverSelectionTimeoutMS: 5_000,
   connectTimeoutMS: 10_000, poolSize: 1, maxQueue: 10_000, retryReads: true, retryWrites: true, durability: undefined, w: 1, wtimeoutMS: 0,
-  readConcern: 'local', compress: 'none', appName: undefined, tls: false, tlsInsecure: false, heartbeatMS: 10_000, readYourWrites: true,
+  readConcern: 'local', compress: 'none', appName: undefined, tls: false, tlsInsecure: false, heartbeatMS: 10_000, readYourWrites: true, discover: true,
   bigints: 'auto', maxQueueBytes: 64 << 20, maxResultBytes: 16 << 20,
 });
 

@@ -9,7 +9,7 @@ const { createInterface } = require('node:readline');
 const path = require('node:path');
 const { setTimeout: sleep } = require('node:timers/promises');
 const nexaclient = require('..');
-const { Node, root } = require('./support/node');
+const { Node, root, python } = require('./support/node');
 const { plain, holds } = require('./support/values');
 
 const { NexaClient, parseAddress } = nexaclient;
@@ -186,7 +186,7 @@ class Hostile {
   constructor(scenario) { this.scenario = scenario; }
 
   async start() {
-    this.process = spawn('python3', [path.join(folder, 'hostile.py'), this.scenario], { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.process = spawn(python, ['-I', path.join(folder, 'hostile.py'), this.scenario], { stdio: ['pipe', 'pipe', 'inherit'] });
     this.lines = createInterface({ input: this.process.stdout })[Symbol.asyncIterator]();
     const { value } = await this.lines.next();
     this.port = Number(value.split(' ')[1]);

@@ -7,7 +7,7 @@ const { readFileSync } = require('node:fs');
 const path = require('node:path');
 const { encode, decode, Extension, Timestamp, ProtocolError, ValidationError } = require('..');
 const { Decoder } = require('../src/msgpack');
-const { root } = require('./support/node');
+const { root, python } = require('./support/node');
 const { seed, random } = require('./support/random');
 
 const hex = (value) => encode(value).toString('hex');
@@ -190,7 +190,6 @@ describe('bytes of an enemy', () => {
 });
 
 describe('the other implementations', () => {
-  const python = path.join(root, '.venv-clients-javascript/bin/python');
   const script = path.join(__dirname, 'cross_check.py');
   const count = process.env.NEXA_CROSS_CHECK ?? '10000';
   const run = (args, input) => execFileSync(python, [script, ...args], { encoding: 'utf8', maxBuffer: 1 << 30, input }).trim().split('\n');

@@ -151,6 +151,8 @@ export interface ClientOptions {
   heartbeatMS?: number;
   /** Reads see this client's own writes, on every node (true). */
   readYourWrites?: boolean;
+  /** Nodes that others name as their leader are used as well (true). */
+  discover?: boolean;
   /** 64-bit integers beyond 2^53: BigInt (`auto`), always BigInt (`bigint`), or rounded (`number`). */
   bigints?: 'auto' | 'bigint' | 'number';
 }
@@ -217,7 +219,7 @@ export interface BatchResult {
   errors?: { index: number; code: string; error: string }[];
 }
 
-export interface HostDescription { address: string; role: string; error: NexaError | null }
+export interface HostDescription { address: string; role: string; features: string[]; error: NexaError | null }
 
 // -------------------------------------------------------------------------------------------------------------------- client
 

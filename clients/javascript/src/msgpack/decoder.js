@@ -145,10 +145,25 @@ class Decoder {
 
   readString(count) {
     const at = this.take(count);
-    if (count > 15) return this.longString(at, count);
     const buffer = this.buffer;
+    const end = at + count;
     let text = '';
-    for (let i = at; i < at + count; i++) {
+    if (count < 12) {
+      for (let i = at; i < end; i++) {
+        const byte = buffer[i];
+        if (byte >= 0x80) return this.longString(at, count);
+        text += String.fromCharCode(byte);
+      }
+      return text;
+    }
+    if (count > 40) return this.longString(at, count);
+    let i = at;
+    for (; i + 4 <= end; i += 4) {
+      const [a, b, c, d] = [buffer[i], buffer[i + 1], buffer[i + 2], buffer[i + 3]];
+      if ((a | b | c | d) >= 0x80) return this.longString(at, count);
+      text += String.fromCharCode(a, b, c, d);
+    }
+    for (; i < end; i++) {
       const byte = buffer[i];
       if (byte >= 0x80) return this.longString(at, count);
       text += String.fromCharCode(byte);

@@ -170,8 +170,8 @@ class Host {
     for (const connection of [...this.connections]) connection.close(error);
   }
 
-  /** For messages: the address, what the node is, and what went wrong last. */
-  describe() { return { address: this.address, role: this.role, error: this.lastError }; }
+  /** The address, what the node is and can, and what went wrong last. */
+  describe() { return { address: this.address, role: this.role, features: [...this.pick()?.features ?? []], error: this.lastError }; }
 }
 
 /** Where STATUS keeps what CONNECT says at the top. */

@@ -68,7 +68,7 @@ class Topology {
 
   onChange(host) {
     if (this.isStopped) return;
-    if (host.leader !== null && host.role !== 'leader') this.discover(host.leader);
+    if (this.settings.discover && host.leader !== null && host.role !== 'leader') this.discover(host.leader);
     this.primary = choosePrimary(this.hosts.values());
     this.changed();
   }

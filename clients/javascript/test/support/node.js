@@ -10,6 +10,8 @@ const { setTimeout: sleep } = require('node:timers/promises');
 
 const root = path.resolve(__dirname, '../../../..');
 const binary = process.env.NEXADB_BIN ?? path.join(root, '.build/release/nexadb');
+/** Python with what the tests need: test.sh sees to it. */
+const python = path.join(root, '.venv-clients-javascript/bin/python');
 const START_MS = 30_000;
 
 /** The node's own settings do not come from the environment of the tests. */
@@ -64,4 +66,4 @@ class Node {
   }
 }
 
-module.exports = { Node, root, binary, environment };
+module.exports = { Node, root, binary, python, environment };
