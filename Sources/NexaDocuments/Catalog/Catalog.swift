@@ -17,6 +17,7 @@ package final class Catalog: Sendable {
 
     private let engine: Engine
     private let clock: WallClock
+    private let operations: OperationMemory
     /// Held by the one change that runs.
     private let changes = NexaLock()
     private let published = NexaLock()
@@ -24,9 +25,10 @@ package final class Catalog: Sendable {
     nonisolated(unsafe) private var current: CatalogView
     private let versionCounter = Atomic<UInt64>(1)
 
-    init(engine: Engine, clock: WallClock) throws(DocumentError) {
+    init(engine: Engine, clock: WallClock, operations: OperationMemory) throws(DocumentError) {
         self.engine = engine
         self.clock = clock
+        self.operations = operations
         current = try DocumentError.mapping { () throws(StorageError) in try CatalogLoader.load(engine) }
     }
 
@@ -39,7 +41,9 @@ package final class Catalog: Sendable {
     // MARK: Databases
 
     /// Makes a database that does not exist yet. Answers false, and the position of the newest change, if it existed.
-    package func createDatabase(_ name: String, durability: Durability = .disk) throws(DocumentError) -> (isNew: Bool, lsn: LSN) {
+    package func createDatabase(
+        _ name: String, durability: Durability = .disk, note: OperationNote? = nil
+    ) throws(DocumentError) -> (isNew: Bool, lsn: LSN) {
         try Self.check(name, isNameOf: "database")
         changes.lock()
         defer { changes.unlock() }
@@ -47,7 +51,7 @@ package final class Catalog: Sendable {
         if before.hasDatabase(name) { return (false, before.lsn) }
         let batch = WriteBatch(reserve: 256)
         try addDatabase(name, before, to: batch)
-        let lsn = try commit(batch, durability)
+        let lsn = try commit(batch, durability, note)
         var databases = before.databases
         databases[name] = [:]
         publish(CatalogView(databases: databases, nextCollectionID: before.nextCollectionID, lsn: lsn))
@@ -55,12 +59,14 @@ package final class Catalog: Sendable {
     }
 
     /// Drops a database and all that is in it. NO_SUCH_DATABASE, and BAD_REQUEST for `default`.
-    package func dropDatabase(_ name: String, durability: Durability = .disk) throws(DocumentError) -> LSN {
+    package func dropDatabase(
+        _ name: String, durability: Durability = .disk, note: OperationNote? = nil
+    ) throws(DocumentError) -> LSN {
         if name == CatalogView.defaultDatabase { throw DocumentError(.badRequest, "Cannot drop 'default' database") }
         changes.lock()
         defer { changes.unlock() }
         guard let collections = view.collections(of: name) else { throw Self.noSuchDatabase(name) }
-        return try drop(collections, database: name, durability)
+        return try drop(collections, database: name, durability, note)
     }
 
     // MARK: Collections
@@ -68,7 +74,7 @@ package final class Catalog: Sendable {
     /// Finds or makes a collection, and its database with it. `vectorDimensions`, when given, are declared if none are yet; a
     /// different earlier declaration is BAD_REQUEST.
     package func createCollection(
-        database: String, name: String, vectorDimensions: Int? = nil, durability: Durability = .disk
+        database: String, name: String, vectorDimensions: Int? = nil, durability: Durability = .disk, note: OperationNote? = nil
     ) throws(DocumentError) -> (collection: Collection, isNew: Bool, lsn: LSN) {
         try Self.check(database, isNameOf: "database")
         try Self.check(name, isNameOf: "collection")
@@ -92,7 +98,7 @@ package final class Catalog: Sendable {
             createdAt: clock.microseconds())
         put(CatalogRecord.key(.nextID, []), CatalogRecord.bytes(of: collection.id + 1), to: batch)
         put(collection, dimensions: vectorDimensions, to: batch)
-        let lsn = try commit(batch, durability)
+        let lsn = try commit(batch, durability, note)
         var databases = before.databases
         databases[database, default: [:]][name] = collection
         publish(CatalogView(databases: databases, nextCollectionID: collection.id + 1, lsn: lsn))
@@ -101,14 +107,14 @@ package final class Catalog: Sendable {
 
     /// Drops a collection with its documents. NO_SUCH_COLLECTION if there is none.
     package func dropCollection(
-        database: String, name: String, durability: Durability = .disk
+        database: String, name: String, durability: Durability = .disk, note: OperationNote? = nil
     ) throws(DocumentError) -> LSN {
         changes.lock()
         defer { changes.unlock() }
         guard let collection = view.collection(database: database, name: name) else {
             throw Self.noSuchCollection(name, database: database)
         }
-        return try drop([collection], database: nil, durability)
+        return try drop([collection], database: nil, durability, note)
     }
 
     /// Fixes the dimensions of a collection that has none yet, and answers those that hold from now on: the caller's, or
@@ -181,7 +187,7 @@ package final class Catalog: Sendable {
     }
 
     private func drop(
-        _ collections: [Collection], database: String?, _ durability: Durability
+        _ collections: [Collection], database: String?, _ durability: Durability, _ note: OperationNote?
     ) throws(DocumentError) -> LSN {
         let before = view
         let batch = WriteBatch(reserve: 256)
@@ -192,7 +198,7 @@ package final class Catalog: Sendable {
         }
         if let database { CatalogRecord.key(.database, database.utf8).withUnsafeBytes { batch.delete(key: $0) } }
         let lsn = try engine.latches.withLatches(Array(0..<KeyLatches.stripeCount)) { () throws(DocumentError) in
-            let lsn = try commit(batch, durability)
+            let lsn = try commit(batch, durability, note)
             for collection in collections { collection.setDropped() }
             return lsn
         }
@@ -203,8 +209,12 @@ package final class Catalog: Sendable {
         return lsn
     }
 
-    private func commit(_ batch: WriteBatch, _ durability: Durability) throws(DocumentError) -> LSN {
-        try DocumentError.mapping { () throws(StorageError) in
+    /// `note`, when given, is remembered with the change.
+    private func commit(
+        _ batch: WriteBatch, _ durability: Durability, _ note: OperationNote? = nil
+    ) throws(DocumentError) -> LSN {
+        if let note { operations.remember(note, outcome: .none, at: clock.microseconds(), durability, in: batch) }
+        return try DocumentError.mapping { () throws(StorageError) in
             try engine.commit(batch, changesCatalog: true, durability: durability)
         }
     }

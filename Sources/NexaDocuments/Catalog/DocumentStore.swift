@@ -9,7 +9,7 @@ package final class DocumentStore: Sendable {
     package let catalog: Catalog
     let ids: DocumentIDGenerator
     let clock: WallClock
-    let operations: OperationMemory
+    package let operations: OperationMemory
     private let following: ObserverToken
 
     /// Reads the catalog of `engine`.
@@ -18,12 +18,12 @@ package final class DocumentStore: Sendable {
     ) throws(DocumentError) {
         self.engine = engine
         self.clock = clock
-        let catalog = try Catalog(engine: engine, clock: clock)
-        self.catalog = catalog
         let operations = try DocumentError.mapping { () throws(StorageError) in
             try OperationMemory(engine: engine, clock: clock, options: options)
         }
         self.operations = operations
+        let catalog = try Catalog(engine: engine, clock: clock, operations: operations)
+        self.catalog = catalog
         following = engine.addCatalogObserver { [weak catalog, weak operations] lsn, payload in
             catalog?.follow(payload, lsn: lsn)
             operations?.follow(payload)

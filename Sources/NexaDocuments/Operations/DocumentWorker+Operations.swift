@@ -8,6 +8,23 @@ extension DocumentWorker {
         try recall(operation, mayBlock: mayBlock) != nil
     }
 
+    /// Runs a change of the catalog, once however often its `operation` is sent, and answers its position.
+    package func changeCatalog(
+        _ kind: OperationRecord.Kind, database: String, collection: String = "", operation: OperationID?, durability: Durability,
+        _ change: (OperationNote?) throws(DocumentError) -> LSN
+    ) throws(DocumentError) -> LSN {
+        guard let operation else { return try change(nil) }
+        var options = WriteOptions()
+        options.durability = durability
+        let names = Collection.nameHash(database: database, name: collection)
+        let note = OperationNote(operation, kind, names: names, key: .none, body: .none)
+        return try once(note, options) { () throws(DocumentError) in
+            try change(note)
+        } repeated: { remembered throws(DocumentError) in
+            remembered.lsn
+        }
+    }
+
     /// Runs `fresh`, unless the operation is remembered: then `repeated` answers. Both run under the operation's latch, so that the
     /// second of two copies finds what the first one committed. A `fresh` that writes has to remember it in the same batch.
     ///
@@ -29,6 +46,7 @@ extension DocumentWorker {
                     details: [.init("field", "op_id")])
             }
             try meet(options, remembered)
+            memory.noteRepeat()
             return try repeated(remembered)
         }
         if options.mayBlock { return try memory.latches.withLatch(note.id.hash, decide) }
@@ -64,14 +82,7 @@ extension DocumentWorker {
 
     /// Appends the entry of a write to its batch.
     func remember(_ note: OperationNote, outcome: UnsafeRawBufferPointer, _ options: WriteOptions) {
-        OperationRecord.writeKey(note.id, period: store.operations.period, to: operationKey)
-        let key = UnsafeRawBufferPointer(start: operationKey, count: OperationRecord.keyByteCount)
-        writes.put(key: key, valueByteCount: OperationRecord.headerByteCount + outcome.count) { target in
-            let base = target.baseAddress!
-            note.writeHeader(to: base, microseconds: nowMicroseconds, durability: options.durability)
-            UnsafeMutableRawBufferPointer(rebasing: target[OperationRecord.headerByteCount...]).copyMemory(from: outcome)
-        }
-        store.operations.noteWritten(key.count + OperationRecord.headerByteCount + outcome.count)
+        store.operations.remember(note, outcome: outcome, at: nowMicroseconds, options.durability, in: writes)
     }
 
     /// Appends the entry of a batch, whose items have all been applied.

@@ -23,7 +23,7 @@ package struct OperationOptions: Sendable {
 /// - Of two copies of a request only one executes: whoever looks for an operation, or writes it, holds its latch from the look to the
 ///   commit. Operation latches come before key latches and the catalog's lock.
 /// - A turn holds all operation latches, so an entry never goes into a period that is not the newest one.
-final class OperationMemory: Sendable {
+package final class OperationMemory: Sendable {
     let latches = KeyLatches()
     private let engine: Engine
     private let clock: WallClock
@@ -33,6 +33,8 @@ final class OperationMemory: Sendable {
     private let began: Atomic<Int64>
     /// Written by this process in the newest period: after a start or a promotion it counts from 0.
     private let byteCount = Atomic<Int>(0)
+    private let repeats = Atomic<UInt64>(0)
+    private let turns = Atomic<UInt64>(0)
 
     init(engine: Engine, clock: WallClock, options: OperationOptions) throws(StorageError) {
         self.engine = engine
@@ -50,7 +52,32 @@ final class OperationMemory: Sendable {
     /// The newest period. Under an operation latch it does not change.
     var period: UInt32 { newestPeriod.load(ordering: .acquiring) }
 
-    func noteWritten(_ count: Int) { byteCount.add(count, ordering: .relaxed) }
+    /// Appends the entry of a write to its batch. Under the operation's latch.
+    func remember(
+        _ note: OperationNote, outcome: UnsafeRawBufferPointer, at microseconds: Int64, _ durability: Durability,
+        in batch: WriteBatch
+    ) {
+        let valueByteCount = OperationRecord.headerByteCount + outcome.count
+        withUnsafeTemporaryAllocation(byteCount: OperationRecord.keyByteCount, alignment: 8) { key in
+            OperationRecord.writeKey(note.id, period: period, to: key.baseAddress!)
+            batch.put(key: UnsafeRawBufferPointer(key), valueByteCount: valueByteCount) { value in
+                note.writeHeader(to: value.baseAddress!, microseconds: microseconds, durability: durability)
+                UnsafeMutableRawBufferPointer(rebasing: value[OperationRecord.headerByteCount...]).copyMemory(from: outcome)
+            }
+        }
+        byteCount.add(OperationRecord.keyByteCount + valueByteCount, ordering: .relaxed)
+    }
+
+    func noteRepeat() { repeats.add(1, ordering: .relaxed) }
+
+    // MARK: Figures of this process
+
+    /// Requests that were answered from memory.
+    package var repeatCount: UInt64 { repeats.load(ordering: .relaxed) }
+    /// Periods begun as a leader.
+    package var turnCount: UInt64 { turns.load(ordering: .relaxed) }
+    /// Bytes that it has added to the newest period.
+    package var newestByteCount: Int { byteCount.load(ordering: .relaxed) }
 
     // MARK: Turning
 
@@ -78,6 +105,7 @@ final class OperationMemory: Sendable {
             _ = try engine.commit(batch, changesCatalog: true, durability: .disk)
             try engine.syncLog()
             set(ending + 1, began: now)
+            turns.add(1, ordering: .relaxed)
         }
     }
 

@@ -9,11 +9,12 @@ import NexaStorage
 ///     [0 0 0 0] '~' [u32 BE period] [op_id]     [u8 kind][u8 flags][u64 BE fingerprint][i64 BE time of the write][outcome]
 ///
 /// The outcome of a create is the document's key; of an update and a delete there is none; of a batch it is the MessagePack list
-/// `[ids, errors]` as the answer has them. Flag 1: the write was not committed with durability `disk`.
-enum OperationRecord {
-    enum Kind: UInt8 {
+/// `[ids, errors]` as the answer has them; changes of the catalog have none. Flag 1: the write was not committed with durability `disk`.
+package enum OperationRecord {
+    package enum Kind: UInt8 {
         case create = 1
         case update, delete, batch
+        case createDatabase, dropDatabase, createCollection, dropCollection
     }
 
     static let notSynced: UInt8 = 1
@@ -63,7 +64,7 @@ package struct OperationID {
 }
 
 /// A write that is to be remembered: its name, and what tells whether another request of that name is the same one.
-struct OperationNote {
+package struct OperationNote {
     let id: OperationID
     let kind: OperationRecord.Kind
     /// Of kind, names, key and what is written: a repeat brings the same bytes.

@@ -50,10 +50,16 @@ extension Executor {
     func createDatabase(_ call: Call, _ session: Session, _ output: OutputBytes) throws(DocumentError) -> Outcome {
         let name = try requiredDatabase()
         if !mayBlock { throw .wouldBlock }
-        try checkCatalogConcern()
-        let (isNew, lsn) = try node.store.catalog.createDatabase(name, durability: node.configuration.durability)
-        if !isNew && call.type == .createDatabase {
-            throw DocumentError(.conflict, "Database '\(name)' already exists", details: [.init("database", .string(name))])
+        try checkWriteConcern()
+        let (catalog, durability) = (node.store.catalog, node.configuration.durability)
+        let lsn = try worker.changeCatalog(
+            .createDatabase, database: name, operation: try operation(), durability: durability
+        ) { note throws(DocumentError) in
+            let (isNew, lsn) = try catalog.createDatabase(name, durability: durability, note: note)
+            if !isNew && call.type == .createDatabase {
+                throw DocumentError(.conflict, "Database '\(name)' already exists", details: [.init("database", .string(name))])
+            }
+            return lsn
         }
         let mark = begin(.success, call, lsn: lsn, output)
         output.writeMapHeader(2)
@@ -68,8 +74,13 @@ extension Executor {
     func dropDatabase(_ call: Call, _ session: Session, _ output: OutputBytes) throws(DocumentError) -> Outcome {
         let name = try requiredDatabase()
         if !mayBlock { throw .wouldBlock }
-        try checkCatalogConcern()
-        let lsn = try node.store.catalog.dropDatabase(name, durability: node.configuration.durability)
+        try checkWriteConcern()
+        let (catalog, durability) = (node.store.catalog, node.configuration.durability)
+        let lsn = try worker.changeCatalog(
+            .dropDatabase, database: name, operation: try operation(), durability: durability
+        ) { note throws(DocumentError) in
+            try catalog.dropDatabase(name, durability: durability, note: note)
+        }
         let mark = begin(.success, call, lsn: lsn, output)
         let rides = call.type == .dropCollection
         output.writeMapHeader(rides ? 3 : 2)
@@ -89,32 +100,37 @@ extension Executor {
         let (database, name) = try requiredCollection(session)
         let dimensions = try fields.count(.dimensions)
         if !mayBlock { throw .wouldBlock }
-        try checkCatalogConcern()
-        let made = try node.store.catalog.createCollection(
-            database: database, name: name, vectorDimensions: dimensions, durability: node.configuration.durability)
-        if !made.isNew {
-            throw DocumentError(
-                .conflict, "Collection '\(name)' already exists in database '\(database)'",
-                details: [.init("collection", .string(name))])
+        try checkWriteConcern()
+        let (catalog, durability) = (node.store.catalog, node.configuration.durability)
+        let lsn = try worker.changeCatalog(
+            .createCollection, database: database, collection: name, operation: try operation(), durability: durability
+        ) { note throws(DocumentError) in
+            let made = try catalog.createCollection(
+                database: database, name: name, vectorDimensions: dimensions, durability: durability, note: note)
+            if !made.isNew {
+                throw DocumentError(
+                    .conflict, "Collection '\(name)' already exists in database '\(database)'",
+                    details: [.init("collection", .string(name))])
+            }
+            return made.lsn
         }
-        answerChange(made.lsn, database, name, "Collection created", call, session, output)
-        return .answered(hold: made.lsn, commitCount: 1)
+        answerChange(lsn, database, name, "Collection created", call, session, output)
+        return .answered(hold: lsn, commitCount: 1)
     }
 
     func dropCollection(_ call: Call, _ session: Session, _ output: OutputBytes) throws(DocumentError) -> Outcome {
         if fields.has(.dropDatabase), try fields.flag(.dropDatabase) == true { return try dropDatabase(call, session, output) }
         let (database, name) = try requiredCollection(session)
         if !mayBlock { throw .wouldBlock }
-        try checkCatalogConcern()
-        let lsn = try node.store.catalog.dropCollection(
-            database: database, name: name, durability: node.configuration.durability)
+        try checkWriteConcern()
+        let (catalog, durability) = (node.store.catalog, node.configuration.durability)
+        let lsn = try worker.changeCatalog(
+            .dropCollection, database: database, collection: name, operation: try operation(), durability: durability
+        ) { note throws(DocumentError) in
+            try catalog.dropCollection(database: database, name: name, durability: durability, note: note)
+        }
         answerChange(lsn, database, name, "Collection dropped", call, session, output)
         return .answered(hold: lsn, commitCount: 1)
-    }
-
-    private func checkCatalogConcern() throws(DocumentError) {
-        if try operation() != nil { throw DocumentError(.unsupported, "Changes of the catalog take no 'op_id' yet") }
-        try checkWriteConcern()
     }
 
     private func answerChange(

@@ -22,6 +22,17 @@ extension Executor {
         return operation
     }
 
+    /// Refuses an `op_id` on a write that would not keep its promise.
+    @inline(never)
+    func checkOperation(_ call: Call) throws(DocumentError) {
+        switch call.type {
+        case .create, .update, .delete, .batchWrite, .createDatabase, .dropDatabase, .createCollection, .dropCollection: return
+        default: break
+        }
+        guard call.type.isWrite, fields.raw(.opID) != nil else { return }
+        throw DocumentError(.unsupported, "\(call.type.name) takes no 'op_id'", details: [.init("field", "op_id")])
+    }
+
     /// The collection of a write that may be a repeat. If the collection is gone and the write is remembered, then it was dropped since:
     /// nothing is made again for the repeat.
     func collection(

@@ -69,6 +69,7 @@ package final class Executor {
         _ call: Call, _ payload: UnsafeRawBufferPointer, _ session: inout Session, _ output: OutputBytes
     ) throws(DocumentError) -> Outcome {
         if gate.isClosed, call.type.isWrite { try admitWrite(call) }
+        if fields.has(.opID) { try checkOperation(call) }
         switch call.type {
         case .read: return try read(call, session, output)
         case .create: return try create(call, session, output)

@@ -1,6 +1,7 @@
 /// The node's `/metrics`: counters of all loops, the engine's figures, the process.
 
 import Glibc
+import NexaDocuments
 import NexaStorage
 import NexaWire
 import Synchronization
@@ -12,6 +13,7 @@ extension NodeContext {
         writeRequests(counters, &text)
         writeConnections(counters, &text)
         writeEngine(engine.metrics(), &text)
+        writeOperations(&text)
         ReplicationReport(self)?.write(&text)
         text.family("nexadb_info", "gauge", "Version and identity of the node.")
         text.sample("nexadb_info", "version=\"\(identity.version)\",node_id=\"\(identity.id)\"", 1)
@@ -53,6 +55,15 @@ extension NodeContext {
             let latencies = counters.latencies(latencyClass)
             text.histogram(name, "", counts: latencies.counts, sumNanoseconds: latencies.sumNanoseconds)
         }
+    }
+
+    private func writeOperations(_ text: inout PrometheusText) {
+        let operations = store.operations
+        text.counter("nexadb_op_id_repeats_total", "Writes that were answered from memory: done before.", operations.repeatCount)
+        text.counter("nexadb_op_id_turns_total", "Times that the older half of the remembered writes went.", operations.turnCount)
+        text.gauge(
+            "nexadb_op_id_newest_bytes", "Bytes remembered since the last turn, or since this node began to lead.",
+            operations.newestByteCount)
     }
 
     private func writeConnections(_ counters: MetricsSnapshot, _ text: inout PrometheusText) {

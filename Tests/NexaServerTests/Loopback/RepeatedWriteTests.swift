@@ -110,6 +110,35 @@ import Testing
         }
     }
 
+    @Test func aRepeatedChangeOfTheCatalogIsNoConflict() async throws {
+        try await LoopbackNode.run { port in
+            let client = try RawClient(port: port)
+            let changes: [(MessageType, MessagePackValue)] = [
+                (.createDatabase, ["database": "d", "op_id": operation(1)]),
+                (.createCollection, ["database": "d", "collection": "c", "op_id": operation(2)]),
+                (.dropCollection, ["database": "d", "collection": "c", "op_id": operation(3)]),
+                (.dropDatabase, ["database": "d", "op_id": operation(4)]),
+            ]
+            var firsts: [ReceivedFrame] = []
+            for (type, payload) in changes {
+                let answers = try twice(client, type, payload)
+                #expect(answers[0].type == .success, "\(type.name): \(answers[0].value)")
+                #expect(answers[1].value == answers[0].value && answers[1].token == answers[0].token)
+                firsts.append(answers[0])
+            }
+            // Whatever came after: nothing is made or dropped again.
+            for ((type, payload), first) in zip(changes, firsts) {
+                #expect(try client.call(type, payload).value == first.value)
+            }
+            #expect(try client.call(.listDatabases)["databases"] == ["default"])
+            let other: MessagePackValue = ["database": "e", "op_id": operation(1)]
+            #expect(try client.call(.createDatabase, other).code == "BAD_REQUEST")
+            let toon: MessagePackValue = ["collection": "c", "toon_data": "", "op_id": operation(5)]
+            #expect(try client.call(.importToon, toon).code == "UNSUPPORTED")
+            #expect(try client.call(.count, ["collection": "c", "op_id": operation(5)])["count"] == 0)
+        }
+    }
+
     @Test func aCopyOfAWriteThatWaitsForTheDiskWaitsForTheSameWrite() async throws {
         let stall = Stall()
         let files = FaultFileSystem(PosixFileSystem())
