@@ -103,6 +103,32 @@ struct OperationMemoryTests {
         #expect(try !withOperation(operationBytes(75)) { try follower.worker.remembers($0, mayBlock: true) })
     }
 
+    @Test func aFollowerThatLeadsNowKnowsTheWritesOfItsLeaderAndGoesOnForgetting() throws {
+        var options = EngineOptions(memoryByteCount: 64 << 20)
+        options.segmentByteCount = 1 << 20
+        let leader = try TestStore(options: options, operations: small(window: 1_000_000))
+        options.follows = true
+        let follower = try TestStore(options: options, operations: small(window: 1_000_000))
+        let things = try leader.collection()
+        let first = try leader.worker.create(["n": 1], in: things, as: operationBytes(1))
+        try leader.engine.waitDurable(leader.engine.reservedLSN)
+        try follower.engine.catchUp(with: leader.engine)
+        // The old leader alone has this one; it is lost with it.
+        _ = try leader.worker.create(["n": 2], in: things, as: operationBytes(2))
+
+        _ = try follower.engine.beginEpoch(2)
+        let followed = try follower.collection()
+        #expect(try follower.worker.create(["n": 1], in: followed, as: operationBytes(1)) == first)
+        _ = try follower.worker.create(["n": 2], in: followed, as: operationBytes(2))
+        #expect(try follower.count(in: followed) == 2)
+        for number in 10..<13 {
+            follower.clock.advance(microseconds: 1_000_000)
+            _ = try follower.worker.create(["n": 3], in: followed, as: operationBytes(number))
+        }
+        #expect(try entryCount(follower.engine) == 2)
+        #expect(try follower.worker.create(["n": 1], in: followed, as: operationBytes(1)).key != first.key)
+    }
+
     @Test func aWriteAndItsMemoryOutliveACrashTogether() throws {
         let seed = SeededGenerator.seed(default: UInt64.random(in: 0...UInt64.max))
         var random = SeededGenerator(seed: seed)
