@@ -15,7 +15,7 @@ class Blocking:
         attribute = getattr(self.inner, name)
         if not callable(attribute):
             return attribute
-        if name in ("find", "collection", "bulk_writer", "watch", "with_options"):
+        if name in ("find", "collection", "bulk_writer", "watch", "with_options", "add_listener"):
             return lambda *arguments, **options: Blocking(attribute(*arguments, **options))
 
         async def call(*arguments, **options):

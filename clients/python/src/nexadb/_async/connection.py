@@ -95,8 +95,11 @@ class Connection(asyncio.Protocol):
         self.link: Link[Entry] = Link(engine.options)
         #: Set by the pool that owns the connection.
         self.on_lost: Callable[[Connection, NexaError], None] = lambda connection, error: None
+        self.on_full: Callable[[], None] = lambda: None
         self.is_usable = False
         self.is_retiring = False
+        #: The node does not take what is sent, for now.
+        self.is_full = False
         self._greeting: asyncio.Future[None] | None = None
         self._transport: asyncio.Transport | None = None
         self._output: list[bytes] = []
@@ -202,7 +205,10 @@ class Connection(asyncio.Protocol):
     def submit(self, call: Call, now: float) -> tuple[asyncio.Future[Reply], int]:
         future: asyncio.Future[Reply] = self.loop.create_future()
         frame, request_id = self.engine.submit(self.link, call, (future, call.deadline), now)
-        self._send(frame)
+        if self._is_flush_due:
+            self._output.append(frame)
+        else:
+            self._send(frame)
         if call.deadline < self._timer_at or self._timer is None:
             self._arm(min(call.deadline, now + PROBE_SECONDS), now)
         return future, request_id
@@ -241,9 +247,12 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
 
     def pause_writing(self) -> None:
+        self.is_full = True
+        self.on_full()
         self._drained = self.loop.create_future()
 
     def resume_writing(self) -> None:
+        self.is_full = False
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
         self._drained = None
@@ -255,10 +264,6 @@ class Connection(asyncio.Protocol):
             done, _ = await asyncio.wait({self._drained}, timeout=seconds)
             if not done:
                 raise Expired("the node takes nothing")
-
-    @property
-    def is_full(self) -> bool:
-        return self._drained is not None
 
     # Answers
 

@@ -33,12 +33,12 @@ class Pool:
         self._waiting: set[asyncio.Future[None]] = set()
         self._refusal: tuple[float, AuthenticationError] | None = None
         #: The one connection to the leader, while nothing changes.
-        self._current: Connection | None = None
+        self.current: Connection | None = None
 
     def ready(self, preference: str) -> Connection | None:
         """A connection that serves now, if there is one."""
-        current = self._current
-        if current is not None and preference == "primary" and current.is_usable and current.server.is_ready and not current.is_full:
+        current = self.current
+        if current is not None and preference == "primary" and not current.is_full:
             return current
         server = self.topology.choose(preference)
         if server is None:
@@ -53,7 +53,7 @@ class Pool:
         if connection.is_full:
             return None
         if preference == "primary" and options.pool_size == 1:
-            self._current = connection
+            self.current = connection
         return connection
 
     async def select(self, call: Call, started: float) -> Connection:
@@ -70,7 +70,7 @@ class Pool:
             waits_for_better = now - started < PREFERENCE_SECONDS and self.topology.is_preferred_missing(call.preference)
             if connection is not None and not waits_for_better:
                 return connection
-            for server in self.topology.to_connect(now):
+            for server in self.topology.to_look_at(now, connection is None):
                 self._look(server)
             if self._refusal is not None and self._refusal[0] >= started:
                 raise self._refusal[1]
@@ -104,8 +104,11 @@ class Pool:
         finally:
             self._notify()
 
+    def _forget_current(self) -> None:
+        self.current = None
+
     def _notify(self) -> None:
-        self._current = None
+        self.current = None
         for future in self._waiting:
             if not future.done():
                 future.set_result(None)
@@ -145,7 +148,7 @@ class Pool:
 
     async def _members(self, server: Server) -> None:
         """Learns of the other nodes of a cluster, for reads that may go there."""
-        call = Call(Request.STATUS, None, None, ())
+        call = Call(Request.STATUS, None, None)
         now = clock()
         call.deadline = now + (self.engine.options.connect_timeout_ms / 1000 or 10.0)
         try:
@@ -176,10 +179,10 @@ class Pool:
         usable = self._connections.setdefault(server, [])
         if usable and not is_further:
             for each in usable:
-                each.link.info = connection.link.info
+                each.link.told(connection.link.info)
             connection.close()
         else:
-            connection.on_lost = self._lost
+            connection.on_lost, connection.on_full = self._lost, self._forget_current
             usable.append(connection)
         return connection.link.info
 

@@ -54,7 +54,9 @@ class Runner:
         failure: BaseException | None = None
         try:
             while True:
-                connection = await self._connection(call, started)
+                connection = self._current if call.preference == "primary" and not engine.pace.pause else None
+                if connection is None or not connection.is_usable:
+                    connection = await self._connection(call, started)
                 server = connection.server
                 try:
                     return await self._attempt(connection, call)
@@ -82,7 +84,8 @@ class Runner:
             raise
         finally:
             connection.server.in_flight -= 1
-        self.engine.answered(call, reply, connection.link.is_slowed)
+        if call.wants_position:
+            self.engine.answered(call, reply, connection.link.is_slowed)
         if reply[0] == ERROR:
             raise self.engine.refusal(reply)
         return reply
@@ -126,6 +129,10 @@ class Runner:
     def _after(self, call: Call, connection: Connection, error: NexaError) -> float:
         """Seconds until the next attempt. Raises when there is none."""
         return self.pool.changed(lambda: self.engine.failed(call, connection.server, error, connection.link.has_op_ids, clock()))
+
+    @property
+    def _current(self) -> Connection | None:
+        return None if self._pool is None else self._pool.current
 
     def _begin(self, call: Call, timeout_ms: int | None) -> float:
         engine = self.engine

@@ -28,7 +28,7 @@ from ..events import CommandEvent, Listener
 from ..options import DEFAULT_PORT, ClientOptions
 from ..uri import parse_address, parse_uri
 from . import retry
-from .calls import WRITES, Call, Position
+from .calls import REMEMBERED, WRITES, Call, Position
 from .codec import decode, encode
 from .frames import DUPLICATE, ERROR, NOT_FOUND, PONG, SUCCESS, Request
 from .link import Link, Reply
@@ -83,28 +83,24 @@ class Engine:
         preference: str | None = None,
         names: tuple[str, ...] | None = None,
     ) -> Call:
-        is_write = kind in WRITES
-        defaults = self._write_options if is_write else self._read_options
+        call = Call(kind, None if database == self.options.database else database, collection, values)
+        if kind in WRITES:
+            call.is_write = call.wants_position = True
+            defaults = self._write_options
+            if self.options.retry_writes and kind in REMEMBERED:
+                call.op_id = self._client_id + next(self._counter).to_bytes(8, "big")
+        else:
+            defaults = self._read_options
+            chosen = preference or self.options.read_preference
+            if chosen != "primary":
+                call.preference, call.wants_position = chosen, True
         if options:
             given = {name: value for name, value in options.items() if value is not None}
-            options = {**defaults, **given} if defaults else given
-        else:
-            options = defaults
-        call = Call(
-            kind,
-            database or self.options.database,
-            collection,
-            values,
-            options,
-            is_write=is_write,
-            preference="primary" if is_write else preference or self.options.read_preference,
-            names=names,
-        )
-        if is_write:
-            if self.options.retry_writes:
-                call.op_id = self._client_id + next(self._counter).to_bytes(8, "big")
-        elif call.preference != "primary":
-            call.wants_position = True
+            call.set_options({**defaults, **given})
+        elif defaults:
+            call.set_options(defaults)
+        if names is not None:
+            call.names = names
         return call
 
     def deadline(self, timeout_ms: int | None, now: float) -> float:
@@ -117,9 +113,9 @@ class Engine:
         if call.first_sent_at == 0.0:
             call.first_sent_at = now
         remaining = 0 if call.deadline == _FOREVER else max(1, round((call.deadline - now) * 1000))
-        after = None
-        if not call.is_write and self.position is not None and link.info is not None and link.info.role != "single":
-            after = self.position
+        after = self.position
+        if after is not None and (call.is_write or link.is_alone):
+            after = None
         return link.submit(call, waiter, remaining, call.op_id, after)
 
     # Answers

@@ -23,7 +23,7 @@ REQUEST_HEADER = struct.Struct(">4sBBHII")
 MAGIC, VERSION = b"NEXA", 1
 
 FLAG_REQUEST_ID, FLAG_TOKEN, FLAG_COMPRESSED, FLAG_MORE, FLAG_SLOW_DOWN = 0x1, 0x2, 0x4, 0x8, 0x10
-_ANSWER_FLAGS = FLAG_REQUEST_ID | FLAG_TOKEN | FLAG_COMPRESSED | FLAG_SLOW_DOWN
+_FLAGS_MAX = FLAG_REQUEST_ID | FLAG_TOKEN | FLAG_COMPRESSED | FLAG_MORE | FLAG_SLOW_DOWN
 
 
 class Request(IntEnum):
@@ -88,25 +88,15 @@ class Framer:
             self._parts.clear()
         frames: list[Frame] = []
         start, end = 0, len(data)
-        view: memoryview | None = None
+        view = memoryview(data)
         while end - start >= HEADER_BYTE_COUNT:
             magic, version, kind, flags, length = HEADER.unpack_from(data, start)
-            if magic != MAGIC:
-                raise ProtocolError(f"the peer does not speak NEXA: it sent {magic!r} where a frame should begin")
-            if version != VERSION:
-                raise ProtocolError(f"the peer speaks version {version} of NEXA, and this client version {VERSION}")
-            if length > self.limit:
-                raise ProtocolError(f"the peer announced a frame of {length:,} bytes; the limit is {self.limit:,} (maxFrameBytes)")
-            if kind not in _ANSWER_TYPES:
-                raise ProtocolError(f"the peer sent a frame of type 0x{kind:02x}, which is no answer")
-            if flags & ~_ANSWER_FLAGS:
-                raise ProtocolError(f"the peer sent flags 0x{flags:04x} that were not agreed on")
+            if magic != MAGIC or version != VERSION or length > self.limit or flags > _FLAGS_MAX or kind not in _ANSWER_TYPES:
+                raise self._problem(magic, version, kind, flags, length)
             body = start + HEADER_BYTE_COUNT
             if end - body < length:
                 self._need = HEADER_BYTE_COUNT + length
                 break
-            if view is None:
-                view = memoryview(data)
             start = body + length
             frames.append((kind, flags, view[body:start]))
         else:
@@ -115,3 +105,14 @@ class Framer:
             self._parts.append(data[start:] if start else data)
             self._have = end - start
         return frames
+
+    def _problem(self, magic: bytes, version: int, kind: int, flags: int, length: int) -> ProtocolError:
+        if magic != MAGIC:
+            return ProtocolError(f"the peer does not speak NEXA: it sent {magic!r} where a frame should begin")
+        if version != VERSION:
+            return ProtocolError(f"the peer speaks version {version} of NEXA, and this client version {VERSION}")
+        if length > self.limit:
+            return ProtocolError(f"the peer announced a frame of {length:,} bytes; the limit is {self.limit:,}")
+        if kind not in _ANSWER_TYPES:
+            return ProtocolError(f"the peer sent a frame of type 0x{kind:02x}, which is no answer")
+        return ProtocolError(f"the peer sent flags 0x{flags:04x} that were not agreed on")

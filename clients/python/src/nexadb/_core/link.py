@@ -38,6 +38,9 @@ from .frames import (
 Reply = tuple[int, int, bytes | memoryview, Position | None]
 """Message type, flags, payload (still packed) and the position that a write reached."""
 
+Name = str | tuple[str, str]
+"""A collection: of the connection's database, or of another one."""
+
 W = TypeVar("W")
 
 _PREFIX = {
@@ -50,6 +53,7 @@ _CONTINUES = frozenset({STREAM_START, STREAM_CHUNK, CHANGE_EVENT})
 FLOOD_CHUNK_COUNT = 64
 #: Collections whose handle a connection remembers.
 _HANDLE_COUNT_MAX = 512
+_ID_MAX = 0xFFFF_FFFF
 
 
 @dataclass(frozen=True)
@@ -104,8 +108,11 @@ class Bind:
 
     __slots__ = ("key",)
 
-    def __init__(self, key: tuple[str | None, str]):
+    def __init__(self, key: Name):
         self.key = key
+
+
+_OWN = frozenset({Tombstone, Bind})
 
 
 class Link(Generic[W]):
@@ -115,10 +122,12 @@ class Link(Generic[W]):
         self.pending: dict[int, W | Tombstone | Bind] = {}
         self.info: ServerInfo | None = None
         self.has_ids = self.has_compact = self.has_lz4 = self.has_tokens = self.has_op_ids = self.has_streams = False
+        #: Its node belongs to no cluster: it always has what it said it has.
+        self.is_alone = True
         self.is_slowed = False
         self._subscriptions: set[int] = set()
         self._next_id = 1
-        self._prefixes: dict[tuple[str | None, str], bytes] = {}
+        self._prefixes: dict[Name, bytes] = {}
         #: Requests that were given up where nothing could be sent, such as by a destructor.
         self.orphans: deque[int] = deque()
 
@@ -156,7 +165,7 @@ class Link(Generic[W]):
             raise ProtocolError(f"the node answered the greeting with type 0x{kind:02x}")
         info = ServerInfo.of(decode(body))
         granted = info.features
-        self.info = info
+        self.told(info)
         self.has_ids, self.has_compact = "request_id" in granted, "compact" in granted
         self.has_tokens, self.has_streams = "token" in granted, "stream" in granted
         self.has_lz4 = "lz4" in granted and lz4.IS_AVAILABLE and self.options.compress == "lz4"
@@ -164,14 +173,20 @@ class Link(Generic[W]):
         self.framer.limit = min(self.options.max_frame_bytes, info.max_frame)
         return info
 
+    def told(self, info: ServerInfo) -> None:
+        """Takes what a node says about itself, in a greeting of this connection or a later one."""
+        self.info = info
+        self.is_alone = info.role == "single"
+
     # Requests
 
     def submit(self, call: Call, waiter: W, remaining_ms: int, op_id: bytes | None, after: Position | None) -> tuple[bytes, int]:
         """The frame of a call, whose answer goes to `waiter`, and the id to give it up by."""
         prefix: bytes | None = None
         bind = b""
-        if self.has_compact and call.collection is not None and call.names is None:
-            key = (call.database, call.collection)
+        collection = call.collection
+        if collection is not None and self.has_compact and call.names is None:
+            key = collection if call.database is None else (call.database, collection)
             prefix = self._prefixes.get(key)
             if prefix is None:
                 prefix, bind = self._bind(key)
@@ -179,32 +194,38 @@ class Link(Generic[W]):
         flags = FLAG_TOKEN if call.wants_position and self.has_tokens else 0
         if self.has_lz4 and len(body) >= lz4.WORTHWHILE_BYTE_COUNT and (smaller := lz4.compressed(body)) is not None:
             body, flags = smaller, flags | FLAG_COMPRESSED
-        request_id = self._take_id()
-        frame = self._frame(call.type, flags, request_id, body)
+        request_id = self._next_id
+        if request_id in self.pending or request_id > _ID_MAX:
+            request_id = self._free_id()
+        self._next_id = request_id + 1
         self.pending[request_id] = waiter
         if call.type == Request.SUBSCRIBE_CHANGES:
             self._subscriptions.add(request_id)
-        return bind + frame if bind else frame, request_id
+        return bind + self._frame(call.type, flags, request_id, body), request_id
 
     def _frame(self, kind: int, flags: int, request_id: int, body: bytes) -> bytes:
         if self.has_ids:
             return REQUEST_HEADER.pack(MAGIC, VERSION, kind, flags | FLAG_REQUEST_ID, len(body) + 4, request_id) + body
         return HEADER.pack(MAGIC, VERSION, kind, flags, len(body)) + body
 
-    def _take_id(self) -> int:
+    def _free_id(self) -> int:
         request_id = self._next_id
-        while request_id in self.pending:
-            request_id = request_id % 0xFFFF_FFFF + 1
-        self._next_id = request_id % 0xFFFF_FFFF + 1
+        while request_id in self.pending or request_id > _ID_MAX:
+            request_id = request_id % _ID_MAX + 1
         return request_id
 
-    def _bind(self, key: tuple[str | None, str]) -> tuple[bytes | None, bytes]:
+    def _take_id(self) -> int:
+        request_id = self._free_id()
+        self._next_id = request_id + 1
+        return request_id
+
+    def _bind(self, key: Name) -> tuple[bytes | None, bytes]:
         """What stands for a collection until its handle is known, and the frame that asks for the handle.
 
         The name goes with requests to the connection's own database; those to another travel as maps until then.
         """
-        database, collection = key
-        name = encode(collection) if database is None or database == self.options.database else None
+        database, collection = (None, key) if isinstance(key, str) else key
+        name = encode(collection) if database is None else None
         if len(self._prefixes) >= _HANDLE_COUNT_MAX:
             return name, b""
         if name is not None:
@@ -253,41 +274,59 @@ class Link(Generic[W]):
         answered: list[tuple[W, Reply]] = []
         pending = self.pending
         for kind, flags, body in self.framer.feed(data):
-            position: Position | None = None
-            prefix = _PREFIX.get(flags & (FLAG_REQUEST_ID | FLAG_TOKEN))
-            if prefix is None:
-                request_id = next(iter(pending), 0) if not self.has_ids else 0
-            else:
-                if len(body) < prefix.size:
-                    raise ProtocolError("the node sent a frame that is shorter than what its flags announce")
-                numbers = prefix.unpack_from(body)
-                body = body[prefix.size :]
-                request_id = numbers[0] if flags & FLAG_REQUEST_ID else next(iter(pending), 0)
-                if flags & FLAG_TOKEN:
-                    position = numbers[-2:]
-            if request_id == 0:
-                if kind == ERROR:
-                    raise ConnectionError(f"the node ended the connection: {server_error(decode(body))}")
-                raise ProtocolError("the node sent an answer without the id that was agreed on")
-            if flags & FLAG_COMPRESSED:
-                if not self.has_lz4:
-                    raise ProtocolError("the node sent a compressed payload, which was not agreed on")
-                body = lz4.decompressed(memoryview(body), self.framer.limit)
-            self.is_slowed = flags & FLAG_SLOW_DOWN != 0
-            if kind in _CONTINUES or (kind == SUCCESS and request_id in self._subscriptions):
+            if flags == FLAG_REQUEST_ID and kind not in _CONTINUES and len(body) >= 4:
+                # What nearly every answer is.
+                request_id = int.from_bytes(body[:4], "big")
                 waiter = pending.get(request_id)
-            else:
-                waiter = pending.pop(request_id, None)
-                self._subscriptions.discard(request_id)
-            if isinstance(waiter, Tombstone):
-                waiter.frames += 1
-                if waiter.frames > FLOOD_CHUNK_COUNT and self.has_ids:
-                    raise ConnectionError("the node went on with a stream that was cancelled")
-            elif isinstance(waiter, Bind):
-                self._bound(waiter, kind, body)
-            elif waiter is not None:
-                answered.append((waiter, (kind, flags, body, position)))
+                if waiter is not None and type(waiter) not in _OWN and request_id not in self._subscriptions:
+                    del pending[request_id]
+                    self.is_slowed = False
+                    answered.append((cast(W, waiter), (kind, flags, body[4:], None)))
+                    continue
+            self._take(kind, flags, body, answered)
         return answered
+
+    def _take(self, kind: int, flags: int, body: bytes | memoryview, answered: list[tuple[W, Reply]]) -> None:
+        """Any frame at all."""
+        request_id, position, body = self._unwrapped(kind, flags, body)
+        self.is_slowed = flags & FLAG_SLOW_DOWN != 0
+        if kind in _CONTINUES or (kind == SUCCESS and request_id in self._subscriptions):
+            waiter = self.pending.get(request_id)
+        else:
+            waiter = self.pending.pop(request_id, None)
+            self._subscriptions.discard(request_id)
+        if isinstance(waiter, Tombstone):
+            waiter.frames += 1
+            if waiter.frames > FLOOD_CHUNK_COUNT and self.has_ids:
+                raise ConnectionError("the node went on with a stream that was cancelled")
+        elif isinstance(waiter, Bind):
+            self._bound(waiter, kind, body)
+        elif waiter is not None:
+            answered.append((waiter, (kind, flags, body, position)))
+
+    def _unwrapped(self, kind: int, flags: int, body: bytes | memoryview) -> tuple[int, Position | None, bytes | memoryview]:
+        """What the flags of a frame announce, and its payload."""
+        position: Position | None = None
+        request_id = 0 if self.has_ids else next(iter(self.pending), 0)
+        prefix = _PREFIX.get(flags & (FLAG_REQUEST_ID | FLAG_TOKEN))
+        if prefix is not None:
+            if len(body) < prefix.size:
+                raise ProtocolError("the node sent a frame that is shorter than what its flags announce")
+            numbers = prefix.unpack_from(body)
+            body = body[prefix.size :]
+            if flags & FLAG_REQUEST_ID:
+                request_id = numbers[0]
+            if flags & FLAG_TOKEN:
+                position = (numbers[-2], numbers[-1])
+        if request_id == 0:
+            if kind == ERROR:
+                raise ConnectionError(f"the node ended the connection: {server_error(decode(body))}")
+            raise ProtocolError("the node sent an answer without the id that was agreed on")
+        if flags & FLAG_COMPRESSED:
+            if not self.has_lz4:
+                raise ProtocolError("the node sent a compressed payload, which was not agreed on")
+            body = lz4.decompressed(memoryview(body), self.framer.limit)
+        return request_id, position, body
 
     def _bound(self, bind: Bind, kind: int, body: bytes | memoryview) -> None:
         handle = decode(body)

@@ -19,6 +19,8 @@ from .values import list_of, map_of
 LEADING = frozenset({"leader", "single"})
 _EWMA_WEIGHT = 0.2
 _BACKOFF_MIN, _BACKOFF_MAX = 0.02, 0.5
+#: How often the role of a node is asked for while no node serves.
+_STUCK_SECONDS = 0.1
 #: A node's role and distance are looked at again when they are older than this.
 REFRESH_SECONDS = 10.0
 #: Requests in flight on every connection of a node before another one is made, as far as `poolSize` allows.
@@ -64,6 +66,9 @@ class Topology:
         server.info, server.is_ready, server.is_connecting = info, True, False
         server.failures, server.looked_at, server.last_error = 0, now, ""
         self._drop_aliases(server)
+        leader = parse_address(info.leader) if info.leader else None
+        if leader is not None and not server.leads:
+            self.discovered(leader)
 
     def failed(self, server: Server, error: BaseException, now: float) -> None:
         """Connecting failed: wait longer each time, by chance so that many clients do not come at once."""
@@ -146,9 +151,18 @@ class Topology:
             return near[0]
         return min(self._rng.sample(near, 2), key=lambda each: each.in_flight)
 
-    def to_connect(self, now: float) -> list[Server]:
-        """The nodes that may be tried now: all that are not ready and have waited out their back-off."""
-        return [s for s in self.servers.values() if not s.is_ready and not s.is_connecting and s.retry_at <= now]
+    def to_look_at(self, now: float, nobody_serves: bool) -> list[Server]:
+        """The nodes that may be asked now who they are: all that are not ready and have waited out their back-off.
+
+        Where nobody serves, also those that are ready in another role, which may change at any time.
+        """
+
+        def is_due(server: Server) -> bool:
+            if server.is_connecting:
+                return False
+            return nobody_serves and now - server.looked_at > _STUCK_SECONDS if server.is_ready else server.retry_at <= now
+
+        return [each for each in self.servers.values() if is_due(each)]
 
     def to_refresh(self, now: float) -> list[Server]:
         if len(self.servers) < 2:
@@ -156,8 +170,8 @@ class Topology:
         return [s for s in self.servers.values() if s.is_ready and not s.is_connecting and now - s.looked_at > REFRESH_SECONDS]
 
     def next_attempt(self, now: float) -> float:
-        """Seconds until another node may be tried."""
-        waiting = [each.retry_at - now for each in self.servers.values() if not each.is_ready and not each.is_connecting]
+        """Seconds until another node may be looked at."""
+        waiting = [_STUCK_SECONDS if each.is_ready else each.retry_at - now for each in self.servers.values() if not each.is_connecting]
         return max(0.0, min(waiting, default=_BACKOFF_MAX))
 
     def is_preferred_missing(self, preference: str) -> bool:

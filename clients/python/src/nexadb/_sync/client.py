@@ -8,9 +8,9 @@ from types import TracebackType
 from typing import Any, TypeVar, overload
 
 from .._core.calls import Position
-from .._core.codec import encode
+from .._core.codec import decode, encode
 from .._core.engine import Engine, batch_call, client_options, document_of, documents_of, packed_document, packed_filter
-from .._core.frames import NOT_FOUND, Request
+from .._core.frames import NOT_FOUND, SUCCESS, Request
 from .._core.typed import Shape
 from ..events import Listener
 from ..options import ClientOptions, Durability, ReadConcern, ReadPreference, WriteConcern
@@ -103,6 +103,8 @@ class NexaClient:
         options = {"rev": rev, "read_concern": read_concern} if rev or read_concern else None
         call = self._engine.call(Request.READ, collection, (encode(key),), options, database=database, preference=read_preference)
         reply = self._runner.run(call, timeout_ms)
+        if reply[0] == SUCCESS:
+            return document_of(decode(reply[2]))
         return None if reply[0] == NOT_FOUND else document_of(self._engine.result(reply))
 
     def get_many(

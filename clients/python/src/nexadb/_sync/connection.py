@@ -21,12 +21,9 @@ from .._core.tls import TlsStream
 from .._core.topology import Server
 from ..errors import ConnectionError, NexaError, TimeoutError
 from ..options import text_of
-from . import readiness
+from .channel import TICK_SECONDS, Channel
 
 PROBE_SECONDS, LOST_SECONDS = 2.0, 8.0
-#: How long one wait for input takes at most: what has to be looked at meanwhile is looked at then.
-_TICK_SECONDS = 0.5
-_READ_BYTE_COUNT = 1 << 18
 #: A connection that was idle for so long is looked at before it is used, since its node may be gone.
 _IDLE_SECONDS = 0.2
 _NEVER = float("inf")
@@ -84,16 +81,13 @@ class Sink(Waiter):
 
 
 class Connection:
-    def __init__(self, engine: Engine, server: Server, channel: socket.socket, tls: TlsStream | None):
+    def __init__(self, engine: Engine, server: Server, channel: Channel, tls: TlsStream | None):
         self.engine, self.server = engine, server
         self.link: Link[Waiter] = Link(engine.options)
         #: Set by the pool that owns the connection.
         self.on_lost: Callable[[Connection, NexaError], None] = lambda connection, error: None
         self.is_usable = True
-        self._socket, self._tls = channel, tls
-        self._has_input = readiness.reader(channel)
-        self._buffer = bytearray(_READ_BYTE_COUNT)
-        self._view = memoryview(self._buffer)
+        self._channel, self._tls = channel, tls
         self._unsent = b""
         self._send_lock, self._lock = threading.Lock(), threading.Lock()
         self._is_reading = False
@@ -109,12 +103,10 @@ class Connection:
         seconds = engine.options.connect_timeout_ms / 1000 or None
         deadline = clock() + seconds if seconds else _NEVER
         try:
-            channel = socket.create_connection(server.address, seconds)
+            channel = Channel(socket.create_connection(server.address, seconds))
         except OSError as error:
             raise ConnectionError(f"cannot connect to {text_of(server.address)}: {error}") from error
         try:
-            channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            channel.setblocking(False)
             tls = TlsStream(context, server.address[0]) if context is not None else None
             connection = Connection(engine, server, channel, tls)
             if tls is not None:
@@ -123,10 +115,11 @@ class Connection:
         except Expired:
             channel.close()
             raise ConnectionError(f"{text_of(server.address)} did not answer within {seconds} s") from None
-        except (OSError, ssl.SSLError) as error:
+        except NexaError:
             channel.close()
-            if isinstance(error, NexaError):
-                raise
+            raise
+        except OSError as error:
+            channel.close()
             raise ConnectionError(f"cannot connect to {text_of(server.address)}: {error}") from error
         except BaseException:
             channel.close()
@@ -153,9 +146,11 @@ class Connection:
     def _read_raw(self, deadline: float) -> bytes:
         """At least one byte, before anybody else uses this connection."""
         while True:
-            data = self._receive_raw(min(_TICK_SECONDS, deadline - clock()))
+            data = self._channel.receive(deadline - clock())
             if data:
                 return data
+            if data is not None:
+                raise ConnectionError(f"{text_of(self.server.address)} ended the connection")
             if clock() >= deadline:
                 raise Expired("no answer in time")
 
@@ -184,13 +179,8 @@ class Connection:
                 if waiter.wake is not None:
                     waiter.wake.release()
             self._sleepers.clear()
-        try:
-            # A thread that waits for input is woken by this, not by close.
-            self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         with self._send_lock:
-            self._socket.close()
+            self._channel.close()
         self.on_lost(self, error)
 
     # Requests
@@ -198,20 +188,26 @@ class Connection:
     def exchange(self, call: Call, now: float) -> Reply:
         """Sends a call and waits for its answer."""
         waiter = Waiter()
-        request_id = self._submit(call, waiter, now)
+        request_id, reads = self._submit(call, waiter, now)
         try:
-            self.wait(waiter, call.deadline)
+            if reads:
+                # Nobody else waits: the usual case of a thread that is alone.
+                self._read_for(waiter, call.deadline)
+            elif not waiter.is_ready:
+                self.wait(waiter, call.deadline)
         except BaseException:
             self.abandon(request_id)
             raise
-        if waiter.error is not None:
-            raise waiter.error
-        assert waiter.reply is not None
-        return waiter.reply
+        if waiter.reply is not None:
+            return waiter.reply
+        assert waiter.error is not None
+        raise waiter.error
 
     def open_stream(self, call: Call, now: float, state: StreamState) -> Sink:
         sink = Sink(self, state)
-        sink.request_id = self._submit(call, sink, now)
+        sink.request_id, reads = self._submit(call, sink, now)
+        if reads:
+            self._hand_over()
         return sink
 
     def next(self, sink: Sink, deadline: float) -> Reply:
@@ -235,9 +231,12 @@ class Connection:
         if frame:
             self._send_quietly(frame)
 
-    def _submit(self, call: Call, waiter: Waiter, now: float) -> int:
+    def _submit(self, call: Call, waiter: Waiter, now: float) -> tuple[int, bool]:
+        """Sends a call. Its id, and whether this thread has become the one that reads."""
         if now - self._heard_at > _IDLE_SECONDS:
             self._look_after_idling()
+        problem: NexaError
+        reads = False
         with self._send_lock:
             with self._lock:
                 if not self.is_usable:
@@ -245,20 +244,28 @@ class Connection:
                 frame, request_id = self.engine.submit(self.link, call, waiter, now)
                 if self.link.orphans:
                     frame += self.link.abandon_orphans()
+                if not self._is_reading:
+                    self._is_reading = reads = True
             try:
-                self._send_locked(frame, call.deadline)
+                if self._tls is not None:
+                    frame = self._tls.encrypted(frame)
+                if self._unsent or (count := self._channel.send(frame)) != len(frame):
+                    if self._unsent:
+                        count = 0
+                    if reads:
+                        reads = False
+                        self._hand_over()
+                    self._write_rest(frame, count, call.deadline)
+                return request_id, reads
             except Expired:
                 with self._lock:
                     self._unsent += self.link.abandon(request_id)
                 raise
             except OSError as error:
-                problem: NexaError | None = ConnectionError(f"{text_of(self.server.address)}: {error}")
-            else:
-                problem = None
-        if problem is not None:
-            # The waiter hears of it as everybody else does.
-            self._end(problem)
-        return request_id
+                problem = ConnectionError(f"{text_of(self.server.address)}: {error}")
+        # The waiter hears of it as everybody else does.
+        self._end(problem)
+        return request_id, reads
 
     def _look_after_idling(self) -> None:
         """Notices that the node has closed this connection, unless somebody reads anyway."""
@@ -290,39 +297,37 @@ class Connection:
         self._write(frame if self._tls is None else self._tls.encrypted(frame), deadline)
 
     def _write(self, data: bytes, deadline: float) -> None:
-        """Writes everything, or keeps what is left for the next one who writes: half a frame is never followed by another."""
+        self._write_rest(data, 0, deadline)
+
+    def _write_rest(self, data: bytes, count: int, deadline: float) -> None:
+        """Writes what follows the first `count` bytes, or keeps what is left for the next one who writes.
+
+        So half a frame is never followed by another.
+        """
         if self._unsent:
-            data = self._unsent + data
-        count = 0
+            data, count = self._unsent + data[count:], 0
         try:
-            try:
-                count = self._socket.send(data)
-            except BlockingIOError:
-                pass
+            count += self._channel.send(memoryview(data)[count:])
             while count < len(data):
-                count += self._write_more(memoryview(data)[count:], deadline)
+                self._wait_to_write(deadline)
+                count += self._channel.send(memoryview(data)[count:])
         finally:
             self._unsent = data[count:]
 
-    def _write_more(self, data: memoryview, deadline: float) -> int:
-        """Waits until some of the data can leave. Meanwhile it reads, if nobody does: the node may wait for that."""
+    def _wait_to_write(self, deadline: float) -> None:
+        """Waits until the node takes more. Meanwhile this thread reads, if nobody does: the node may wait for that."""
+        remaining = deadline - clock()
+        if remaining <= 0:
+            raise Expired("the node takes nothing")
         with self._lock:
             reads = not self._is_reading and self.link.info is not None
             self._is_reading = self._is_reading or reads
         try:
-            remaining = deadline - clock()
-            if remaining <= 0:
-                raise Expired("the node takes nothing")
-            readable = readiness.wait_to_write(self._socket, reads, min(remaining, _TICK_SECONDS))
-            if readable:
+            if self._channel.wait(reads, True, min(remaining, TICK_SECONDS)):
                 self._receive(0.0)
         finally:
             if reads:
                 self._hand_over()
-        try:
-            return self._socket.send(data)
-        except BlockingIOError:
-            return 0
 
     # Input
 
@@ -350,13 +355,17 @@ class Connection:
                 if waiter.is_ready:
                     return
                 raise Expired("no answer in time")
+        self._read_for(waiter, deadline)
+
+    def _read_for(self, waiter: Waiter, deadline: float) -> None:
+        """Reads for all until this waiter is ready."""
         try:
             while not waiter.is_ready:
-                now = clock()
-                if now >= deadline:
+                remaining = deadline - clock()
+                if remaining <= 0:
                     raise Expired("no answer in time")
                 try:
-                    self._receive(min(_TICK_SECONDS, deadline - now))
+                    self._receive(remaining)
                 except NexaError as error:
                     self._end(error)
         finally:
@@ -366,6 +375,8 @@ class Connection:
         """This thread reads no more: the one that has slept longest does."""
         with self._lock:
             self._is_reading = False
+            if not self._sleepers:
+                return
             for waiter in self._sleepers:
                 if not waiter.is_ready and waiter.wake is not None:
                     self._is_reading = waiter.is_promoted = True
@@ -375,10 +386,15 @@ class Connection:
 
     def _receive(self, seconds: float) -> None:
         """Reads what is there, waiting for it at most so long, and gives it to those that wait for it."""
-        data = self._receive_raw(seconds)
-        if not data:
+        try:
+            data = self._channel.receive(seconds)
+        except (OSError, ValueError) as error:
+            raise ConnectionError(f"{text_of(self.server.address)} ended the connection: {error}") from error
+        if data is None:
             self._probe()
             return
+        if not data:
+            raise ConnectionError(f"{text_of(self.server.address)} ended the connection")
         self._heard_at, self._probed_at = clock(), 0.0
         if self._tls is not None:
             try:
@@ -388,23 +404,9 @@ class Connection:
         with self._lock:
             for waiter, reply in self.link.receive(data):
                 waiter.deliver(reply)
-                if waiter.wake is not None and waiter in self._sleepers and waiter.is_ready:
+                if waiter.wake is not None and waiter.is_ready and waiter in self._sleepers:
                     del self._sleepers[waiter]
                     waiter.wake.release()
-
-    def _receive_raw(self, seconds: float) -> bytes:
-        """What has arrived; nothing when nothing came in time."""
-        try:
-            if not self._has_input(max(0.0, seconds) * 1000):
-                return b""
-            count = self._socket.recv_into(self._buffer)
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return b""
-        except (OSError, ValueError) as error:
-            raise ConnectionError(f"{text_of(self.server.address)} ended the connection: {error}") from error
-        if not count:
-            raise ConnectionError(f"{text_of(self.server.address)} ended the connection")
-        return bytes(self._view[:count])
 
     def _probe(self) -> None:
         """Nothing came for a while: asks the node whether it is there, and gives it up when it is not."""

@@ -35,12 +35,12 @@ class Pool:
         self._changed = threading.Condition(threading.RLock())
         self._refusal: tuple[float, AuthenticationError] | None = None
         #: The one connection to the leader, while nothing changes.
-        self._current: Connection | None = None
+        self.current: Connection | None = None
 
     def ready(self, preference: str) -> Connection | None:
         """A connection that serves now, if there is one."""
-        current = self._current
-        if current is not None and preference == "primary" and current.is_usable and current.server.is_ready:
+        current = self.current
+        if current is not None and preference == "primary" and current.is_usable:
             return current
         with self._changed:
             server = self.topology.choose(preference)
@@ -53,7 +53,7 @@ class Pool:
                 server.is_connecting = True
                 self._spawn(self._grow, server)
             if preference == "primary" and pool_size == 1:
-                self._current = connection
+                self.current = connection
             return connection
 
     def select(self, call: Call, started: float) -> Connection:
@@ -73,7 +73,7 @@ class Pool:
                 waits_for_better = now - started < PREFERENCE_SECONDS and self.topology.is_preferred_missing(call.preference)
                 if connection is not None and not waits_for_better:
                     return connection
-                to_look_at = self.topology.to_connect(now)
+                to_look_at = self.topology.to_look_at(now, connection is None)
                 if self._refusal is not None and self._refusal[0] >= started:
                     raise self._refusal[1]
                 if now >= limit:
@@ -117,7 +117,7 @@ class Pool:
 
     def _members(self, server: Server) -> None:
         """Learns of the other nodes of a cluster, for reads that may go there."""
-        call = Call(Request.STATUS, None, None, ())
+        call = Call(Request.STATUS, None, None)
         now = clock()
         call.deadline = now + (self.engine.options.connect_timeout_ms / 1000 or 10.0)
         try:
@@ -152,7 +152,7 @@ class Pool:
                 connection.on_lost = self._lost
                 usable.append(connection)
             for each in usable:
-                each.link.info = info
+                each.link.told(info)
         if not is_kept:
             connection.close()
         if self.is_closed:
@@ -203,7 +203,7 @@ class Pool:
                 self._notify()
 
     def _notify(self) -> None:
-        self._current = None
+        self.current = None
         self._changed.notify_all()
 
     def _tell(self, event: ConnectionEvent) -> None:
