@@ -205,6 +205,8 @@ class Connection(asyncio.Protocol):
     def submit(self, call: Call, now: float) -> tuple[asyncio.Future[Reply], int]:
         future: asyncio.Future[Reply] = self.loop.create_future()
         frame, request_id = self.engine.submit(self.link, call, (future, call.deadline), now)
+        if self.link.orphans:
+            frame += self.link.abandon_orphans()
         if self._is_flush_due:
             self._output.append(frame)
         else:

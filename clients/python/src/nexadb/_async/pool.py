@@ -49,6 +49,7 @@ class Pool:
         connection = usable[0] if len(usable) == 1 else min(usable, key=lambda each: len(each.link.pending))
         options = self.engine.options
         if len(usable) < options.pool_size and len(connection.link.pending) >= GROW_AT and not server.is_connecting:
+            server.is_connecting = True
             self._spawn(self._grow(server))
         if connection.is_full:
             return None
@@ -160,7 +161,6 @@ class Pool:
         self._notify()
 
     async def _grow(self, server: Server) -> None:
-        server.is_connecting = True
         try:
             await self._add(server, is_further=True)
         except NexaError as error:

@@ -26,6 +26,7 @@ from ..errors import (
 )
 from ..events import CommandEvent, Listener
 from ..options import DEFAULT_PORT, ClientOptions
+from ..telemetry import OpenTelemetryListener
 from ..uri import parse_address, parse_uri
 from . import retry
 from .calls import REMEMBERED, WRITES, Call, Position
@@ -49,7 +50,7 @@ class Engine:
         self.topology = Topology(options, self.rng)
         self.lock = threading.Lock()
         self.pace = Pace()
-        self.listeners: list[Listener] = []
+        self.listeners: list[Listener] = [OpenTelemetryListener()] if options.telemetry else []
         self.in_flight = 0
         #: The newest position that an answer gave; reads see at least that.
         self.position: Position | None = None

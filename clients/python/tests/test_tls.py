@@ -1,0 +1,135 @@
+"""TLS, with a node behind a door that speaks it: 1.3 only, certificates verified by default."""
+
+import asyncio
+import ssl
+import threading
+
+import pytest
+import trustme
+from faces import FLAVOURS, client
+
+from nexadb import ServerSelectionError
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def ca_file(authority, tmp_path_factory):
+    path = tmp_path_factory.mktemp("ca") / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+class Door:
+    """Takes TLS and passes the bytes on to a node."""
+
+    def __init__(self, port, authority, newest=ssl.TLSVersion.TLSv1_3, host="127.0.0.1", asks_for_certificate=False):
+        self.behind = port
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.maximum_version = newest
+        authority.issue_cert(host).configure_cert(self.context)
+        if asks_for_certificate:
+            authority.configure_trust(self.context)
+            self.context.verify_mode = ssl.CERT_REQUIRED
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+
+    async def open(self):
+        self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0, ssl=self.context)
+        return self.server.sockets[0].getsockname()[1]
+
+    async def serve(self, reader, writer):
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self.behind)
+
+        async def carry(source, target):
+            try:
+                while data := await source.read(1 << 16):
+                    target.write(data)
+                    await target.drain()
+            except (OSError, ssl.SSLError):
+                pass
+            finally:
+                target.close()
+
+        await asyncio.gather(carry(reader, inner_writer), carry(inner_reader, writer))
+
+    def __enter__(self):
+        self.thread.start()
+        self.loop.set_exception_handler(lambda *_: None)
+        self.port = asyncio.run_coroutine_threadsafe(self.open(), self.loop).result(10)
+        return self
+
+    def __exit__(self, *_):
+        async def stop():
+            self.server.close()
+            tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+            [task.cancel() for task in tasks]
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+        asyncio.run_coroutine_threadsafe(stop(), self.loop).result(10)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(10)
+        self.loop.close()
+
+
+def play(flavour, uri, name, **options):
+    async def run():
+        async with client(flavour, uri, server_selection_timeout_ms=600, **options) as db:
+            await db.create(name, {"_id": "k", "text": "x" * 300_000})
+            documents = [{"n": n, "text": "y" * 5_000} for n in range(200)]
+            await db.batch_write(name, documents)
+            assert len((await db.get(name, "k"))["text"]) == 300_000
+            assert len(await db.query(name)) == 201
+            async with db.find(name, batch_size=10) as cursor:
+                assert len(await cursor.to_list(50)) == 50
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_everything_works_over_tls(node, name, authority, ca_file, flavour):
+    with Door(node.port, authority) as door:
+        play(flavour, f"nexadbs://127.0.0.1:{door.port}/?tlsCAFile={ca_file.replace('/', '%2F')}", name)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_certificate_that_nobody_vouches_for_is_refused_and_said(node, name, authority, flavour):
+    with Door(node.port, authority) as door, pytest.raises(ServerSelectionError, match=r"(?i)certificate"):
+        play(flavour, f"nexadbs://127.0.0.1:{door.port}", name)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_certificate_for_another_host_is_refused(node, name, authority, ca_file, flavour):
+    with Door(node.port, authority, host="db.example.com") as door, pytest.raises(ServerSelectionError, match=r"(?i)certificate"):
+        play(flavour, f"nexadbs://127.0.0.1:{door.port}", name, tls_ca_file=ca_file)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_verification_can_be_switched_off_by_name(node, name, authority, flavour):
+    with Door(node.port, authority, host="db.example.com") as door:
+        play(flavour, f"nexadbs://127.0.0.1:{door.port}/?tlsInsecure=true", name)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_older_tls_is_refused(node, name, authority, ca_file, flavour):
+    with Door(node.port, authority, newest=ssl.TLSVersion.TLSv1_2) as door, pytest.raises(ServerSelectionError):
+        play(flavour, f"nexadbs://127.0.0.1:{door.port}", name, tls_ca_file=ca_file)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_client_shows_its_certificate(node, name, authority, ca_file, flavour, tmp_path):
+    own = authority.issue_cert("client@example.com")
+    own.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    own.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    files = {"tls_cert_file": str(tmp_path / "cert.pem"), "tls_key_file": str(tmp_path / "key.pem")}
+    with Door(node.port, authority, asks_for_certificate=True) as door:
+        play(flavour, f"nexadbs://127.0.0.1:{door.port}", name, tls_ca_file=ca_file, **files)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_node_without_tls_is_no_endless_wait(node, name, flavour):
+    with pytest.raises(ServerSelectionError):
+        play(flavour, f"nexadbs://127.0.0.1:{node.port}/?connectTimeoutMS=1000", name)
