@@ -29,8 +29,16 @@ def linked(features=FEATURES, **more) -> Link[str]:
     return link
 
 
-def read(key="k", collection="c", **more) -> Call:
-    return Call(Request.READ, None, collection, (encode(key),), **more)
+def read(key="k", collection="c") -> Call:
+    return Call(Request.READ, None, collection, (encode(key),))
+
+
+def create(data, options=None) -> Call:
+    call = Call(Request.CREATE, None, "c", (encode(data),))
+    call.is_write = call.wants_position = True
+    if options:
+        call.set_options(options)
+    return call
 
 
 def sent(data: bytes) -> list[tuple[int, int, object]]:
@@ -129,7 +137,7 @@ def test_a_collection_of_another_database_goes_by_names_until_it_has_a_handle():
 
 def test_what_a_call_carries_beside_its_values():
     link = linked()
-    call = Call(Request.CREATE, None, "c", (encode({"n": 1}),), {"w": "majority"}, is_write=True)
+    call = create({"n": 1}, {"w": "majority"})
     data = link.submit(call, "a", 1500, b"i" * 24, None)[0]
     assert sent(data)[-1][2] == ["c", {"n": 1}, {"w": "majority", "timeout_ms": 1500, "op_id": b"i" * 24}]
     data = link.submit(read(), "b", 0, None, (3, 1 << 40))[0]
@@ -138,13 +146,13 @@ def test_what_a_call_carries_beside_its_values():
 
 def test_an_op_id_is_sent_only_where_the_node_keeps_it():
     link = linked(features=["request_id", "compact"])
-    call = Call(Request.CREATE, None, "c", (encode({}),), is_write=True)
+    call = create({})
     assert sent(link.submit(call, "a", 0, b"i" * 24, None)[0])[-1][2] == ["c", {}]
 
 
 def test_the_position_of_a_write_comes_with_its_answer():
     link = linked()
-    call = Call(Request.CREATE, None, "c", (encode({}),), is_write=True)
+    call = create({})
     _, request_id = link.submit(call, "a", 0, None, None)
     ((_, reply),) = link.receive(frame(SUCCESS, {}, request_id, (4, 99)))
     assert reply[3] == (4, 99)

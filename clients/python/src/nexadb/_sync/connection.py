@@ -249,9 +249,8 @@ class Connection:
             try:
                 if self._tls is not None:
                     frame = self._tls.encrypted(frame)
-                if self._unsent or (count := self._channel.send(frame)) != len(frame):
-                    if self._unsent:
-                        count = 0
+                count = 0 if self._unsent else self._channel.send(frame)
+                if count < len(frame):
                     if reads:
                         reads = False
                         self._hand_over()
