@@ -162,7 +162,7 @@ def test_reads_on_followers_see_what_the_client_wrote(make_cluster, flavour):
     hosts = ",".join(node.address for node in cluster.nodes)
 
     async def run():
-        async with client(flavour, f"nexadb://{hosts}/?readPreference=secondary") as db:
+        async with client(flavour, f"nexadb://{hosts}/?readPreference=secondary&localThresholdMS=2000") as db:
             served = set()
             db.add_listener(lambda event: served.add(event.address) if getattr(event, "operation", "") == "read" else None)
             for number in range(60):

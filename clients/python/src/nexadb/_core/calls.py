@@ -37,10 +37,7 @@ WRITES = frozenset(
         Request.CREATE_DATABASE,
         Request.DROP_DATABASE,
     }
-)  #: Writes that a node remembers by their `op_id`.
-REMEMBERED = frozenset({Request.CREATE, Request.UPDATE, Request.DELETE, Request.BATCH_WRITE})
-
-_COLLECTION, _DATABASE = encode("collection"), encode("database")
+)  _COLLECTION, _DATABASE = encode("collection"), encode("database")
 _TIMEOUT, _OP_ID, _AFTER = encode("timeout_ms"), encode("op_id") + b"\xc4\x18", encode("after")
 _POSITION = struct.Struct(">BBQBQ")
 

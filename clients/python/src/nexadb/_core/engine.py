@@ -29,7 +29,7 @@ from ..options import DEFAULT_PORT, ClientOptions
 from ..telemetry import OpenTelemetryListener
 from ..uri import parse_address, parse_uri
 from . import retry
-from .calls import REMEMBERED, WRITES, Call, Position
+from .calls import WRITES, Call, Position
 from .codec import decode, encode
 from .frames import DUPLICATE, ERROR, NOT_FOUND, PONG, SUCCESS, Request
 from .link import Link, Reply
@@ -88,7 +88,7 @@ class Engine:
         if kind in WRITES:
             call.is_write = call.wants_position = True
             defaults = self._write_options
-            if self.options.retry_writes and kind in REMEMBERED:
+            if self.options.retry_writes:
                 call.op_id = self._client_id + next(self._counter).to_bytes(8, "big")
         else:
             defaults = self._read_options
