@@ -37,7 +37,9 @@ WRITES = frozenset(
         Request.CREATE_DATABASE,
         Request.DROP_DATABASE,
     }
-)  _COLLECTION, _DATABASE = encode("collection"), encode("database")
+)
+
+_COLLECTION, _DATABASE = encode("collection"), encode("database")
 _TIMEOUT, _OP_ID, _AFTER = encode("timeout_ms"), encode("op_id") + b"\xc4\x18", encode("after")
 _POSITION = struct.Struct(">BBQBQ")
 
