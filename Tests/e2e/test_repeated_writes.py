@@ -1,5 +1,6 @@
 """Writes with an `op_id` are done once, however often they are sent: through crashes, failovers and lost connections."""
 import os
+import re
 import threading
 import time
 
@@ -137,3 +138,18 @@ def test_the_feature_and_its_window_are_told(make_node):
             answer = link.ask(wire.CREATE, {"collection": "t", "data": {}, "op_id": bad})
             assert answer.code == "BAD_REQUEST" and answer.value["field"] == "op_id"
         assert link.ask(wire.CREATE, {"collection": "t", "data": {}, "op_id": None}).type == wire.SUCCESS
+
+
+def test_the_load_generator_names_its_writes_and_the_node_tells_what_it_remembers(make_node):
+    node = make_node("node")
+    node.start()
+    for mix in ("create", "batch"):
+        before = remembered_bytes(node)
+        ran = tool("bench", "--port", str(node.port), "--mix", mix, "--op-id", "--requests", "200", "--batch-size", "20", "--warm-up", "0")
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        assert remembered_bytes(node) - before >= 200 * 67
+    assert "nexadb_op_id_repeats_total 0" in node.http("/metrics")[1]
+
+
+def remembered_bytes(node) -> int:
+    return int(re.search(r"^nexadb_op_id_newest_bytes (\d+)", node.http("/metrics")[1], re.MULTILINE)[1])

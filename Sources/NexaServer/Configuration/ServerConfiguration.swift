@@ -117,8 +117,8 @@ package struct ServerConfiguration: Equatable, Sendable {
         if frameByteCountMax.value < 4 << 10 || frameByteCountMax.value > 1 << 30 {
             throw ConfigurationError("max-frame is \(frameByteCountMax.text); it must lie between 4KiB and 1GiB")
         }
-        if operationWindow.isOff || operationByteCountMax.value < 1 << 10 {
-            throw ConfigurationError("op-id-window must not be off, and op-id-bytes be at least 1KiB")
+        if operationWindow.milliseconds < 1_000 || operationByteCountMax.value < 1 << 20 {
+            throw ConfigurationError("op-id-window must be at least 1s, and op-id-bytes at least 1MiB")
         }
         if memory.value < 16 << 20 { throw ConfigurationError("memory is \(memory.text); at least 16MiB are needed") }
         try validateCluster()

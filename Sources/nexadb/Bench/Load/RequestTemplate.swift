@@ -14,7 +14,7 @@ struct RequestTemplate: @unchecked Sendable {
         var keyDigits: Int?
         var nameDigits: Int?
         var emailDigits: Int?
-        /// Of the `op_id`: those of the key.
+        /// Of the `op_id`: the id itself, which counts up as a client's counter does.
         var operationDigits: Int?
         var age: Int?
         /// One byte for a number below 128.
@@ -48,7 +48,7 @@ struct RequestTemplate: @unchecked Sendable {
             BenchRecord.writeDigits(BenchRecord.keyNumber(of: id), count: BenchRecord.keyDigitCount, to: target + offset)
         }
         if let offset = patches.operationDigits {
-            BenchRecord.writeDigits(BenchRecord.keyNumber(of: id), count: BenchRecord.keyDigitCount, to: target + offset)
+            BenchRecord.writeDigits(id, count: BenchRecord.keyDigitCount, to: target + offset)
         }
         if let offset = patches.nameDigits {
             BenchRecord.writeDigits(BenchRecord.serial(of: id), count: BenchRecord.serialDigitCount, to: target + offset)
