@@ -199,6 +199,7 @@ _BY_CODE: dict[str, type[ServerError]] = {
     "NO_SUCH_COLLECTION": NotFoundError,
     "NO_SUCH_DATABASE": NotFoundError,
     "NO_SUCH_INDEX": NotFoundError,
+    "NO_SUCH_USER": NotFoundError,
     "DUPLICATE": DuplicateKeyError,
     "CONFLICT": ConflictError,
     "UNAUTHENTICATED": AuthenticationError,

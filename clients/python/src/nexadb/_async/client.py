@@ -313,8 +313,22 @@ class AsyncNexaClient:
     async def collection_stats(self, name: str, *, database: str | None = None) -> Document:
         return await self._map(Request.COLLECTION_STATS, {"collection": name}, database=database)
 
-    async def create_user(self, username: str, password: str, role: str = "read") -> Document:
-        return await self._map(Request.CREATE_USER, {"username": username, "password": password, "role": role})
+    async def create_user(self, username: str, password: str, role: str = "read", *, databases: Mapping[str, str] | None = None) -> Document:
+        """Makes a user, confined to `databases` (names to `read` or `write`) where given. The answer holds the API key, this once."""
+        fields = {"username": username, "password": password, "role": role, "databases": databases}
+        return await self._map(Request.CREATE_USER, fields)
+
+    async def alter_user(
+        self,
+        username: str,
+        *,
+        role: str | None = None,
+        databases: Mapping[str, str] | None = None,
+        new_api_key: bool = False,
+    ) -> Document:
+        """Changes what a user may do, or gives it another API key, which the answer then holds."""
+        fields = {"username": username, "role": role, "databases": databases, "new_api_key": new_api_key or None}
+        return await self._map(Request.ALTER_USER, fields)
 
     async def delete_user(self, username: str) -> None:
         await self._map(Request.DELETE_USER, {"username": username})

@@ -38,6 +38,8 @@ WRITES = frozenset(
         Request.DROP_DATABASE,
     }
 )
+#: Writes that have no `op_id`: they are sent once.
+ACCOUNT_CHANGES = frozenset({Request.CREATE_USER, Request.DELETE_USER, Request.ALTER_USER, Request.CHANGE_PASSWORD})
 
 _COLLECTION, _DATABASE = encode("collection"), encode("database")
 _TIMEOUT, _OP_ID, _AFTER = encode("timeout_ms"), encode("op_id") + b"\xc4\x18", encode("after")

@@ -29,7 +29,7 @@ from ..options import DEFAULT_PORT, ClientOptions
 from ..telemetry import OpenTelemetryListener
 from ..uri import parse_address, parse_uri
 from . import retry
-from .calls import WRITES, Call, Position
+from .calls import ACCOUNT_CHANGES, WRITES, Call, Position
 from .codec import decode, encode
 from .frames import DUPLICATE, ERROR, NOT_FOUND, PONG, SUCCESS, Request
 from .link import Link, Reply
@@ -90,6 +90,9 @@ class Engine:
             defaults = self._write_options
             if self.options.retry_writes:
                 call.op_id = self._client_id + next(self._counter).to_bytes(8, "big")
+        elif kind in ACCOUNT_CHANGES:
+            call.is_write = True
+            defaults = {}
         else:
             defaults = self._read_options
             chosen = preference or self.options.read_preference
