@@ -11,7 +11,7 @@ DATA   ?= ./data
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: ## Install what is missing (liblz4, libxxhash, pkg-config) with apt
+setup: ## Install what is missing (liblz4, libxxhash, libargon2, pkg-config) with apt
 	@Tests/scripts/setup.sh build
 
 build: setup ## Build the release binary

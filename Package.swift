@@ -33,9 +33,12 @@ let package = Package(
         .systemLibrary(name: "CLZ4", path: "CSupport/system/lz4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
         .systemLibrary(
             name: "CXXHash", path: "CSupport/system/xxhash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+        .systemLibrary(
+            name: "CArgon2", path: "CSupport/system/argon2", pkgConfig: "libargon2", providers: [.apt(["libargon2-dev"])]),
         // The C core is compiled with -O2 in every configuration: tests of the engine run millions of its calls.
         .target(
-            name: "CSupport", dependencies: ["CLZ4", "CXXHash"], path: "CSupport", exclude: ["system"], sources: ["src"],
+            name: "CSupport", dependencies: ["CArgon2", "CLZ4", "CXXHash"], path: "CSupport", exclude: ["system"],
+            sources: ["src"],
             publicHeadersPath: "include",
             cSettings: [
                 .define("_GNU_SOURCE"),

@@ -12,6 +12,7 @@
 #include "nexa_lz4.h"
 #include "nexa_msgpack.h"
 #include "nexa_os.h"
+#include "nexa_password.h"
 #include "nexa_poll.h"
 #include "nexa_skiplist.h"
 #include "nexa_status.h"

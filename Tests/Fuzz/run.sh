@@ -14,7 +14,7 @@ mkdir -p $out/bin $out/obj $out/findings $out/logs
 swiftc=$(command -v swiftc)
 clang=$(dirname "$(readlink -f "$swiftc")")/clang
 [ -x "$clang" ] || clang=clang
-lz4=$(pkg-config --cflags --libs liblz4)
+libraries=$(pkg-config --cflags --libs liblz4 libargon2)
 c_flags="-g -O1 -std=gnu17 -D_GNU_SOURCE -ICSupport/include -fsanitize=address,undefined -fno-sanitize-recover=undefined"
 swift_flags="-g -O -swift-version 6 -parse-as-library -package-name nexadb -sanitize=fuzzer,address -enable-experimental-feature Lifetimes
     -enable-upcoming-feature ExistentialAny -enable-upcoming-feature MemberImportVisibility
@@ -75,9 +75,9 @@ for source in Tests/Fuzz/fuzz_*.c Tests/Fuzz/*Fuzz.swift; do
     stale "$out/bin/$name" "$source" $out/obj/csupport.stamp $out/obj/NexaReplication.o || continue
     echo "building $name"
     case $source in
-    *.c) $clang $c_flags -fuse-ld=lld -fsanitize=fuzzer "$source" $out/obj/c_*.o $lz4 -lm -lpthread -o "$out/bin/$name" ;;
+    *.c) $clang $c_flags -fuse-ld=lld -fsanitize=fuzzer "$source" $out/obj/c_*.o $libraries -lm -lpthread -o "$out/bin/$name" ;;
     *) $swiftc $swift_flags -use-ld=lld -module-name "$name" "$source" $out/obj/Nexa*.o $out/obj/c_*.o \
-        $lz4 -o "$out/bin/$name" ;;
+        $libraries -o "$out/bin/$name" ;;
     esac
 done
 

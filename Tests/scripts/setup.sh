@@ -13,6 +13,7 @@ packages=()
 command -v pkg-config >/dev/null || packages+=(pkg-config)
 pkg-config --exists liblz4 2>/dev/null || packages+=(liblz4-dev)
 pkg-config --exists libxxhash 2>/dev/null || packages+=(libxxhash-dev)
+pkg-config --exists libargon2 2>/dev/null || packages+=(libargon2-dev)
 # Loaded at run time by `nexadb shell` at a terminal, for arrow keys and history.
 ldconfig -p | grep -q libedit.so.2 || packages+=(libedit2)
 if [ "$want" = test ]; then

@@ -10,7 +10,8 @@ extension Catalog {
             var following = FollowedChange(before)
             var cursor = BatchCursor(payload)
             while let operation = try? cursor.next() { following.take(operation) }
-            return CatalogView(databases: following.databases, nextCollectionID: following.nextCollectionID, lsn: lsn)
+            return CatalogView(
+                databases: following.databases, users: following.users, nextCollectionID: following.nextCollectionID, lsn: lsn)
         }
     }
 }
@@ -18,10 +19,12 @@ extension Catalog {
 /// One change on its way into the view.
 private struct FollowedChange {
     var databases: [String: [String: Collection]]
+    var users: UserTable
     var nextCollectionID: UInt32
 
     init(_ before: CatalogView) {
         databases = before.databases
+        users = before.users
         nextCollectionID = before.nextCollectionID
     }
 
@@ -45,6 +48,13 @@ private struct FollowedChange {
                 put(rest, operation.value)
             } else if let id = CatalogRecord.id(rest) {
                 drop(id)
+            }
+        case .user:
+            // An account that cannot be read grants nothing.
+            if isPut, let user = User(name: rest.text, storedValue: operation.value) {
+                users.put(user)
+            } else {
+                users.remove(rest.text)
             }
         }
     }

@@ -2,7 +2,7 @@ import NexaStorage
 import NexaWire
 import Synchronization
 
-/// The databases and collections of a store: entries of collection 0 in the engine, and an immutable view of them in memory.
+/// The databases, collections and users of a store: entries of collection 0 in the engine, and an immutable view of them in memory.
 ///
 /// Invariants:
 /// - A change is one atomic batch; the view is replaced after its commit, so nothing is in the view that is not in the log.
@@ -19,11 +19,12 @@ package final class Catalog: Sendable {
     private let clock: WallClock
     private let operations: OperationMemory
     /// Held by the one change that runs.
-    private let changes = NexaLock()
+    let changes = NexaLock()
     private let published = NexaLock()
     /// Guarded by `published`.
     nonisolated(unsafe) private var current: CatalogView
     private let versionCounter = Atomic<UInt64>(1)
+    private let usersVersionCounter = Atomic<UInt64>(1)
 
     init(engine: Engine, clock: WallClock, operations: OperationMemory) throws(DocumentError) {
         self.engine = engine
@@ -34,6 +35,9 @@ package final class Catalog: Sendable {
 
     /// Grows with every change; what caches a lookup keeps it beside.
     package var version: UInt64 { versionCounter.load(ordering: .acquiring) }
+
+    /// Grows with every change of the users, and is never 0; a connection looks at it with each request.
+    package var usersVersion: UInt64 { usersVersionCounter.load(ordering: .acquiring) }
 
     /// What exists now.
     package var view: CatalogView { published.withLock { current } }
@@ -54,7 +58,7 @@ package final class Catalog: Sendable {
         let lsn = try commit(batch, durability, note)
         var databases = before.databases
         databases[name] = [:]
-        publish(CatalogView(databases: databases, nextCollectionID: before.nextCollectionID, lsn: lsn))
+        publish(before.replacing(databases: databases, at: lsn))
         return (true, lsn)
     }
 
@@ -101,7 +105,7 @@ package final class Catalog: Sendable {
         let lsn = try commit(batch, durability, note)
         var databases = before.databases
         databases[database, default: [:]][name] = collection
-        publish(CatalogView(databases: databases, nextCollectionID: collection.id + 1, lsn: lsn))
+        publish(before.replacing(databases: databases, nextCollectionID: collection.id + 1, at: lsn))
         return (collection, true, lsn)
     }
 
@@ -165,7 +169,7 @@ package final class Catalog: Sendable {
         put(collection, dimensions: dimensions, to: batch)
         let lsn = try commit(batch, durability)
         collection.setVectorDimensions(dimensions)
-        publish(CatalogView(databases: before.databases, nextCollectionID: before.nextCollectionID, lsn: lsn))
+        publish(before.replacing(at: lsn))
         return lsn
     }
 
@@ -182,7 +186,7 @@ package final class Catalog: Sendable {
         put(CatalogRecord.key(.collection, CatalogRecord.bytes(of: collection.id)), value, to: batch)
     }
 
-    private func put(_ key: [UInt8], _ value: [UInt8], to batch: WriteBatch) {
+    func put(_ key: [UInt8], _ value: [UInt8], to batch: WriteBatch) {
         key.withUnsafeBytes { key in value.withUnsafeBytes { batch.put(key: key, value: $0) } }
     }
 
@@ -205,12 +209,12 @@ package final class Catalog: Sendable {
         var databases = before.databases
         for collection in collections { databases[collection.database]?[collection.name] = nil }
         if let database { databases[database] = nil }
-        publish(CatalogView(databases: databases, nextCollectionID: before.nextCollectionID, lsn: lsn))
+        publish(before.replacing(databases: databases, at: lsn))
         return lsn
     }
 
     /// `note`, when given, is remembered with the change.
-    private func commit(
+    func commit(
         _ batch: WriteBatch, _ durability: Durability, _ note: OperationNote? = nil
     ) throws(DocumentError) -> LSN {
         if let note { operations.remember(note, outcome: .none, at: clock.microseconds(), durability, in: batch) }
@@ -226,8 +230,12 @@ package final class Catalog: Sendable {
         publish(body(view))
     }
 
-    private func publish(_ view: CatalogView) {
-        published.withLock { current = view }
+    func publish(_ view: CatalogView) {
+        let changesUsers = published.withLock {
+            defer { current = view }
+            return view.users.version != current.users.version
+        }
         versionCounter.add(1, ordering: .acquiringAndReleasing)
+        if changesUsers { usersVersionCounter.add(1, ordering: .acquiringAndReleasing) }
     }
 }

@@ -5,6 +5,7 @@ import NexaWire
 enum CatalogLoader {
     static func load(_ engine: Engine) throws(StorageError) -> CatalogView {
         var databases: [String: [String: Collection]] = [CatalogView.defaultDatabase: [:]]
+        var users = UserTable()
         var nextID: UInt32 = 1
         let reader = engine.makeReader()
         let entries = reader.makeIterator(
@@ -29,6 +30,11 @@ enum CatalogLoader {
                     throw damage("a collection's entry", entries.lsn)
                 }
                 databases[collection.database, default: [:]][collection.name] = collection
+            case .user:
+                guard let user = User(name: rest.text, storedValue: entries.value) else {
+                    throw damage("a user's entry", entries.lsn)
+                }
+                users.put(user)
             }
             lastLSN = max(lastLSN, entries.lsn)
             try entries.next()
@@ -38,7 +44,7 @@ enum CatalogLoader {
                 throw damage("collection id \(collection.id), which was not given out", lastLSN)
             }
         }
-        return CatalogView(databases: databases, nextCollectionID: nextID, lsn: lastLSN)
+        return CatalogView(databases: databases, users: users, nextCollectionID: nextID, lsn: lastLSN)
     }
 
     static func collection(id: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) -> Collection? {

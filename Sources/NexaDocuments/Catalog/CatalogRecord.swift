@@ -7,6 +7,7 @@ import NexaWire
 ///     [0 0 0 0] 'n'                         [u32 BE id of the next collection]
 ///     [0 0 0 0] 'd' [name]                  MessagePack map {created_at: microseconds}
 ///     [0 0 0 0] 'c' [u32 BE id]             MessagePack map {database, name, created_at, dimensions?}
+///     [0 0 0 0] 'u' [name]                  MessagePack map {role, password, created_at, password_changed_at?, key?, key_prefix?, databases?}
 ///
 /// What is remembered of operations lies behind these entries (`OperationRecord`).
 /// Ids start at 1 and are never reused: 'n' moves in the batch that creates a collection and never back.
@@ -16,6 +17,7 @@ enum CatalogRecord {
         case nextID = 0x6E
         case database = 0x64
         case collection = 0x63
+        case user = 0x75
     }
 
     static let prefixByteCount = 5

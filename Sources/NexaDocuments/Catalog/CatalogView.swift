@@ -1,21 +1,32 @@
 import NexaStorage
 
-/// What databases and collections exist at one moment: immutable, shared by all threads, replaced as a whole by each change.
+/// What databases, collections and users exist at one moment: immutable, shared by all threads, replaced as a whole by each change.
 package final class CatalogView: Sendable {
     /// The database that always exists and cannot be dropped.
     package static let defaultDatabase = "default"
 
     /// Collections by name, by database. Every existing database has an entry, `default` always.
     let databases: [String: [String: Collection]]
+    package let users: UserTable
     /// The id of the next collection.
     let nextCollectionID: UInt32
     /// The position of the newest change in this view: an answer made from it must not leave before this is durable.
     package let lsn: LSN
 
-    init(databases: [String: [String: Collection]], nextCollectionID: UInt32, lsn: LSN) {
+    init(databases: [String: [String: Collection]], users: UserTable, nextCollectionID: UInt32, lsn: LSN) {
         self.databases = databases
+        self.users = users
         self.nextCollectionID = nextCollectionID
         self.lsn = lsn
+    }
+
+    /// The view after a change at `lsn`: what is not given stays as it is.
+    func replacing(
+        databases: [String: [String: Collection]]? = nil, users: UserTable? = nil, nextCollectionID: UInt32? = nil, at lsn: LSN
+    ) -> CatalogView {
+        CatalogView(
+            databases: databases ?? self.databases, users: users ?? self.users,
+            nextCollectionID: nextCollectionID ?? self.nextCollectionID, lsn: lsn)
     }
 
     /// Names of all databases, sorted.

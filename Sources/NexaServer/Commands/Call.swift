@@ -16,6 +16,8 @@ struct Call {
     let floor: LSN
     /// What it brings along when it waited before.
     var wait = WaitState()
+    /// Of a CONNECT whose credentials were found right.
+    var principal: Principal?
 }
 
 /// How a command ended.
@@ -30,8 +32,10 @@ package enum Outcome {
     case disconnect
     /// End what the target names; the handler answers.
     case cancel(CancelTarget)
-    /// The connection is for another node: hand it over; the answer comes from there.
-    case replicate
+    /// A CONNECT whose credentials are to be looked at; it is executed again as that user.
+    case logIn(Credentials)
+    /// The connection is for another node, which logged in as `principal`: hand it over; the answer comes from there.
+    case replicate(as: Principal?)
     /// The client takes `chunkCount` more chunks of a stream; there is no answer.
     case credit(stream: UInt64, chunkCount: Int)
 }

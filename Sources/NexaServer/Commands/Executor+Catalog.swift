@@ -10,7 +10,8 @@ extension Executor {
 
     func listDatabases(_ call: Call, _ session: Session, _ output: OutputBytes) -> Outcome {
         let view = node.store.catalog.view
-        let names = view.databaseNames
+        var names = view.databaseNames
+        if !session.isUnlimited, let user = session.principal?.user { names.removeAll { !Authorization.shows($0, to: user) } }
         let mark = begin(.success, call, lsn: view.lsn, output)
         output.writeMapHeader(2)
         output.writeString("databases")
@@ -23,7 +24,7 @@ extension Executor {
 
     func listCollections(_ call: Call, _ session: Session, _ output: OutputBytes) throws(DocumentError) -> Outcome {
         // An existing client asks for databases this way: `database: true`.
-        if let raw = fields.raw(.database), raw.count == 1, raw[0] == 0xC3 { return listDatabases(call, session, output) }
+        if asksForDatabases { return listDatabases(call, session, output) }
         _ = try fields.text(.database)
         let database = requestedDatabase(session)
         let view = node.store.catalog.view

@@ -8,15 +8,6 @@ import NexaWire
 extension Executor {
     /// Negotiates. A second CONNECT on a connection replaces what the first agreed on.
     func connect(_ call: Call, _ session: inout Session, _ output: OutputBytes) throws(DocumentError) -> Outcome {
-        if let purpose = try fields.text(.purpose), !purpose.isEmpty {
-            guard purpose.isEqual(to: "replication") else {
-                throw DocumentError(.badRequest, "'purpose' is \"replication\" or absent", details: [.init("field", "purpose")])
-            }
-            guard node.replication != nil else {
-                throw DocumentError(.unsupported, "This node takes no followers: start it with --node-name NAME")
-            }
-            return .replicate
-        }
         var agreed = Session()
         agreed.dialect = try dialect()
         agreed.features = try features()
@@ -25,6 +16,22 @@ extension Executor {
             agreed.database = Array(database)
         }
         if let username = try fields.text(.username) { agreed.username = String(decoding: username.prefix(120), as: UTF8.self) }
+        agreed.principal = call.principal
+        if call.principal == nil {
+            if let credentials = try credentials(), node.authenticator.checks(credentials) { return .logIn(credentials) }
+            if node.authenticator.isRequired { throw missingCredentials }
+        }
+        node.authenticator.refresh(&agreed)
+        if let purpose = try fields.text(.purpose), !purpose.isEmpty {
+            guard purpose.isEqual(to: "replication") else {
+                throw DocumentError(.badRequest, "'purpose' is \"replication\" or absent", details: [.init("field", "purpose")])
+            }
+            guard node.replication != nil else {
+                throw DocumentError(.unsupported, "This node takes no followers: start it with --node-name NAME")
+            }
+            if !agreed.isUnlimited { try authorize(.replHello, agreed) }
+            return .replicate(as: agreed.principal)
+        }
         session = agreed
         answerConnect(call, session, output)
         return .answered(hold: 0, commitCount: 0)
@@ -66,9 +73,9 @@ extension Executor {
         output.writeString("authenticated")
         output.writeBool(true)
         output.writeString("username")
-        output.writeString(session.username.isEmpty ? "anonymous" : session.username)
+        output.writeString(session.principal?.user.name ?? (session.username.isEmpty ? "anonymous" : session.username))
         output.writeString("role")
-        output.writeString("admin")
+        output.writeString((session.principal?.user.role ?? .admin).rawValue)
         output.writeString("node_id")
         output.writeString(node.identity.id)
         output.writeString("role_in_cluster")

@@ -13,6 +13,7 @@ package final class Executor {
     let worker: DocumentWorker
     let metrics: LoopMetrics
     let engine: Engine
+    let catalog: Catalog
     let gate: ReplicationGate
     /// This thread may wait for the disk and take its time.
     let mayBlock: Bool
@@ -29,22 +30,26 @@ package final class Executor {
         worker = node.store.makeWorker()
         metrics = node.makeMetrics()
         engine = node.engine
+        catalog = node.store.catalog
         gate = node.gate
     }
 
     /// Executes one request. `payload` is the frame's payload, inflated; `isValidated` says that it was checked before.
     package func execute(
         type: MessageType, requestID: UInt32?, wantsToken: Bool, payload: UnsafeRawBufferPointer, isValidated: Bool = false,
-        session: inout Session, floor: LSN, wait: WaitState = WaitState(), into output: OutputBytes
+        session: inout Session, floor: LSN, wait: WaitState = WaitState(), principal: Principal? = nil, into output: OutputBytes
     ) -> Outcome {
         let isSlowed = !session.features.isEmpty && (engine.pressure > Self.pressureMax || gate.isSlowing)
-        let call = Call(type: type, requestID: requestID, wantsToken: wantsToken, isSlowed: isSlowed, floor: floor, wait: wait)
+        let call = Call(
+            type: type, requestID: requestID, wantsToken: wantsToken, isSlowed: isSlowed, floor: floor, wait: wait,
+            principal: principal)
         let start = output.byteCount
         do throws(DocumentError) {
             if type == .ping {
                 pong(call, output)
                 return .answered(hold: 0, commitCount: 0)
             }
+            if session.usersVersion != catalog.usersVersion || !session.isUnlimited { try admit(type, &session) }
             if !isValidated, !payload.isEmpty, !payloadIsValid(payload), let error = validate(payload).error {
                 throw DocumentError(error)
             }
@@ -68,6 +73,7 @@ package final class Executor {
     private func run(
         _ call: Call, _ payload: UnsafeRawBufferPointer, _ session: inout Session, _ output: OutputBytes
     ) throws(DocumentError) -> Outcome {
+        if !session.isUnlimited { try authorize(call.type, session) }
         if gate.isClosed, call.type.isWrite { try admitWrite(call) }
         if fields.has(.opID) { try checkOperation(call) }
         switch call.type {
@@ -98,8 +104,11 @@ package final class Executor {
         case .importToon: return try importToon(call, payload, session, output)
         case .getVectors: return try getVectors(call, session)
         case .buildHNSWIndex: return try buildVectorIndex(call, session)
-        case .createUser, .deleteUser, .listUsers, .changePassword:
-            throw DocumentError(.unsupported, "This node has no user accounts: it serves everybody who can reach it")
+        case .createUser: return try createUser(call, payload, session, output)
+        case .deleteUser: return try deleteUser(call, payload, session, output)
+        case .listUsers: return listUsers(call, session, output)
+        case .changePassword: return try changePassword(call, payload, &session, output)
+        case .alterUser: return try alterUser(call, payload, session, output)
         case .subscribeChanges, .unsubscribeChanges:
             throw DocumentError(.unsupported, "This node has no change streams yet")
         case .createIndex, .dropIndex, .listIndexes, .aggregate, .explain:

@@ -41,7 +41,7 @@ package enum ConfigurationSources {
     package static let configVariable = "NEXADB_CONFIG"
 
     /// Variables that are no settings of a node: the file's name, and what only the tools read.
-    private static let otherVariables: Set<String> = [configVariable, "NEXADB_PASSWORD"]
+    private static let otherVariables: Set<String> = [configVariable, "NEXADB_USER", "NEXADB_PASSWORD"]
 
     /// All settings as a file that `merge` reads back.
     package static func print(_ configuration: ServerConfiguration) -> String {

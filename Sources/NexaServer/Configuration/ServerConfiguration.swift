@@ -23,6 +23,8 @@ package struct ServerConfiguration: Equatable, Sendable {
     package var adminPort: Int? = 6971
     /// Where the admin listener listens. Beyond loopback it answers to any name: probes and load balancers of other machines ask it.
     package var adminHost = "127.0.0.1"
+    /// Whether clients have to log in.
+    package var authentication = AuthenticationMode.auto
     /// Lets a node without authentication listen on an address that is not loopback.
     package var insecure = false
 
@@ -56,6 +58,9 @@ package struct ServerConfiguration: Equatable, Sendable {
     /// ... and refused from here on.
     package var flowHardByteCount = ByteCount(256 << 20)
     package var flowHardLimit = TimeLimit.seconds(5)
+    /// The user that this node logs in as at other nodes, and the file whose first line is its password.
+    package var replicationUser: String?
+    package var replicationPasswordFile: String?
     /// Whether records travel compressed to the followers of this node.
     package var replicationCompression = ReplicationCompression.auto
 
@@ -122,16 +127,23 @@ package struct ServerConfiguration: Equatable, Sendable {
         }
         if memory.value < 16 << 20 { throw ConfigurationError("memory is \(memory.text); at least 16MiB are needed") }
         try validateCluster()
-        if !insecure && !Self.isLoopback(host) {
-            throw ConfigurationError(
-                "refusing to listen on \(host): this node has no authentication, so anybody who reaches it could read and "
-                    + "change all data. Use host 127.0.0.1, or say --insecure if the network is closed")
-        }
+    }
+
+    /// Whether a node that asks for no log-in may listen where it is told to.
+    package func checkExposure(asksForLogIn: Bool) throws(StartError) {
+        if asksForLogIn || insecure || Self.isLoopback(host) { return }
+        throw StartError(
+            "refusing to listen on \(host): this node asks nobody to log in, so anybody who reaches it could read and change all data. "
+                + "Make a user (nexadb user add NAME --role admin --data-dir \(dataDirectory)), use --host 127.0.0.1, "
+                + "or say --insecure if the network is closed")
     }
 
     private func validateCluster() throws(ConfigurationError) {
         guard flowSoftByteCount.value < flowHardByteCount.value, flowSoftLimit.microseconds <= flowHardLimit.microseconds else {
             throw ConfigurationError("lag-slow-bytes and lag-slow-time must lie below lag-refuse-bytes and lag-refuse-time")
+        }
+        guard (replicationUser == nil) == (replicationPasswordFile == nil) else {
+            throw ConfigurationError("replication-user and replication-password-file are given together")
         }
         guard !members.isEmpty else {
             if commitQuorum > 0 { throw ConfigurationError("commit-quorum needs members") }

@@ -43,6 +43,7 @@ package struct Setting: Sendable {
             },
             show: { $0.adminPort.map { "\($0)" } ?? "off" }),
         text("admin-host", "address that the admin port listens on", \.adminHost),
+        choice("auth", "whether clients must log in: auto (once there is a user), on or off", \.authentication),
         Setting(
             name: "insecure", help: "true: listen beyond loopback without authentication",
             read: { configuration, text in
@@ -85,6 +86,12 @@ package struct Setting: Sendable {
         choice(
             "replication-compression", "records to followers as LZ4: auto (to other machines), on or off",
             \.replicationCompression),
+        optionalText("replication-user", "user that this node logs in as at other nodes, off: none", \.replicationUser) {
+            !$0.isEmpty
+        },
+        optionalText("replication-password-file", "file whose first line is that user's password", \.replicationPasswordFile) {
+            !$0.isEmpty
+        },
         byteCount("slot-bytes", "log that is kept for a follower that is away", \.slotByteCountMax),
         limit("slot-time", "time for which it is kept", \.slotAgeMax),
         byteCount(

@@ -5,7 +5,7 @@
 
 /// A limit that was passed.
 package enum TimeLimitPassed: Equatable, Sendable {
-    /// No request came after the connection was opened.
+    /// No request, or no log-in where one is needed, came after the connection was opened.
     case handshake
     /// A frame began and did not become whole.
     case frame
@@ -16,7 +16,7 @@ package enum TimeLimitPassed: Equatable, Sendable {
 
     package var text: String {
         switch self {
-        case .handshake: "no request came in time after connecting (handshake-timeout)"
+        case .handshake: "no request, or no log-in, came in time after connecting (handshake-timeout)"
         case .frame: "the request did not arrive whole in time (frame-timeout)"
         case .writeStall: "answers were not taken in time (write-timeout)"
         case .idle: "nothing was asked for too long (idle-timeout)"
@@ -28,6 +28,8 @@ package struct ConnectionClock: Sendable {
     private var openedAt: UInt64
     private var lastRequestAt: UInt64
     private var hasServed = false
+    /// Requests do not end the time for the first one: it is for log-in.
+    package var awaitsLogIn = false
     private var frameBeganAt: UInt64?
     private var stalledAt: UInt64?
     private var stalledByteCount = 0
@@ -70,7 +72,7 @@ package struct ConnectionClock: Sendable {
         if let stalledAt, isOver(stalledAt, limits.writeStallMilliseconds) { return .writeStall }
         if isBusy { return nil }
         if let frameBeganAt, isOver(frameBeganAt, limits.frameMilliseconds) { return .frame }
-        if !hasServed && isOver(openedAt, limits.handshakeMilliseconds) { return .handshake }
+        if !hasServed || awaitsLogIn, isOver(openedAt, limits.handshakeMilliseconds) { return .handshake }
         if isOver(lastRequestAt, limits.idleMilliseconds) { return .idle }
         return nil
     }

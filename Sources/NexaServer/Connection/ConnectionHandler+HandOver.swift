@@ -7,7 +7,7 @@ import NexaDocuments
 import NexaWire
 
 extension ConnectionHandler {
-    func handOver(_ hello: UnsafeRawBufferPointer) {
+    func handOver(_ hello: UnsafeRawBufferPointer, _ principal: Principal?) {
         guard let context, let service = loop.node.replication, machine.answers.byteCount == 0, tasks.isEmpty else {
             refuse(
                 DocumentError(.badRequest, "A connection for replication begins with its CONNECT, alone"), requestID: nil)
@@ -22,7 +22,8 @@ extension ConnectionHandler {
             machine.drain()
             return
         }
-        service.adopt(descriptor, hello: hello)
+        let authenticator = loop.node.authenticator
+        service.adopt(descriptor, hello: hello) { authenticator.stillReplicates(principal) }
         machine.drain()
         // Closes the first descriptor only: the socket lives on behind the second.
         context.close(promise: nil)

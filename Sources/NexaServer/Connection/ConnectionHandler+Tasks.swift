@@ -122,11 +122,19 @@ extension ConnectionHandler {
                 task.waitsSince = loop.now
             }
         case .finished(let hold, let commitCount):
+            if task.type == .changePassword { passwordChanged(task) }
             enqueue(task, hold: hold, commitCount: commitCount)
             loop.metrics.record(nanoseconds: MonotonicTime.nanoseconds() &- task.arrival, count: 1, in: .scan)
             end(task)
         }
         goOn()
+    }
+
+    /// Whoever changes the own password stays logged in.
+    private func passwordChanged(_ task: PoolTask) {
+        guard let principal = task.session.principal, principal.user.name == session.principal?.user.name else { return }
+        session.principal = principal
+        session.usersVersion = 0
     }
 
     private func end(_ task: PoolTask) {

@@ -22,6 +22,8 @@ final class ConnectionHandler: ChannelInboundHandler {
     var session = Session()
     /// Requests in the pool and open streams, oldest first.
     var tasks: [PoolTask] = []
+    /// A CONNECT whose credentials are being looked at.
+    var logIn: LogInAttempt?
     /// Place in the loop's list.
     var place = -1
     private(set) var context: ChannelHandlerContext?
@@ -54,6 +56,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         place = loop.add(self)
+        if loop.node.authenticator.isRequired { machine.awaitLogIn() }
     }
 
     func channelActive(context: ChannelHandlerContext) {
@@ -202,16 +205,23 @@ final class ConnectionHandler: ChannelInboundHandler {
             } else if hold > 0 {
                 held(from: start, until: hold, commitCount: count)
             }
-            if type == .connect, session.features.contains(.lz4) { machine.acceptCompressedRequests() }
+            if type == .connect { connected() }
+        case .logIn(let credentials): begin(credentials, frame, payload, wantsToken: wantsToken)
         case .offload: depart(type, frame, payload, wantsToken: wantsToken)
         case .disconnect:
             for task in tasks { task.cancel() }
             drain()
-        case .replicate: handOver(payload)
+        case .replicate(let principal): handOver(payload, principal)
         case .cancel(let target): cancel(target, requestID: frame.requestID)
         case .credit(let stream, let count): credit(stream, count)
         case .work: preconditionFailure("long work does not begin on an event loop")
         }
+    }
+
+    /// CONNECT was answered, with what was agreed on or an error.
+    func connected() {
+        if session.features.contains(.lz4) { machine.acceptCompressedRequests() }
+        if session.isUnlimited || session.principal != nil { machine.loggedIn() }
     }
 
     private func held(from start: Int, until lsn: LSN, commitCount count: Int) {
@@ -408,7 +418,7 @@ final class ConnectionHandler: ChannelInboundHandler {
             machine.clock.unsent(pending + machine.answers.byteCount, at: now)
         }
         expireStreams(now)
-        let isBusy = !tasks.isEmpty || machine.answers.byteCount > 0
+        let isBusy = !tasks.isEmpty || logIn != nil || machine.answers.byteCount > 0
         if let limit = machine.clock.passed(machine.limits, isBusy: isBusy, at: now) {
             loop.metrics.add(to: .connectionsTimedOut)
             loop.node.logger.debug("connection closed", metadata: ["reason": "\(limit.text)"])

@@ -55,6 +55,20 @@ package struct ConnectionMachine: ~Copyable {
         parser = FrameParser(payloadByteCountMax: limits.frameByteCountMax, acceptedFlags: [.requestID, .token])
     }
 
+    /// The largest frame before log-in: a CONNECT with a long password.
+    package static let strangerFrameByteCountMax = 8 << 10
+
+    /// The client has to log in: until then its frames are small, and it has the time of the first request for it.
+    package mutating func awaitLogIn() {
+        parser.payloadByteCountMax = min(limits.frameByteCountMax, Self.strangerFrameByteCountMax)
+        clock.awaitsLogIn = true
+    }
+
+    package mutating func loggedIn() {
+        parser.payloadByteCountMax = limits.frameByteCountMax
+        clock.awaitsLogIn = false
+    }
+
     /// Compression was negotiated.
     package mutating func acceptCompressedRequests() { parser.acceptedFlags.insert(.compressed) }
 

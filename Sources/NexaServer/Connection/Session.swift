@@ -44,6 +44,12 @@ package struct Session: Sendable {
     /// The database of requests that name none; empty: `default`.
     package var database: [UInt8] = []
     package var username = ""
+    /// Who has logged in; nil before, and where nobody has to.
+    package var principal: Principal?
+    /// The state of the accounts (`Catalog.usersVersion`) that the two fields here were last compared with; 0: never.
+    package var usersVersion: UInt64 = 0
+    /// Everything is allowed: an admin, or a node that asks for no log-in.
+    package var isUnlimited = false
     /// Handles are places in this list.
     package var bound: [BoundCollection] = []
 

@@ -70,6 +70,11 @@ extension NodeContext {
         for cell in LoopCell.allCases {
             text.counter("nexadb_\(cell.name)_total", cell.help, counters[cell])
         }
+        let logIns = authenticator.figures
+        text.family("nexadb_logins_total", "counter", "Log-ins by how they ended.")
+        text.sample("nexadb_logins_total", "result=\"succeeded\"", UInt64(logIns.succeeded))
+        text.sample("nexadb_logins_total", "result=\"failed\"", UInt64(logIns.failed))
+        text.sample("nexadb_logins_total", "result=\"delayed\"", UInt64(logIns.delayed))
         text.gauge("nexadb_connections", "Connections open.", connectionCount.load(ordering: .relaxed))
         text.gauge("nexadb_streams", "Streams open.", streamCount.load(ordering: .relaxed))
         text.gauge("nexadb_buffered_bytes", "Requests and answers buffered.", bufferedByteCount.load(ordering: .relaxed))

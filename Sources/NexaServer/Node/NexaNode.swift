@@ -48,6 +48,13 @@ package final class NexaNode: Sendable {
     ) async throws -> NexaNode {
         try configuration.validate()
         let context = try openStore(configuration, logger, fileSystem, counters)
+        do {
+            try configuration.checkExposure(asksForLogIn: context.authenticator.isRequired)
+        } catch {
+            context.authenticator.stop()
+            try? context.engine.close()
+            throw error
+        }
         let cores = System.coreCount
         let pool = WorkPool<Executor>(
             threadCount: configuration.workerCount > 0 ? configuration.workerCount : max(2, cores), capacity: 65_536
@@ -77,6 +84,7 @@ package final class NexaNode: Sendable {
         } catch {
             await context.replication?.stop()
             pool.stop()
+            context.authenticator.stop()
             try? context.engine.close()
             try? await group.shutdownGracefully()
             throw error
@@ -114,7 +122,7 @@ package final class NexaNode: Sendable {
             let gate = ReplicationGate(isClustered: configuration.replicates)
             let replication =
                 configuration.replicates
-                ? ReplicationService(
+                ? try ReplicationService(
                     configuration, engine: engine, gate: gate, logger: logger, identity: identity, fileSystem: fileSystem,
                     counters: counters) : nil
             return NodeContext(
@@ -154,6 +162,7 @@ package final class NexaNode: Sendable {
         await admin?.close()
         await context.replication?.stop()
         pool.stop()
+        context.authenticator.stop()
         context.engine.removeDurabilityObserver(observer)
         let result = Result { try context.engine.close() }
         try? await group.shutdownGracefully()

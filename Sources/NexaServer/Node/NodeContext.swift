@@ -3,6 +3,7 @@
 /// Immutable after start except for the atomics; nothing here is locked on a request's path.
 
 import Logging
+import NIOCore
 import NexaDocuments
 import NexaStorage
 import Synchronization
@@ -15,6 +16,8 @@ package final class NodeContext: Sendable {
     package let identity: NodeIdentity
     /// Whether writes are taken; always open on a standalone node.
     package let gate: ReplicationGate
+    /// Who may come in.
+    package let authenticator: Authenticator
     /// Nil on a standalone node.
     package let replication: ReplicationService?
     package let limits: ConnectionLimits
@@ -45,6 +48,9 @@ package final class NodeContext: Sendable {
         self.logger = logger
         self.identity = identity
         self.gate = gate
+        authenticator = Authenticator(
+            mode: configuration.authentication, catalog: store.catalog, logger: logger,
+            threadCount: max(1, System.coreCount / 2))
         self.replication = replication
         limits = ConnectionLimits(configuration)
         startedAt = .now()

@@ -27,6 +27,8 @@ final class ReplicationConnection: ChannelInboundHandler {
     /// The node at the other end, as it says.
     var peer: NodeID?
     var peerName: String?
+    /// Of a connection that came: whether the user it logged in as may still replicate.
+    var isWelcome: @Sendable () -> Bool = { true }
     /// It has introduced itself with a hello.
     var isFollower = false
     /// When the last bytes came, whole frames or not.
@@ -62,12 +64,17 @@ final class ReplicationConnection: ChannelInboundHandler {
     func channelActive(context: ChannelHandlerContext) {
         if side == .downstream { return answerConnect() }
         let mark = scratch.beginFrame(.connect)
-        MessagePackValue.map([
+        var fields: [MessagePackValue.Entry] = [
             .init("client", .string("nexadb-node")), .init("version", .string(shell.identity.version)),
             .init("dialect", .string("plain")), .init("purpose", .string("replication")),
             .init("node", .uint(shell.node.setup.id.rawValue)), .init("name", .string(shell.node.setup.name)),
             .init("seals", .bool(true)),
-        ]).encode(into: scratch)
+        ]
+        if let logIn = shell.logIn {
+            fields.append(.init("username", .string(logIn.user)))
+            fields.append(.init("password", .string(logIn.password)))
+        }
+        MessagePackValue.map(fields).encode(into: scratch)
         scratch.endFrame(mark)
         flush()
     }
@@ -159,6 +166,10 @@ final class ReplicationConnection: ChannelInboundHandler {
     private func take(_ frame: Frame, in bytes: UnsafeRawBufferPointer) -> Bool {
         guard let type = frame.type, let payload = try? inflater.payload(of: frame) else { return false }
         if !isConnected { return takeConnectAnswer(type, payload) }
+        guard isWelcome() else {
+            refuse(WireError(.forbidden, "Permission denied: this user may not replicate any more"))
+            return false
+        }
         if type == .walBatch {
             // Without compression the records stay in the receive buffer: a slice of it travels on.
             var owner: ByteBuffer?

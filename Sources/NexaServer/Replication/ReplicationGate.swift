@@ -246,7 +246,7 @@ extension MessageType {
     package var isWrite: Bool {
         switch self {
         case .create, .update, .delete, .batchWrite, .importToon, .createCollection, .dropCollection, .createDatabase,
-            .dropDatabase, .createIndex, .dropIndex:
+            .dropDatabase, .createIndex, .dropIndex, .createUser, .deleteUser, .changePassword, .alterUser:
             true
         default: false
         }

@@ -22,6 +22,25 @@ struct ReplicationParts: Sendable {
     let identity: NodeIdentity
     let counters: ReplicationCounters
     let compression: ReplicationCompression
+    /// What this node logs in with at others.
+    let logIn: NodeLogIn?
+}
+
+/// The user that this node is to others.
+package struct NodeLogIn: Sendable {
+    let user: String
+    let password: String
+
+    /// Nil where none is configured.
+    init?(_ configuration: ServerConfiguration) throws(StartError) {
+        guard let user = configuration.replicationUser, let path = configuration.replicationPasswordFile else { return nil }
+        let line = ProcessSetup.readFile(path)?.split(separator: "\n", omittingEmptySubsequences: false).first
+        guard let line, !line.isEmpty else {
+            throw StartError("replication-password-file: no password can be read from \(path)")
+        }
+        self.user = user
+        password = String(line)
+    }
 }
 
 /// Names under which the engine keeps its log for others.
@@ -50,11 +69,12 @@ package final class ReplicationService: Sendable {
     init(
         _ configuration: ServerConfiguration, engine: Engine, gate: ReplicationGate, logger: Logger, identity: NodeIdentity,
         fileSystem: any FileSystem, counters: ReplicationCounters
-    ) {
+    ) throws(StartError) {
         self.configuration = configuration
         parts = ReplicationParts(
             engine: engine, gate: gate, logger: logger, directory: configuration.dataDirectory, fileSystem: fileSystem,
-            identity: identity, counters: counters, compression: configuration.replicationCompression)
+            identity: identity, counters: counters, compression: configuration.replicationCompression,
+            logIn: try NodeLogIn(configuration))
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         eventLoop = group.next()
     }
@@ -174,10 +194,13 @@ package final class ReplicationService: Sendable {
         }
     }
 
-    /// Takes a connection over whose CONNECT said that it is for replication. Owns the descriptor from here on.
-    package func adopt(_ descriptor: NIOBSDSocket.Handle, hello: UnsafeRawBufferPointer) {
+    /// Takes a connection over whose CONNECT said that it is for replication. Owns the descriptor from here on. `isWelcome` is asked with
+    /// each message: false when the user that it logged in as may not replicate any more.
+    package func adopt(
+        _ descriptor: NIOBSDSocket.Handle, hello: UnsafeRawBufferPointer, isWelcome: @escaping @Sendable () -> Bool
+    ) {
         let hello = try? MessagePackValue(decoding: hello)
-        post { $0.adopt(descriptor, hello: hello) }
+        post { $0.adopt(descriptor, hello: hello, isWelcome: isWelcome) }
     }
 
     /// Asks where a linearizable read may read; nil when no leader confirmed that it leads. `deadline` is in microseconds.

@@ -44,7 +44,7 @@ extension ReplicationShell {
     }
 
     /// A connection that a request loop accepted; `hello` is the payload of its CONNECT, which is answered here.
-    func adopt(_ descriptor: NIOBSDSocket.Handle, hello: MessagePackValue?) {
+    func adopt(_ descriptor: NIOBSDSocket.Handle, hello: MessagePackValue?, isWelcome: @escaping @Sendable () -> Bool) {
         guard !isStopped, connections.count < Self.connectionCountMax else {
             DescriptorCloser.close(descriptor)
             return
@@ -52,6 +52,7 @@ extension ReplicationShell {
         let connection = ReplicationConnection(.downstream, session: nextSession(), shell: self)
         if let id = hello?["node"]?.nodeID { connection.peer = id }
         connection.peerName = hello?["name"]?.stringValue
+        connection.isWelcome = isWelcome
         connection.isSealed = hello?["seals"] == .bool(true)
         connections[connection.session] = connection
         let (shell, handler) = (NIOLoopBound(self, eventLoop: eventLoop), NIOLoopBound(connection, eventLoop: eventLoop))

@@ -26,6 +26,7 @@ final class ReplicationShell {
     let identity: NodeIdentity
     let counters: ReplicationCounters
     let compression: ReplicationCompression
+    let logIn: NodeLogIn?
     private let ports: [LoopPort]
     private(set) var node: ReplicaNode
     private let coordination: StaticCoordination
@@ -103,6 +104,7 @@ final class ReplicationShell {
         identity = parts.identity
         counters = parts.counters
         compression = parts.compression
+        logIn = parts.logIn
         self.worker = worker
         self.snapshotThread = snapshotThread
         self.ports = ports

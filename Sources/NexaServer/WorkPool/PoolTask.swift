@@ -37,7 +37,7 @@ package final class PoolTask: @unchecked Sendable {
     let arrival: UInt64
     let output = OutputBytes(capacity: 512)
     private let payload: UnsafeMutableRawBufferPointer
-    private var session: Session
+    private(set) var session: Session
     private var work: LongWork?
     private let ending = Atomic<UInt8>(Ending.none.rawValue)
 
@@ -146,7 +146,7 @@ package final class PoolTask: @unchecked Sendable {
             let wait = executor.pendingWait!
             executor.pendingWait = nil
             return .waiting(wait)
-        case .offload, .disconnect, .cancel, .credit, .replicate:
+        case .offload, .disconnect, .cancel, .credit, .replicate, .logIn:
             let error = DocumentError(.internal, "\(type.name) cannot be served by the work pool")
             executor.fail(error, session, requestID: requestID, into: output)
             return .finished(hold: 0, commitCount: 0)

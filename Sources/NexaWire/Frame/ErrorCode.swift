@@ -14,6 +14,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case noSuchCollection = "NO_SUCH_COLLECTION"
     case noSuchDatabase = "NO_SUCH_DATABASE"
     case noSuchIndex = "NO_SUCH_INDEX"
+    case noSuchUser = "NO_SUCH_USER"
     case badFilter = "BAD_FILTER"
     case badUpdate = "BAD_UPDATE"
     case duplicate = "DUPLICATE"

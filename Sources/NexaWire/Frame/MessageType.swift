@@ -37,6 +37,7 @@ package enum MessageType: UInt8, Sendable, CaseIterable {
     case buildHNSWIndex = 0x45
 
     // Ours.
+    case alterUser = 0x12
     case createIndex = 0x24
     case dropIndex = 0x25
     case listIndexes = 0x26
@@ -112,6 +113,7 @@ package enum MessageType: UInt8, Sendable, CaseIterable {
         case .deleteUser: "DELETE_USER"
         case .listUsers: "LIST_USERS"
         case .changePassword: "CHANGE_PASSWORD"
+        case .alterUser: "ALTER_USER"
         case .listCollections: "LIST_COLLECTIONS"
         case .dropCollection: "DROP_COLLECTION"
         case .collectionStats: "COLLECTION_STATS"

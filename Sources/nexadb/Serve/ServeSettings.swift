@@ -9,6 +9,7 @@ struct ServeSettings: ParsableArguments {
     @Option(help: "Port of /metrics, /health, /leader, /replica; 0 takes a free one, 'off' none. (default: 6971)")
     var adminPort: String?
     @Option(help: "Address that the admin port listens on. (default: 127.0.0.1)") var adminHost: String?
+    @Option(help: "Whether clients must log in: auto (once there is a user), on or off. (default: auto)") var auth: String?
     @Flag(help: "Listen beyond loopback without authentication.") var insecure = false
     @Option(help: "disk: answer after fdatasync; os: answer after write. (default: disk)") var durability: String?
     @Option(help: "Memory for memtables and block cache. (default: 1GiB)") var memory: String?
@@ -21,6 +22,8 @@ struct ServeSettings: ParsableArguments {
     @Option(help: "Members that must have a record before it is committed. (default: a majority)") var commitQuorum: String?
     @Option(help: "Records to followers as LZ4: auto (to other machines), on or off. (default: auto)")
     var replicationCompression: String?
+    @Option(help: "User that this node logs in as at other nodes.") var replicationUser: String?
+    @Option(help: "File whose first line is that user's password.") var replicationPasswordFile: String?
     @Option(help: "Log that is kept for a follower that is away. (default: 10GiB)") var slotBytes: String?
     @Option(help: "Time for which it is kept. (default: 24h)") var slotTime: String?
     @Option(help: "Lag of the followers that a commit needs that slows writes. (default: 32MiB)") var lagSlowBytes: String?
@@ -50,10 +53,11 @@ struct ServeSettings: ParsableArguments {
         let given: [(name: String, text: String?)] = [
             ("data-dir", dataDir), ("host", host), ("port", port), ("admin-port", adminPort),
             ("admin-host", adminHost),
-            ("insecure", insecure ? "true" : nil), ("durability", durability), ("memory", memory),
+            ("auth", auth), ("insecure", insecure ? "true" : nil), ("durability", durability), ("memory", memory),
             ("op-id-window", opIDWindow), ("op-id-bytes", opIDBytes), ("follow", follow),
             ("advertise", advertise), ("node-name", nodeName), ("members", members), ("commit-quorum", commitQuorum),
-            ("replication-compression", replicationCompression), ("slot-bytes", slotBytes), ("slot-time", slotTime),
+            ("replication-compression", replicationCompression), ("replication-user", replicationUser),
+            ("replication-password-file", replicationPasswordFile), ("slot-bytes", slotBytes), ("slot-time", slotTime),
             ("lag-slow-bytes", lagSlowBytes), ("lag-slow-time", lagSlowTime), ("lag-refuse-bytes", lagRefuseBytes),
             ("lag-refuse-time", lagRefuseTime), ("threads", threads),
             ("workers", workers), ("max-connections", maxConnections), ("max-frame", maxFrame),

@@ -26,6 +26,21 @@ enum Console {
         }
     }
 
+    /// A line from the terminal that is not shown while it is typed; nil at the end of input.
+    static func readSecret(_ text: String) -> String? {
+        prompt(text)
+        var settings = termios()
+        let isTerminal = tcgetattr(0, &settings) == 0
+        var silent = settings
+        silent.c_lflag &= ~tcflag_t(ECHO)
+        if isTerminal { tcsetattr(0, TCSAFLUSH, &silent) }
+        defer {
+            if isTerminal { tcsetattr(0, TCSAFLUSH, &settings) }
+            note("")
+        }
+        return readLine()
+    }
+
     static var isInputTerminal: Bool { isatty(0) == 1 }
     static var isErrorTerminal: Bool { isatty(2) == 1 }
     static var isOutputTerminal: Bool { isatty(1) == 1 }

@@ -12,11 +12,7 @@ struct NodeOptions: ParsableArguments {
     )
     var port: UInt16?
 
-    @Option(help: "User name, for a node with authentication.")
-    var username: String?
-
-    @Option(help: ArgumentHelp("File whose first line is the password (else NEXADB_PASSWORD).", valueName: "file"))
-    var passwordFile: String?
+    @OptionGroup var logIn: LogInOptions
 
     @Option(help: "Seconds to wait for a connection and for each answer.")
     var timeout: Double = 30
@@ -43,14 +39,8 @@ struct NodeOptions: ParsableArguments {
         var options = ClientConnection.Options()
         options.clientName = name
         options.features = features
-        options.username = username
         options.timeout = .seconds(timeout)
-        if let passwordFile {
-            guard let text = SmallFile.read(passwordFile) else { throw ValidationError("cannot read \(passwordFile)") }
-            options.password = text.split(separator: "\n", omittingEmptySubsequences: false).first.map(String.init)
-        } else {
-            options.password = Self.environment("NEXADB_PASSWORD")
-        }
+        try logIn.apply(to: &options)
         return options
     }
 

@@ -17,7 +17,7 @@ enum ToolExit {
         case .protocolViolation: failed
         case .refused(let refusal):
             switch refusal.code {
-            case "NO_SUCH_COLLECTION", "NO_SUCH_DATABASE", "NO_SUCH_INDEX": notFound
+            case "NO_SUCH_COLLECTION", "NO_SUCH_DATABASE", "NO_SUCH_INDEX", "NO_SUCH_USER": notFound
             case "DUPLICATE", "CONFLICT": conflict
             case "TIMEOUT", "WRITE_CONCERN_TIMEOUT", "OVERLOADED", "SHUTTING_DOWN": unavailable
             case "BAD_REQUEST", "BAD_FILTER", "BAD_UPDATE", "BAD_PAYLOAD": usage
@@ -27,9 +27,12 @@ enum ToolExit {
     }
 
     /// Runs the body of a command: client errors become a line on stderr and their exit code.
-    static func guarded(_ body: () throws -> Void) throws {
+    static func guarded(_ body: () throws -> Void) throws { try answering(body) }
+
+    /// The same for a body with a result.
+    static func answering<Result>(_ body: () throws -> Result) throws -> Result {
         do {
-            try body()
+            return try body()
         } catch let error as ClientError {
             Console.complain(error.description)
             throw code(for: error)

@@ -56,12 +56,22 @@ import Testing
         #expect(refusal([("max-frame", "2GiB")]).contains("max-frame"))
     }
 
-    @Test func anAddressBeyondLoopbackNeedsInsecure() throws {
+    @Test func anAddressBeyondLoopbackNeedsALogInOrInsecure() throws {
         for host in ["0.0.0.0", "192.168.1.4", "::", "example.org", "127.evil.org"] {
-            #expect(refusal([("host", host)]).contains("--insecure"), "\(host)")
-            #expect(try merge([("host", host), ("insecure", "true")]).host == host)
+            let exposed = try merge([("host", host)])
+            #expect(throws: StartError.self, "\(host)") { try exposed.checkExposure(asksForLogIn: false) }
+            try exposed.checkExposure(asksForLogIn: true)
+            try merge([("host", host), ("insecure", "true")]).checkExposure(asksForLogIn: false)
         }
-        for host in ["127.0.0.1", "127.1.2.3", "localhost", "::1"] { #expect(try merge([("host", host)]).host == host) }
+        for host in ["127.0.0.1", "127.1.2.3", "localhost", "::1"] {
+            try merge([("host", host)]).checkExposure(asksForLogIn: false)
+        }
+    }
+
+    @Test func aNodesUserAndItsPasswordComeTogether() throws {
+        #expect(refusal([("replication-user", "node")]).contains("together"))
+        let both = try merge([("replication-user", "node"), ("replication-password-file", "/etc/nexadb/node")])
+        #expect(both.replicationUser == "node" && both.replicationPasswordFile == "/etc/nexadb/node")
     }
 
     @Test func commentsAndQuotesInTheFile() throws {
