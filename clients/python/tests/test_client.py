@@ -4,6 +4,7 @@ import array
 import asyncio
 import dataclasses
 import gc
+import os
 import threading
 import time
 from typing import TypedDict
@@ -405,3 +406,20 @@ def test_opentelemetry_gets_a_span_and_a_duration_for_each_operation(node, name)
 def test_telemetry_is_an_option():
     with NexaClient(telemetry=True) as db:
         assert len(db._engine.listeners) == 1
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_process_has_connections_and_op_ids_of_its_own(node, name):
+    with NexaClient(host="127.0.0.1", port=node.port) as db:
+        db.create(name, {"_id": "parent"})
+        child = os.fork()
+        if child == 0:
+            try:
+                db.create(name, {"_id": "child"})
+            finally:
+                os._exit(0)
+        for _ in range(50):
+            assert db.get(name, "parent") is not None
+        db.create(name, {"_id": "parent again"})
+        os.waitpid(child, 0)
+        assert sorted(document["_id"] for document in db.query(name)) == ["child", "parent", "parent again"]

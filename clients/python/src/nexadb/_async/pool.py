@@ -221,6 +221,11 @@ class Pool:
         for listener in self.engine.listeners:
             listener(event)
 
+    def forget(self) -> None:
+        """The event loop and its transports belong to another process."""
+        self.is_closed = True
+        self._connections.clear()
+
     async def close(self) -> None:
         self.is_closed = True
         self._notify()

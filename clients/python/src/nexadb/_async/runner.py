@@ -25,6 +25,13 @@ class Runner:
         self.engine = engine
         self._pool: Pool | None = None
         self._is_closed = False
+        engine.on_fork = self._forget
+
+    def _forget(self) -> None:
+        """In a child process: connections belong to the parent."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.forget()
 
     @property
     def pool(self) -> Pool:
@@ -54,16 +61,31 @@ class Runner:
         failure: BaseException | None = None
         try:
             while True:
-                connection = self._current if call.preference == "primary" and not engine.pace.pause else None
+                pool = self._pool
+                connection = None
+                if pool is not None and call.preference == "primary" and not engine.pace.pause:
+                    connection = pool.current
                 if connection is None or not connection.is_usable:
                     connection = await self._connection(call, started)
                 server = connection.server
+                future, request_id = connection.submit(call, clock())
+                server.in_flight += 1
                 try:
-                    return await self._attempt(connection, call)
+                    reply = await future
+                    if call.wants_position:
+                        engine.answered(call, reply, connection.link.is_slowed)
+                    if reply[0] != ERROR:
+                        return reply
+                    raise engine.refusal(reply)
+                except asyncio.CancelledError:
+                    connection.abandon(request_id)
+                    raise
                 except Expired:
                     raise engine.timed_out(call) from None
                 except NexaError as error:
                     pause = self._after(call, connection, error)
+                finally:
+                    server.in_flight -= 1
                 if pause:
                     await asyncio.sleep(pause)
         except BaseException as error:
@@ -73,22 +95,6 @@ class Runner:
             engine.in_flight -= 1
             if engine.listeners:
                 engine.told(call, server, started, failure)
-
-    async def _attempt(self, connection: Connection, call: Call) -> Reply:
-        future, request_id = connection.submit(call, clock())
-        connection.server.in_flight += 1
-        try:
-            reply = await future
-        except asyncio.CancelledError:
-            connection.abandon(request_id)
-            raise
-        finally:
-            connection.server.in_flight -= 1
-        if call.wants_position:
-            self.engine.answered(call, reply, connection.link.is_slowed)
-        if reply[0] == ERROR:
-            raise self.engine.refusal(reply)
-        return reply
 
     async def open_stream(self, call: Call, timeout_ms: int | None, state: StreamState | None = None) -> tuple[Sink, Reply]:
         """Starts a call whose result may come in pieces, and waits for the first of them."""
@@ -129,10 +135,6 @@ class Runner:
     def _after(self, call: Call, connection: Connection, error: NexaError) -> float:
         """Seconds until the next attempt. Raises when there is none."""
         return self.pool.changed(lambda: self.engine.failed(call, connection.server, error, connection.link.has_op_ids, clock()))
-
-    @property
-    def _current(self) -> Connection | None:
-        return None if self._pool is None else self._pool.current
 
     def _begin(self, call: Call, timeout_ms: int | None) -> float:
         engine = self.engine

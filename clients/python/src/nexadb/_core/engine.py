@@ -10,7 +10,8 @@ import os
 import random
 import threading
 import time
-from collections.abc import Iterable, Mapping
+import weakref
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -42,26 +43,48 @@ _FOREVER = float("inf")
 #: With less time left than this, another attempt would only blur what the last one said.
 _ATTEMPT_SECONDS = 0.02
 
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for engine in list(_engines):
+        engine.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
 
 class Engine:
     def __init__(self, options: ClientOptions):
         self.options = options
-        self.rng = random.Random()
-        self.topology = Topology(options, self.rng)
-        self.lock = threading.Lock()
         self.pace = Pace()
+        #: Lets go of what a child process must not share with its parent.
+        self.on_fork: Callable[[], None] = lambda: None
         self.listeners: list[Listener] = [OpenTelemetryListener()] if options.telemetry else []
-        self.in_flight = 0
         #: The newest position that an answer gave; reads see at least that.
         self.position: Position | None = None
-        self._client_id = os.urandom(16)
-        self._counter = itertools.count(1)
+        self._begin_anew()
+        _engines.add(self)
         self._write_options = self._concern()
         self._read_options: dict[str, Any] = {}
         if options.read_concern != "local":
             self._read_options["read_concern"] = options.read_concern
         if options.max_staleness_seconds:
             self._read_options["max_staleness_ms"] = options.max_staleness_seconds * 1000
+
+    def _begin_anew(self) -> None:
+        """What belongs to one process: above all the name under which its writes are known."""
+        self._client_id = os.urandom(16)
+        self._counter = itertools.count(1)
+        self.rng = random.Random()
+        self.topology = Topology(self.options, self.rng)
+        self.lock = threading.Lock()
+        self.in_flight = 0
+
+    def after_fork(self) -> None:
+        self._begin_anew()
+        self.on_fork()
 
     def _concern(self) -> dict[str, Any]:
         concern = {

@@ -157,6 +157,11 @@ class Connection:
     def close(self, error: NexaError | None = None) -> None:
         self._end(error or ConnectionError("this client closed the connection"))
 
+    def forget(self) -> None:
+        """In a child process: gives up the descriptor; the connection is the parent's."""
+        self.is_usable = False
+        self._channel.socket.close()
+
     def retire(self) -> None:
         """Closes when nothing waits any more; until then it serves those that wait."""
         with self._lock:

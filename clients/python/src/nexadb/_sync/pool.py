@@ -210,6 +210,13 @@ class Pool:
         for listener in self.engine.listeners:
             listener(event)
 
+    def forget(self) -> None:
+        """Closes this process's descriptors, and nothing that another process uses. Locks may be held for ever here."""
+        self.is_closed = True
+        for group in self._connections.values():
+            for connection in group:
+                connection.forget()
+
     def close(self) -> None:
         with self._changed:
             self.is_closed = True

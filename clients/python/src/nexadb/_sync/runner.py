@@ -25,6 +25,13 @@ class Runner:
         self.engine = engine
         self._pool: Pool | None = None
         self._is_closed = False
+        engine.on_fork = self._forget
+
+    def _forget(self) -> None:
+        """In a child process: connections belong to the parent."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.forget()
 
     @property
     def pool(self) -> Pool:
