@@ -55,6 +55,40 @@ import Testing
         }
     }
 
+    /// An empty disk may have taken the place of one that acknowledged what the candidate lacks.
+    @Test func thePromiseOfANewcomerDoesNotCount() {
+        var bench = candidate()
+        var reply = bench.reply(of: "c", epoch: 4, isGranted: true)
+        reply.isNewcomer = true
+        #expect(!begins(bench.tell(.peer(NodeID(name: "c"), .fenced(reply)))) && bench.node.role == .candidate)
+        #expect(begins(answer(&bench, "a", last: LogPosition(epoch: 1, lsn: 9))))
+    }
+
+    @Test func newcomersMakeTheFounderOfTheirClusterALeader() {
+        let names = ["a", "b", "c"]
+        let promise = Promise(epoch: 0, leader: nil, standing: .founder)
+        var bench = Bench("a", of: names, state: DurableState(clusterID: Bench.cluster, promise: promise))
+        for peer in names.dropFirst() {
+            var reply = bench.reply(of: peer, epoch: 0, isGranted: false, isDry: true)
+            reply.isNewcomer = true
+            bench.tell(.peer(NodeID(name: peer), .fenced(reply)))
+        }
+        bench.tell(.coordination(.acquired(4)))
+        bench.tell(.promisePersisted(Promise(epoch: 4, leader: NodeID(name: "a"), standing: .founder)))
+        var reply = bench.reply(of: "b", epoch: 4, isGranted: true)
+        reply.isNewcomer = true
+        #expect(begins(bench.tell(.peer(NodeID(name: "b"), .fenced(reply)))))
+        // A newcomer's disk commits nothing; a member's does, and then the founder is a member like any other.
+        bench.tell(.epochStartAppended(4, lsn: 1, chain: 11))
+        bench.tell(.durable(1, generation: 0))
+        bench.attach("b", session: 1)
+        #expect(bench.acknowledge(1, durable: 1, epoch: 4, isNewcomer: true).committed == nil)
+        #expect(!bench.tell(.tick).contains { if case .persistPromise = $0 { true } else { false } })
+        #expect(bench.acknowledge(1, durable: 1, epoch: 4).committed == 1)
+        let settled = Promise(epoch: 4, leader: NodeID(name: "a"))
+        #expect(bench.tell(.tick).contains { if case .persistPromise(settled, Bench.cluster) = $0 { true } else { false } })
+    }
+
     @Test func isOutvotedByAHigherPromise() {
         var bench = candidate()
         let reply = Fenced(

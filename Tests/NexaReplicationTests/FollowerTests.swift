@@ -15,10 +15,10 @@ import Testing
 
     private func welcome(
         _ decision: Welcome.Decision, epoch: Epoch = 1, from: LSN = 1, truncateTo: LSN = 0, chain: UInt64? = nil,
-        history: EpochHistory? = nil, committed: LSN = 0
+        history: EpochHistory? = nil, committed: LSN = 0, session: SessionID = Self.session
     ) -> NodeEvent {
         .upstream(
-            Self.session,
+            session,
             .welcome(
                 Welcome(
                     decision: decision, clusterID: Bench.cluster, node: Self.leader, epoch: epoch, leader: Self.leader,
@@ -38,10 +38,10 @@ import Testing
 
     private func batch(
         _ first: LSN, _ last: LSN, previous: UInt64, chain: UInt64, epoch: Epoch = 1, recordEpoch: Epoch = 1, committed: LSN = 0,
-        begins: Bool? = nil, end: LSN? = nil, echo: Microseconds = 0
+        begins: Bool? = nil, end: LSN? = nil, echo: Microseconds = 0, session: SessionID = Self.session
     ) -> NodeEvent {
         .batch(
-            Self.session,
+            session,
             BatchArrival(
                 header: BatchHeader(
                     stamp: FrameStamp(epoch: epoch, committed: committed, end: end ?? last, sentAt: 77, echo: echo),
@@ -95,6 +95,54 @@ import Testing
         #expect(bench.tell(batch(4, 5, previous: 5, chain: 6, epoch: 4, recordEpoch: 4, begins: false)).stops == [.outOfOrder])
         #expect(other.tell(batch(4, 5, previous: 5, chain: 6, epoch: 4, recordEpoch: 4, begins: true)).stops.isEmpty)
         #expect(other.node.log.history.lastEpoch == 4)
+    }
+
+    /// What an earlier leader told has nothing to do with how far behind the present one this node is.
+    @Test func aNewLeadershipForgetsHowFreshTheNodeWas() {
+        var bench = streaming()
+        bench.tell(batch(1, 3, previous: 0, chain: 5, end: 5, echo: bench.now))
+        bench.tell(.durable(3, generation: 0))
+        bench.tell(.applied(3, generation: 0))
+        bench.tell(.closed(Self.session))
+        bench.tell(.tick, after: 1_000_000)
+        let session = bench.effects.dialed!
+        bench.tell(.upstreamConnected(session))
+        let history = EpochHistory([.init(epoch: 1, firstLSN: 1), .init(epoch: 4, firstLSN: 5)])!
+        bench.tell(welcome(.stream, epoch: 4, from: 4, history: history, session: session))
+        bench.tell(.promisePersisted(Promise(epoch: 4, leader: Self.leader)))
+        // Far more than the old leader had, and still nothing is known about the new one.
+        bench.tell(batch(4, 4, previous: 5, chain: 6, epoch: 4, begins: false, end: 90, session: session))
+        bench.tell(batch(5, 6, previous: 6, chain: 7, epoch: 4, recordEpoch: 4, begins: true, end: 90, session: session))
+        bench.tell(.durable(6, generation: 0))
+        bench.tell(.applied(6, generation: 0))
+        #expect(bench.node.log.visible == 6 && bench.node.staleness(now: bench.now) == nil)
+    }
+
+    @Test func aNewcomerCountsOnceItHasShownAllThatItsLeaderHad() {
+        var bench = greeted(DurableState())
+        bench.tell(welcome(.stream))
+        bench.tell(.promisePersisted(Promise(epoch: 1, leader: Self.leader, standing: .newcomer)))
+        bench.tell(batch(1, 3, previous: 0, chain: 5, end: 5, echo: bench.now))
+        bench.tell(.durable(3, generation: 0))
+        bench.tell(.applied(3, generation: 0))
+        #expect(bench.tell(.promote(.none)).failure == .newcomer)
+        bench.tell(.tick)
+        #expect(bench.node.promise.standing == .newcomer, "two records are missing")
+        bench.tell(batch(4, 5, previous: 5, chain: 6, end: 9))
+        #expect(bench.tell(.durable(5, generation: 0)).acks.map(\.isNewcomer) == [true])
+        let settled = Promise(epoch: 1, leader: Self.leader)
+        let effects = bench.tell(.applied(5, generation: 0))
+        #expect(effects.contains { if case .persistPromise(settled, Bench.cluster) = $0 { true } else { false } })
+        #expect(bench.tell(.promisePersisted(settled)).acks.map(\.isNewcomer) == [false])
+        #expect(bench.node.promise.standing == .member)
+        #expect(bench.tell(.promote(.none)).failure == nil)
+    }
+
+    @Test func aNewcomerMayBeForced() {
+        var bench = greeted(DurableState())
+        bench.tell(welcome(.stream))
+        bench.tell(.promisePersisted(Promise(epoch: 1, leader: Self.leader, standing: .newcomer)))
+        #expect(bench.tell(.promote(.acceptLoss)).failure == nil && bench.node.role == .candidate)
     }
 
     @Test func nothingOfAnOldConnectionIsTaken() {

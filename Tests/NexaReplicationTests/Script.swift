@@ -70,11 +70,16 @@ struct Bench {
     }
 
     @discardableResult
-    mutating func acknowledge(_ session: UInt64, durable: LSN, echo: Microseconds = 0, epoch: Epoch = 1) -> [NodeEffect] {
+    mutating func acknowledge(_ session: UInt64, durable: LSN, echo: Microseconds = 0, epoch: Epoch = 1, isNewcomer: Bool = false)
+        -> [NodeEffect]
+    {
         tell(
             .downstream(
                 SessionID(session),
-                .ack(Ack(epoch: epoch, written: durable, durable: durable, applied: durable, sentAt: now, echo: echo))))
+                .ack(
+                    Ack(
+                        epoch: epoch, written: durable, durable: durable, applied: durable, sentAt: now, echo: echo,
+                        isNewcomer: isNewcomer))))
     }
 }
 
@@ -94,6 +99,7 @@ extension [NodeEffect] {
         }
     }
     var acks: [Ack] { messages.compactMap { if case .ack(let ack) = $0 { ack } else { nil } } }
+    var dialed: SessionID? { compactMap { if case .connectUpstream(let session, _) = $0 { session } else { nil } }.last }
     var alarms: [Alarm] { compactMap { if case .alarm(let alarm) = $0 { alarm } else { nil } } }
     var failure: PromotionFailure? { compactMap { if case .promotionFailed(let failure) = $0 { failure } else { nil } }.last }
     var ships: [ShipOrder] { compactMap { if case .ship(_, let order) = $0 { order } else { nil } } }

@@ -3,6 +3,8 @@ which of them went twice, is counted on the way (`rig/proxy.py`), not by the nod
 import shutil
 import time
 
+import pytest
+
 from rig import wire
 from rig.cluster import ids
 from rig.node import tool
@@ -178,9 +180,10 @@ def test_bits_that_flip_on_the_way_are_noticed_and_never_stored(proxied, rng, re
     report(f"bit flips in the stream: {way.flipped} of {way.flipped} noticed, {way.record_bytes_again / MIB:.2f} MiB sent again, {done}")
 
 
-def test_bits_that_flip_in_any_frame_in_any_direction_do_no_harm(proxied, rng, report, chaos_rounds):
+@pytest.mark.parametrize("compression", ["off", "on"])
+def test_bits_that_flip_in_any_frame_in_any_direction_do_no_harm(proxied, rng, report, chaos_rounds, compression):
     """Also in acknowledgements, commit points, promises and the heads of frames: what is damaged is never taken for something else."""
-    c = proxied()
+    c = proxied(3, "--replication-compression", compression)
     ways, wanted = c.ways(c[0]), max(12, round(12 * chaos_rounds))
     with Crew(c, rng, pause=0.01) as crew:
         crew.wait(10)
@@ -192,7 +195,7 @@ def test_bits_that_flip_in_any_frame_in_any_direction_do_no_harm(proxied, rng, r
     done = crew.judge()
     noticed = sum(node.output().count("damaged on its way") + node.output().count("PROTOCOL_ERROR") for node in c.nodes)
     assert noticed >= flipped / 2
-    report(f"bit flips anywhere between the nodes: {flipped}, {done}, 0 lost")
+    report(f"bit flips anywhere between the nodes, compression {compression}: {flipped}, {done}, 0 lost")
 
 
 def test_bits_that_flip_in_a_snapshot_are_noticed_and_never_stored(proxied, rng, report):

@@ -19,5 +19,8 @@ package struct SafetyRules: OptionSet, Sendable {
     /// Only what is on the own disk is shipped.
     package static let shipsOnlyDurable = SafetyRules(rawValue: 32)
 
-    package static let all = SafetyRules(rawValue: 63)
+    /// An empty disk makes no leader and commits nothing.
+    package static let countsNoNewcomers = SafetyRules(rawValue: 64)
+
+    package static let all = SafetyRules(rawValue: 127)
 }

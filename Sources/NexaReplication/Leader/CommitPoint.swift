@@ -4,7 +4,7 @@
 
 import NexaStorage
 
-/// What one voter is known to have on disk.
+/// What one voter is known to have on disk. Newcomers are not heard (`Standing`).
 struct VoterProgress: Sendable {
     let node: NodeID
     var durable: LSN = 0
@@ -52,6 +52,13 @@ struct CommitPoint: Sendable {
         guard needsEpochStart else { return lsn }
         guard let epochStart, lsn >= epochStart else { return nil }
         return lsn
+    }
+
+    /// Voters that are known to be members, the leader itself included.
+    var memberCount: Int {
+        var count = 0
+        for (index, voter) in voters.enumerated() where index == own || voter.lastHeard > 0 { count += 1 }
+        return count
     }
 
     /// How many voters answered a frame that was sent at `stamp` or later, the leader itself included.

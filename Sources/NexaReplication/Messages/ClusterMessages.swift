@@ -30,7 +30,7 @@ package struct Fence: Equatable, Sendable {
         epoch = try fields.uint("epoch")
         candidate = try fields.node("candidate")
         isDry = try fields.flag("dry")
-        guard epoch < .max - 64 else { throw .badField("epoch") }
+        guard epoch < .tooHigh else { throw .badField("epoch") }
     }
 }
 
@@ -48,10 +48,12 @@ package struct Fenced: Equatable, Sendable {
     /// The leader that the peer hears right now.
     package var leader: NodeID?
     package var leaderEpoch: Epoch
+    /// The peer came with an empty disk and has not caught up: only for a founder its promise counts.
+    package var isNewcomer: Bool
 
     package init(
         node: NodeID, epoch: Epoch, isGranted: Bool, isDry: Bool = false, promised: Epoch, last: LogPosition, committed: LSN,
-        leader: NodeID? = nil, leaderEpoch: Epoch = 0
+        leader: NodeID? = nil, leaderEpoch: Epoch = 0, isNewcomer: Bool = false
     ) {
         self.node = node
         self.epoch = epoch
@@ -62,6 +64,7 @@ package struct Fenced: Equatable, Sendable {
         self.committed = committed
         self.leader = leader
         self.leaderEpoch = leaderEpoch
+        self.isNewcomer = isNewcomer
     }
 
     var value: MessagePackValue {
@@ -69,6 +72,7 @@ package struct Fenced: Equatable, Sendable {
             ("node", .node(node)), ("epoch", .number(epoch)), ("granted", .bool(isGranted)), ("dry", .bool(isDry)),
             ("promised", .number(promised)), ("last", .position(last)), ("committed", .number(committed)),
             ("leader", leader.map { .node($0) }), ("leader_epoch", .number(leaderEpoch)),
+            ("newcomer", .bool(isNewcomer)),
         ])
     }
 
@@ -82,7 +86,8 @@ package struct Fenced: Equatable, Sendable {
         committed = try fields.uint("committed", default: 0)
         leader = try fields.optionalNode("leader")
         leaderEpoch = try fields.uint("leader_epoch", default: 0)
-        guard promised < .max - 64 else { throw .badField("promised") }
+        isNewcomer = try fields.flag("newcomer")
+        guard promised < .tooHigh else { throw .badField("promised") }
     }
 }
 
@@ -115,7 +120,7 @@ package struct Promoted: Equatable, Sendable {
         firstLSN = try fields.uint("first")
         leader = try fields.node("leader")
         address = try fields.text("address", byteCountMax: Member.addressByteCountMax)
-        guard epoch < .max - 64 else { throw .badField("epoch") }
+        guard epoch < .tooHigh else { throw .badField("epoch") }
     }
 }
 

@@ -152,7 +152,9 @@ package struct Ack: Equatable, Sendable {
         }
     }
 
-    static let elementCount = 7
+    /// The first seven are always there.
+    static let elementCount = 8
+    static let elementCountMin = 7
     package static let downstreamCountMax = 64
 
     package var epoch: Epoch
@@ -165,10 +167,12 @@ package struct Ack: Equatable, Sendable {
     package var echo: Microseconds
     /// Nodes that follow this one, and what is durable on them.
     package var downstream: [Downstream]
+    /// The sender does not count for commits and leaders yet (`Standing`).
+    package var isNewcomer: Bool
 
     package init(
         epoch: Epoch, written: LSN, durable: LSN, applied: LSN, sentAt: Microseconds, echo: Microseconds,
-        downstream: [Downstream] = []
+        downstream: [Downstream] = [], isNewcomer: Bool = false
     ) {
         self.epoch = epoch
         self.written = written
@@ -177,6 +181,7 @@ package struct Ack: Equatable, Sendable {
         self.sentAt = sentAt
         self.echo = echo
         self.downstream = downstream
+        self.isNewcomer = isNewcomer
     }
 
     func encode(into output: OutputBytes) {
@@ -193,6 +198,7 @@ package struct Ack: Equatable, Sendable {
             output.writeUInt(node.node.rawValue)
             output.writeUInt(node.durable)
         }
+        output.writeBool(isNewcomer)
     }
 
     init(_ payload: UnsafeRawBufferPointer) throws(MessageError) {
@@ -200,7 +206,8 @@ package struct Ack: Equatable, Sendable {
         var tooMany = false
         do throws(MessagePackError) {
             var reader = MessagePackReader(payload)
-            guard try reader.readArrayHeader() >= Ack.elementCount else { throw MessagePackError(.truncated, at: 0) }
+            let elementCount = try reader.readArrayHeader()
+            guard elementCount >= Ack.elementCountMin else { throw MessagePackError(.truncated, at: 0) }
             epoch = try reader.readUInt64()
             written = try reader.readUInt64()
             durable = try reader.readUInt64()
@@ -213,6 +220,7 @@ package struct Ack: Equatable, Sendable {
                 guard try reader.readArrayHeader() == 2 else { throw MessagePackError(.wrongType, at: reader.position) }
                 nodes.append(Downstream(node: NodeID(rawValue: try reader.readUInt64()), durable: try reader.readUInt64()))
             }
+            isNewcomer = elementCount > Ack.elementCountMin && !tooMany ? try reader.readBool() : false
         } catch {
             throw .malformed(error)
         }

@@ -48,6 +48,8 @@ package enum FlowVerdict: Hashable, Sendable {
 package enum PromotionFailure: Equatable, Sendable {
     case busy
     case notMember
+    /// It came with an empty disk and has not caught up yet.
+    case newcomer
     /// A peer promised a higher epoch to somebody else.
     case outvoted(promised: Epoch)
     /// This peer has records that the candidate lacks: promote it instead.

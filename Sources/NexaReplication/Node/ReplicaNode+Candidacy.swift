@@ -2,7 +2,9 @@
 //
 //     asking (a node that comes up without an upstream: is anybody leading?) --> acquiring --> promising --> fencing --> leader
 //
-// A candidate that meets a peer with more than it has gives up and names the peer: that one is to be promoted.
+// A candidate that meets a peer with more than it has gives up and names the peer: that one is to be promoted. Newcomers (`Standing`) stand
+// up only when they are forced, and their promises count for a founder alone: what an empty disk promises may be the opposite of what the
+// disk in whose place it came had acknowledged.
 
 import NexaStorage
 
@@ -14,6 +16,8 @@ struct Candidacy: Sendable {
     var force: PromotionForce
     /// The node stands up by itself after a start, not because somebody said so: it gives way to any living leader and tries again.
     var isResume: Bool
+    /// What it will be when it leads.
+    var standing: Standing
     var epoch: Epoch = 0
     /// Peers that answered in this stage; voters among them count.
     var answered: [NodeID] = []
@@ -25,18 +29,23 @@ extension ReplicaNode {
     /// A node without an upstream comes up: perhaps it led before, perhaps somebody leads by now.
     mutating func beginResume(into effects: inout [NodeEffect]) {
         guard role == .follower, following.phase == .idle, pendingPromise == nil, setup.configuration.isVoter(setup.id),
-            clusterID != .none
+            clusterID != .none, promise.standing != .newcomer
         else { return }
         setRole(.candidate, into: &effects)
         candidacy = Candidacy(
-            stage: .asking, force: .none, isResume: true, deadline: now + setup.options.askTimeout, nextTry: now)
+            stage: .asking, force: .none, isResume: true, standing: promise.standing, deadline: now + setup.options.askTimeout,
+            nextTry: now)
         stepCandidacy(into: &effects)
     }
 
-    mutating func beginCandidacy(force: PromotionForce, into effects: inout [NodeEffect]) {
+    mutating func beginCandidacy(force: PromotionForce, isHeir: Bool = false, into effects: inout [NodeEffect]) {
         // A node that belongs to no cluster yet would begin one of its own.
         guard setup.configuration.isVoter(setup.id), clusterID != .none else {
             effects.append(.promotionFailed(.notMember))
+            return
+        }
+        guard promise.standing != .newcomer || force == .acceptLoss || isHeir else {
+            effects.append(.promotionFailed(.newcomer))
             return
         }
         if role == .candidate, candidacy?.isResume == true { candidacy = nil }
@@ -51,8 +60,8 @@ extension ReplicaNode {
         setRole(.candidate, into: &effects)
         effects.append(.gate(.closed(leader: nil, address: nil, epoch: promise.epoch)))
         candidacy = Candidacy(
-            stage: .acquiring, force: force, isResume: false, deadline: now + setup.options.fenceTimeout,
-            nextTry: now + setup.options.fenceRetry)
+            stage: .acquiring, force: force, isResume: false, standing: promise.standing == .founder ? .founder : .member,
+            deadline: now + setup.options.fenceTimeout, nextTry: now + setup.options.fenceRetry)
         acquire(into: &effects)
     }
 
@@ -72,7 +81,8 @@ extension ReplicaNode {
             }
             candidacy!.epoch = epoch
             candidacy!.stage = .promising
-            if !persist(Promise(epoch: epoch, leader: setup.id), for: .candidacy, into: &effects) {
+            let own = Promise(epoch: epoch, leader: setup.id, standing: candidacy!.standing)
+            if !persist(own, for: .candidacy, into: &effects) {
                 giveUp(.busy, into: &effects)
             }
         case .refused(let reason):
@@ -162,19 +172,20 @@ extension ReplicaNode {
                 if let member = setup.configuration.member(living) { follow(member.address, into: &effects) }
                 return
             }
-            note(peer)
+            note(reply)
         case .fencing:
             guard !reply.isDry, reply.epoch == state.epoch else { return }
             guard reply.isGranted else { return giveUp(.outvoted(promised: reply.promised), into: &effects) }
             if isAhead(reply.last), state.force == .none { return giveUp(.behind(peer, reply.last), into: &effects) }
-            note(peer)
+            note(reply)
         case .acquiring, .promising: return
         }
         stepCandidacy(into: &effects)
     }
 
-    private mutating func note(_ peer: NodeID) {
-        if candidacy?.answered.contains(peer) == false { candidacy!.answered.append(peer) }
+    private mutating func note(_ reply: Fenced) {
+        guard !reply.isNewcomer || candidacy?.standing == .founder else { return }
+        if candidacy?.answered.contains(reply.node) == false { candidacy!.answered.append(reply.node) }
     }
 
     private func isAhead(_ last: LogPosition) -> Bool {

@@ -81,7 +81,7 @@ extension ReplicaNode {
 
     private mutating func take(_ stop: ReplicationStop, into effects: inout [NodeEffect]) {
         effects.append(.note(.upstreamLost(reason: "\(stop.code.rawValue): \(stop.message)")))
-        sawEpoch(min(stop.epoch, .max - 64))
+        sawEpoch(min(stop.epoch, .tooHigh - 1))
         switch stop.code {
         case .committedTruncation:
             effects.append(
@@ -103,7 +103,7 @@ extension ReplicaNode {
         guard clusterID == welcome.clusterID || (clusterID == .none && log.end == 0) else {
             return stop(.badCluster, "the upstream is of another cluster", into: &effects)
         }
-        guard welcome.epoch > 0, welcome.epoch < .max - 64, welcome.history.lastEpoch <= welcome.epoch else {
+        guard welcome.epoch > 0, welcome.epoch < .tooHigh, welcome.history.lastEpoch <= welcome.epoch else {
             return stop(.protocolError, "a welcome without a leadership", into: &effects)
         }
         sawEpoch(welcome.epoch)
@@ -118,7 +118,7 @@ extension ReplicaNode {
         clusterID = welcome.clusterID
         following.welcome = welcome
         following.phase = .adopting
-        let wanted = Promise(epoch: welcome.epoch, leader: welcome.leader)
+        let wanted = Promise(epoch: welcome.epoch, leader: welcome.leader, standing: standingUnderAnother)
         if promise == wanted && !isNew { return adopted(session, into: &effects) }
         if welcome.epoch > promise.epoch { closeDownstreams(ReplicationStop(.roleChanged), into: &effects) }
         guard persist(wanted, for: .welcome(session), into: &effects) else {
@@ -132,6 +132,8 @@ extension ReplicaNode {
             return
         }
         guard welcome.epoch == promise.epoch else { return stop(.staleEpoch, "a newer promise was made", into: &effects) }
+        // What an earlier leader had says nothing about how far behind this one's a reader is.
+        if following.epoch != welcome.epoch { following.staleness = Staleness() }
         following.epoch = welcome.epoch
         following.via = [welcome.node] + welcome.via
         leader = LeaderHint(node: welcome.leader, address: welcome.leaderAddress, epoch: welcome.epoch)
@@ -287,7 +289,8 @@ extension ReplicaNode {
                 .ack(
                     Ack(
                         epoch: promise.epoch, written: log.end, durable: durable, applied: log.applied, sentAt: max(1, now),
-                        echo: following.theirClock, downstream: relayedPositions))))
+                        echo: following.theirClock, downstream: relayedPositions,
+                        isNewcomer: promise.standing == .newcomer))))
     }
 
     // MARK: - Time

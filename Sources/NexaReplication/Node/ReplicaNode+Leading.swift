@@ -98,7 +98,9 @@ extension ReplicaNode {
 
     /// A follower has acknowledged.
     mutating func leaderHeard(_ index: Int, into effects: inout [NodeEffect]) {
-        noteVoter(downstreams[index].node, durable: downstreams[index].durable, echoed: downstreams[index].echoed)
+        if !downstreams[index].isNewcomer {
+            noteVoter(downstreams[index].node, durable: downstreams[index].durable, echoed: downstreams[index].echoed)
+        }
         for position in downstreams[index].relayed {
             noteVoter(position.node, durable: min(position.durable, downstreams[index].durable), echoed: 0)
         }

@@ -22,6 +22,7 @@ extension ReplicaNode {
         case .leader: leaderIsDurable(into: &effects)
         case .follower:
             following.staleness.shown(log.visible)
+            settle(into: &effects)
             sendAck(into: &effects)
         case .candidate, .fenced, .failed: break
         }
@@ -33,6 +34,7 @@ extension ReplicaNode {
         if role == .leader || role == .fenced { log.end = max(log.end, lsn) }
         log.applied = max(log.applied, min(lsn, log.end))
         following.staleness.shown(log.visible)
+        settle(into: &effects)
     }
 
     mutating func noteTruncated(_ end: LSN, _ chain: UInt64, _ generation: UInt64, into effects: inout [NodeEffect]) {
@@ -93,7 +95,23 @@ extension ReplicaNode {
         case .welcome(let session): adopted(session, into: &effects)
         case .fence(let peer): replyFenced(to: peer, epoch: persisted.epoch, isGranted: true, into: &effects)
         case .candidacy: candidacyPersisted(into: &effects)
+        case .standing: sendAck(into: &effects)
         }
+    }
+
+    /// A newcomer that has caught up counts from now on. A founder is a member like any other once the others could make a leader without it.
+    mutating func settle(into effects: inout [NodeEffect]) {
+        let isSettled: Bool
+        switch promise.standing {
+        case .member: return
+        case .newcomer:
+            isSettled =
+                role == .follower && following.phase == .streaming && log.verifiedEpoch == promise.epoch
+                && following.staleness.freshAt ?? 0 > bornAt
+        case .founder: isSettled = leading.map { $0.commit.memberCount >= setup.configuration.fenceQuorum } ?? false
+        }
+        guard isSettled, pendingPromise == nil else { return }
+        _ = persist(Promise(epoch: promise.epoch, leader: promise.leader), for: .standing, into: &effects)
     }
 
     /// Begins to write a promise. False while another one is being written.

@@ -43,7 +43,9 @@ extension ReplicaNode {
         }
         if clusterID == .none { clusterID = fence.clusterID }
         if following.resumeAt != nil { following.resumeAt = now + 2 * setup.options.fenceTimeout }
-        _ = persist(Promise(epoch: fence.epoch, leader: fence.candidate), for: .fence(peer), into: &effects)
+        _ = persist(
+            Promise(epoch: fence.epoch, leader: fence.candidate, standing: standingUnderAnother), for: .fence(peer),
+            into: &effects)
     }
 
     func replyFenced(to peer: NodeID, epoch: Epoch, isGranted: Bool, isDry: Bool = false, into effects: inout [NodeEffect]) {
@@ -56,9 +58,13 @@ extension ReplicaNode {
                 .fenced(
                     Fenced(
                         node: setup.id, epoch: epoch, isGranted: isGranted, isDry: isDry, promised: promise.epoch,
-                        last: log.durablePosition, committed: log.committed, leader: living?.node, leaderEpoch: living?.epoch ?? 0
-                    ))))
+                        last: log.durablePosition, committed: log.committed, leader: living?.node,
+                        leaderEpoch: living?.epoch ?? 0,
+                        isNewcomer: promise.standing == .newcomer))))
     }
+
+    /// What this node is once it has promised itself to another: it founded nothing.
+    var standingUnderAnother: Standing { promise.standing == .founder ? .member : promise.standing }
 
     // MARK: - PROMOTED and SWITCHOVER
 
@@ -105,6 +111,7 @@ extension ReplicaNode {
         guard role == .follower, handover.target == setup.id, let epoch = handover.epoch, epoch == promise.epoch,
             promise.leader == peer, let final = handover.finalLSN, log.durable >= final
         else { return }
-        beginCandidacy(force: .none, into: &effects)
+        // It has everything that the leader sealed: whatever it was, it is a member.
+        beginCandidacy(force: .none, isHeir: true, into: &effects)
     }
 }

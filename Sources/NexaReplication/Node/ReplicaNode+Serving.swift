@@ -43,7 +43,7 @@ extension ReplicaNode {
         case .streamStartAt(let start): receive(start, index, into: &effects)
         case .stop(let stop):
             effects.append(.note(.downstreamLost(downstreams[index].node, reason: "\(stop.code.rawValue): \(stop.message)")))
-            sawEpoch(min(stop.epoch, .max - 64))
+            sawEpoch(min(stop.epoch, .tooHigh - 1))
             remove(index, .quiet, into: &effects)
         // The shells carry snapshots out between themselves; to the core they only say that the follower is alive.
         case .snapshotBegin, .snapshotGet, .snapshotDone: break
@@ -55,7 +55,7 @@ extension ReplicaNode {
         guard index(of: session) == nil else {
             return close(index(of: session)!, .protocolError, "a second hello", into: &effects)
         }
-        sawEpoch(min(hello.promised, .max - 64))
+        sawEpoch(min(hello.promised, .tooHigh - 1))
         if let former = downstreams.firstIndex(where: { $0.node == hello.node }) {
             // The same node by a new connection, or another one of that name.
             guard downstreams[former].address == hello.address || now - downstreams[former].lastHeard > setup.options.deadAfter
@@ -105,7 +105,7 @@ extension ReplicaNode {
             if let alarm { effects.append(.alarm(alarm)) }
             close(index, code, reason, into: &effects)
         case .stepDown(let epoch):
-            sawEpoch(min(epoch, .max - 64))
+            sawEpoch(min(epoch, .tooHigh - 1))
             close(index, .staleEpoch, "epoch \(epoch) was promised", into: &effects)
             if role == .leader { stepDown(to: nil, reason: "a follower promised epoch \(epoch)", resumeAfter: 0, into: &effects) }
         }
@@ -263,6 +263,7 @@ extension ReplicaNode {
         downstreams[index].written = max(downstreams[index].written, ack.written)
         downstreams[index].durable = max(downstreams[index].durable, ack.durable)
         downstreams[index].applied = max(downstreams[index].applied, ack.applied)
+        downstreams[index].isNewcomer = ack.isNewcomer
         downstreams[index].theirClock = max(downstreams[index].theirClock, ack.sentAt)
         downstreams[index].echoed = max(downstreams[index].echoed, min(ack.echo, lastStamp))
         if !(ack.downstream.isEmpty && downstreams[index].relayed.isEmpty) { downstreams[index].relayed = ack.downstream }
@@ -278,12 +279,12 @@ extension ReplicaNode {
         if index < downstreams.count { pump(index, into: &effects) }
     }
 
-    /// What is durable on the nodes behind this one: its own upstream counts it.
+    /// What is durable on the members behind this one: its own upstream counts it.
     var relayedPositions: [Ack.Downstream] {
         guard !downstreams.isEmpty else { return [] }
         var positions: [Ack.Downstream] = []
         for downstream in downstreams where downstream.phase == .streaming {
-            positions.append(Ack.Downstream(node: downstream.node, durable: downstream.durable))
+            if !downstream.isNewcomer { positions.append(Ack.Downstream(node: downstream.node, durable: downstream.durable)) }
             positions += downstream.relayed.map { Ack.Downstream(node: $0.node, durable: min($0.durable, log.durable)) }
         }
         return positions.count > Ack.downstreamCountMax ? Array(positions.prefix(Ack.downstreamCountMax)) : positions

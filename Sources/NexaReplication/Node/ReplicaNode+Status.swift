@@ -5,6 +5,7 @@ import NexaStorage
 extension ReplicaNode {
     mutating func tick(into effects: inout [NodeEffect]) {
         tickedAt = now
+        settle(into: &effects)
         switch role {
         case .follower:
             if let resumeAt = following.resumeAt, now >= resumeAt, following.address == nil {

@@ -72,6 +72,8 @@ package struct ReplicaNode: Sendable {
     var slots = SlotTable()
     var toldRetain: LSN = .max
     var lastStamp: Microseconds = 0
+    /// When this life of the node began.
+    let bornAt: Microseconds
     /// When time was last looked at.
     var tickedAt: Microseconds
     private var sessionCount: UInt64 = 0
@@ -82,6 +84,8 @@ package struct ReplicaNode: Sendable {
             case welcome(SessionID)
             case fence(NodeID)
             case candidacy
+            /// The same promise, of a node that counts now.
+            case standing
         }
 
         var promise: Promise
@@ -92,11 +96,15 @@ package struct ReplicaNode: Sendable {
     package init(_ setup: NodeSetup, _ state: DurableState, now: Microseconds) {
         self.setup = setup
         self.now = now
+        bornAt = now
         tickedAt = now
         clusterID = state.clusterID
         log = LogState(state)
         let written = state.history.position(at: state.end).epoch
-        promise = state.promise.epoch >= written ? state.promise : Promise(epoch: written, leader: nil)
+        promise =
+            state.promise.epoch >= written
+            ? state.promise : Promise(epoch: written, leader: nil, standing: state.promise.standing)
+        if clusterID == .none && setup.rules.contains(.countsNoNewcomers) { promise.standing = .newcomer }
         highestEpochSeen = promise.epoch
         marks = LogMarks(lsn: state.end, byteCount: state.byteCount, at: now)
         slots = SlotTable(state.slots, endByteCount: state.byteCount, oldestLSN: state.oldestLSN, now: now)

@@ -7,14 +7,33 @@
 
 import NexaStorage
 
+extension Epoch {
+    /// Epochs from here on are refused wherever they come from: nothing that is counted up from a smaller one overflows, and the file that
+    /// keeps a promise has two bits to spare.
+    static let tooHigh: Epoch = 1 << 62 - 64
+}
+
+/// What a node's word is worth when leaders are made.
+package enum Standing: UInt8, Hashable, Sendable {
+    /// It remembers what it acknowledged and promised.
+    case member = 0
+    /// It came with an empty disk, perhaps in the place of one that acknowledged and promised: until it has shown everything that its leader
+    /// had at some moment since it came, its promise makes nobody a leader and its disk commits nothing.
+    case newcomer = 1
+    /// It founded the cluster, and there are not enough members yet to make another leader: newcomers may make it one.
+    case founder = 2
+}
+
 /// The promise of a node not to listen to any leader older than `epoch`, and in that epoch to `leader` alone.
 package struct Promise: Hashable, Sendable {
     package var epoch: Epoch
     package var leader: NodeID?
+    package var standing: Standing
 
-    package init(epoch: Epoch, leader: NodeID?) {
+    package init(epoch: Epoch, leader: NodeID?, standing: Standing = .member) {
         self.epoch = epoch
         self.leader = leader
+        self.standing = standing
     }
 }
 

@@ -34,6 +34,8 @@ struct Downstream: Sendable {
     var durable: LSN = 0
     var applied: LSN = 0
     var relayed: [Ack.Downstream] = []
+    /// It does not count for commits yet.
+    var isNewcomer = false
     /// The commit point that the last frame told.
     var toldCommitted: LSN = 0
     /// When the last frame was sent, and the last one heard.

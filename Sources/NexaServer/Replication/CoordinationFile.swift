@@ -2,7 +2,7 @@
 // promise is spoken only when it is here; forgetting one could let two leaders commit.
 //
 //      0  8  magic "NXCOORD\n"
-//      8 16  cluster id (big-endian)          24  8  promised epoch
+//      8 16  cluster id (big-endian)          24  8  promised epoch; standing (0 member, 1 newcomer, 2 founder) in its two highest bits
 //     32  8  promised leader, 0 when none     40  8  committed LSN, a hint that may lag
 //     48  8  XXH3-64 of bytes 0..<48          integers but the first are little-endian
 //
@@ -25,6 +25,7 @@ package struct CoordinationState: Hashable, Sendable {
 package enum CoordinationFile {
     static let byteCount = 56
     static let name = "coordination"
+    private static let standingShift: UInt64 = 62
     private static let magic: UInt64 = 0x0A44_524F_4F43_584E
 
     /// The state kept in `directory`; nil when there is none.
@@ -60,7 +61,8 @@ package enum CoordinationFile {
             buffer.storeBytes(of: magic.littleEndian, toByteOffset: 0, as: UInt64.self)
             buffer.storeBytes(of: state.clusterID.high.bigEndian, toByteOffset: 8, as: UInt64.self)
             buffer.storeBytes(of: state.clusterID.low.bigEndian, toByteOffset: 16, as: UInt64.self)
-            buffer.storeBytes(of: state.promise.epoch.littleEndian, toByteOffset: 24, as: UInt64.self)
+            let promised = state.promise.epoch | UInt64(state.promise.standing.rawValue) << standingShift
+            buffer.storeBytes(of: promised.littleEndian, toByteOffset: 24, as: UInt64.self)
             buffer.storeBytes(of: (state.promise.leader?.rawValue ?? 0).littleEndian, toByteOffset: 32, as: UInt64.self)
             buffer.storeBytes(of: state.committed.littleEndian, toByteOffset: 40, as: UInt64.self)
             let hash = nexa_xxh3(buffer.baseAddress, 48, 0)
@@ -72,13 +74,15 @@ package enum CoordinationFile {
     /// Nil when the bytes are not a whole state. Pure and total.
     package static func decode(_ bytes: UnsafeRawBufferPointer) -> CoordinationState? {
         guard bytes.count == byteCount, word(bytes, 0).littleEndian == magic,
-            word(bytes, 48).littleEndian == nexa_xxh3(bytes.baseAddress, 48, 0)
+            word(bytes, 48).littleEndian == nexa_xxh3(bytes.baseAddress, 48, 0),
+            let standing = Standing(rawValue: UInt8(word(bytes, 24).littleEndian >> standingShift))
         else { return nil }
         var state = CoordinationState()
         state.clusterID = ClusterID(high: word(bytes, 8).bigEndian, low: word(bytes, 16).bigEndian)
         let leader = word(bytes, 32).littleEndian
         state.promise = Promise(
-            epoch: word(bytes, 24).littleEndian, leader: leader == 0 ? nil : NodeID(rawValue: leader))
+            epoch: word(bytes, 24).littleEndian & (1 << standingShift - 1), leader: leader == 0 ? nil : NodeID(rawValue: leader),
+            standing: standing)
         state.committed = word(bytes, 40).littleEndian
         return state
     }

@@ -147,7 +147,9 @@ package final class ReplicationService: Sendable {
         }
         // A new store counts as one of epoch 1 before anything is written: no leadership may take that number again.
         var promise = kept?.promise ?? Promise(epoch: 0, leader: nil)
-        if promise.epoch < parts.engine.epoch { promise = Promise(epoch: parts.engine.epoch, leader: nil) }
+        if promise.epoch < parts.engine.epoch {
+            promise = Promise(epoch: parts.engine.epoch, leader: nil, standing: promise.standing)
+        }
         let slots = keptSlots()
         var state = DurableState(
             clusterID: kept?.clusterID ?? .none, promise: promise, history: history,
@@ -158,6 +160,8 @@ package final class ReplicationService: Sendable {
             state.clusterID = ClusterID(high: .random(in: 1 ... .max), low: .random(in: 0 ... .max))
             var founded = kept ?? CoordinationState()
             founded.clusterID = state.clusterID
+            state.promise.standing = .founder
+            founded.promise.standing = .founder
             try CoordinationFile.store(founded, directory: parts.directory, fileSystem: parts.fileSystem)
         }
         return state

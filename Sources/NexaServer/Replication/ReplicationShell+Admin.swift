@@ -41,6 +41,7 @@ extension ReplicationShell {
         switch failure {
         case .busy: "it is busy with another change of its role or log; try again"
         case .notMember: "it is none of the members"
+        case .newcomer: "it came with an empty disk and has not caught up with a leader yet"
         case .outvoted(let promised): "a peer has promised epoch \(promised) to another node"
         case .behind(let peer, let last):
             "\(name(of: peer)) has more of the log (\(last.epoch):\(last.lsn)): promote that one"

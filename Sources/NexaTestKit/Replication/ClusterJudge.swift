@@ -33,6 +33,9 @@ struct ClusterJudge {
 
     var committedLSN: LSN { LSN(committed.count) }
 
+    /// Committed records that no disk had any more when a leader was forced.
+    private(set) var burntCount = 0
+
     mutating func violate(_ what: String) { violations.append(what) }
 
     /// Log matching: the same epoch at the same LSN means the same record, and the same records in front of it.
@@ -120,6 +123,19 @@ struct ClusterJudge {
         if disk.log[Int(lsn)].chain == committed[Int(lsn)].chain {
             violate("n\(node) cuts back to LSN \(lsn), below the committed record \(committed[Int(lsn)].epoch):\(lsn + 1)")
         }
+    }
+
+    /// Somebody vouched for a leader with the log `leader`: what it lacks is lost, and of epochs that no disk knows nobody can tell.
+    mutating func burned(what disks: [SimulatedDisk], leader: SimulatedDisk) {
+        let common = zip(committed, leader.log).prefix { $0.chain == $1.chain }.count
+        burntCount += committed.count - common
+        committed.removeSubrange(common...)
+        let known = Set(disks.flatMap { $0.log.map(\.epoch) })
+        chainOf = chainOf.filter { known.contains($0.key.epoch) }
+        leaderOf = leaderOf.filter { known.contains($0.key) }
+        durableOf = durableOf.filter { known.contains($0.key) }
+        ends = ends.filter { known.contains($0.key) }
+        leaderships.removeAll { !known.contains($0.epoch) }
     }
 
     mutating func acknowledgedByMajority(_ position: LogPosition) {

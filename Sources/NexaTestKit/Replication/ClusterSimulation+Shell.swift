@@ -48,6 +48,8 @@ extension ClusterSimulation {
         case .promoted:
             report.promotionCount += 1
             believedLeader = index
+            disasterEnds(index)
+        case .promotionFailed: disasterGoesOn(index)
         case .coordinate(let request):
             guard let answer = StaticCoordination(configuration: configuration).answer(request) else { return }
             schedule.add(.event(index, life: life, .coordination(answer)), at: now + UInt64(random.below(2_000)))
@@ -56,7 +58,7 @@ extension ClusterSimulation {
             case .slotLost, .logFailed: break
             default: judge.violate("n\(index) raises an alarm: \(ClusterSimulation.brief(alarm))")
             }
-        case .flow, .promotionFailed, .switchoverProgress, .slots, .note: break
+        case .flow, .switchoverProgress, .slots, .note: break
         }
     }
 
@@ -142,6 +144,7 @@ extension ClusterSimulation {
     private func appendEpochStart(_ epoch: Epoch, on index: Int) {
         machines[index].disk.append(epoch: epoch, hash: random.next(), beginsEpoch: true)
         let disk = machines[index].disk
+        if isForced(index) { judge.burned(what: machines.map(\.disk), leader: disk) }
         judge.beganToLead(epoch, disk, on: index)
         judge.appended(disk.log[disk.log.count - 1], at: disk.end, on: index, byLeader: true)
         deliver(.epochStartAppended(epoch, lsn: disk.end, chain: disk.chain(at: disk.end)!), to: index)

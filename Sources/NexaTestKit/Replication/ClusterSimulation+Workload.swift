@@ -154,6 +154,7 @@ extension ClusterSimulation {
 
     /// Promotes and switches over, sensibly or not; after healing, sensibly.
     func operate() {
+        if disaster.stage == .burning { return recover() }
         if isDuel && !isHealed { return duel() }
         schedule.add(.operate, at: now + (isHealed ? 300_000 : UInt64(random.below(isStorm ? 200_000 : 600_000))))
         let open = machines.indices.filter { isOpen(machines[$0].gate) && machines[$0].core?.role == .leader }
@@ -194,13 +195,18 @@ extension ClusterSimulation {
         deliver(.promote(.none), to: leader)
     }
 
-    /// The voter with the newest position, as `nexadb cluster status` shows it.
+    /// The member with the newest position, as `nexadb cluster status` shows it. Where too many of the others burnt and have not caught up,
+    /// it is forced, as on the day when they burnt.
     private func promoteBest() {
-        let up = machines.indices.filter { machines[$0].core?.role == .follower && configuration.isVoter(machines[$0].id) }
+        let members = machines.indices.filter {
+            configuration.isVoter(machines[$0].id) && machines[$0].core.map { $0.promise.standing != .newcomer } == true
+        }
+        let up = members.filter { machines[$0].core?.role == .follower }
+        let isForced = disaster.stage == .over && isHealed && members.count < configuration.fenceQuorum
         guard let best = up.max(by: { machines[$0].core!.log.durablePosition < machines[$1].core!.log.durablePosition }) else {
             return
         }
-        note("the operator promotes n\(best)")
-        deliver(.promote(.none), to: best)
+        note("the operator \(isForced ? "forces" : "promotes") n\(best)")
+        deliver(.promote(isForced ? .acceptLoss : .none), to: best)
     }
 }

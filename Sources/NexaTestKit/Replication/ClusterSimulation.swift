@@ -26,6 +26,9 @@ package final class ClusterSimulation {
         package var snapshotCount = 0
         package var lostTokenCount = 0
         package var committedCount = 0
+        /// Leaderships that an operator forced, and committed records that were lost with the disks that burnt.
+        package var forcedCount = 0
+        package var burntCount = 0
         /// What must never happen, with the seed in front.
         package var violations: [String] = []
 
@@ -45,6 +48,8 @@ package final class ClusterSimulation {
             total.snapshotCount += part.snapshotCount
             total.lostTokenCount += part.lostTokenCount
             total.committedCount += part.committedCount
+            total.forcedCount += part.forcedCount
+            total.burntCount += part.burntCount
             total.violations += part.violations
         }
     }
@@ -86,6 +91,7 @@ package final class ClusterSimulation {
     /// And some let two nodes lead in turn, each with just the peers that it needs and only for a moment: what a leader left behind half
     /// shipped is what the next but one meets.
     let isDuel: Bool
+    var disaster: SimulatedDisaster
     var clients: [SimulatedClient]
     var pendingWrites: [WaiterID: SimulatedClient.Write] = [:]
     var pendingReads: [WaiterID: LSN] = [:]
@@ -115,11 +121,13 @@ package final class ClusterSimulation {
         lossPercent = random.below(4) == 0 ? 0 : random.below(15)
         isStorm = random.chance(0.35)
         isDuel = !isStorm && random.chance(0.25)
+        disaster = SimulatedDisaster(count: count)
         self.random = random
         let cluster = ClusterID(high: 1, low: 1)
         for index in 0..<count {
-            let machine = SimulatedMachine(
+            var machine = SimulatedMachine(
                 name: "n\(index)", id: NodeID(name: "n\(index)"), disk: SimulatedDisk(clusterID: index == 0 ? cluster : .none))
+            if index == 0 { machine.disk.promise.standing = .founder }
             machines.append(machine)
         }
     }
@@ -147,6 +155,9 @@ package final class ClusterSimulation {
         schedule.add(.client, at: 50_000)
         schedule.add(.trouble, at: 100_000)
         schedule.add(.operate, at: 200_000)
+        // Drawn apart: the other seeds keep the games that they had before there were disasters.
+        var fate = SeededGenerator(seed: ~seed)
+        if !isDuel && fate.chance(0.1) { schedule.add(.disaster, at: 400_000 + UInt64(fate.below(2_000_000))) }
         while let (time, what) = schedule.next() {
             now = max(now, time)
             if !isHealed && now >= ClusterSimulation.healAt { heal() }
@@ -162,6 +173,7 @@ package final class ClusterSimulation {
             }
         }
         report.committedCount = Int(judge.committedLSN)
+        report.burntCount = judge.burntCount
         report.violations = judge.violations.map { "seed \(seed): \($0)" }
     }
 
@@ -193,7 +205,8 @@ package final class ClusterSimulation {
         case .client: stepClients()
         case .trouble: makeTrouble()
         case .operate: operate()
-        case .restart(let index): if machines[index].core == nil { restart(index) }
+        case .disaster: strike()
+        case .restart(let index): if machines[index].core == nil && !disaster.isHeld[index] { restart(index) }
         }
     }
 
@@ -268,7 +281,7 @@ package final class ClusterSimulation {
         note("healed")
         lossPercent = 0
         for a in cut.indices { for b in cut.indices { cut[a][b] = false } }
-        for index in machines.indices where machines[index].core == nil { restart(index) }
+        for index in machines.indices where machines[index].core == nil && !disaster.isHeld[index] { restart(index) }
     }
 
     /// Everybody has what the leader has, and a write of the time after healing is committed everywhere.

@@ -8,6 +8,7 @@ package enum PlantedReplicationBug: String, CaseIterable, Sendable {
     case acceptsSkippedRecord = "skipped record accepted"
     case promotesUnfenced = "promote without fence"
     case shipsBeforeSync = "ship before sync"
+    case countsNewcomers = "newcomers make leaders"
 
     /// All rules but the one.
     package var rules: SafetyRules {
@@ -18,6 +19,7 @@ package enum PlantedReplicationBug: String, CaseIterable, Sendable {
         case .acceptsSkippedRecord: SafetyRules.all.subtracting(.checksContinuity)
         case .promotesUnfenced: SafetyRules.all.subtracting(.fencesBeforePromotion)
         case .shipsBeforeSync: SafetyRules.all.subtracting(.shipsOnlyDurable)
+        case .countsNewcomers: SafetyRules.all.subtracting(.countsNoNewcomers)
         }
     }
 }

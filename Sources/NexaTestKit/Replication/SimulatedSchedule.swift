@@ -33,6 +33,7 @@ enum SimulatedHappening: Sendable {
     case client
     case trouble
     case operate
+    case disaster
     case restart(Int)
 }
 

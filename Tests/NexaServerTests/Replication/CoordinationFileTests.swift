@@ -24,6 +24,12 @@ import Testing
         #expect(try CoordinationFile.load(directory: "/data", fileSystem: files) == later)
     }
 
+    @Test(arguments: [Standing.member, .newcomer, .founder]) func keepsWhatANodesWordIsWorth(_ standing: Standing) {
+        var kept = state
+        kept.promise = Promise(epoch: 1 << 61, leader: NodeID(name: "n2"), standing: standing)
+        #expect(CoordinationFile.encode(kept).withUnsafeBytes { CoordinationFile.decode($0) } == kept)
+    }
+
     @Test func everyFlippedBitIsSeen() {
         let bytes = CoordinationFile.encode(state)
         #expect(bytes.withUnsafeBytes { CoordinationFile.decode($0) } == state)

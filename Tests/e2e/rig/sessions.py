@@ -10,6 +10,7 @@ import time
 from . import wire
 from .cluster import Cluster, ClusterNode
 from .history import ACKNOWLEDGED, INFINITY, REFUSED, UNKNOWN, History, Operation
+from .node import tool
 
 COLLECTION = "registers"
 #: Errors that say that nothing was done. Whatever else a write is answered with leaves open what became of it.
@@ -144,10 +145,13 @@ class Crew:
         return History(self.operations, self.initial).check({node.name: self.content(node) for node in self.cluster.nodes})
 
     def judge(self) -> dict:
-        """Asserts that nothing is wrong, with every node caught up with the leader; counts of what was done."""
+        """Asserts that nothing is wrong, with every node caught up with the leader, and that the nodes say so themselves; counts of what
+        was done."""
         assert not self.unexpected, self.unexpected[:3]
         faults = self.faults()
         assert not faults, "\n".join([f"{len(faults)} faults", *faults[:10]])
+        verdict = tool("cluster", "verify", *(node.address for node in self.cluster.nodes), timeout=90)
+        assert verdict.returncode == 0, verdict.stdout + verdict.stderr
         return {"operations": len(self.operations), "acknowledged": self.count(), "unknown": self.count(outcome=UNKNOWN),
                 "strict reads": sum(o.is_strict for o in self.operations)}
 
