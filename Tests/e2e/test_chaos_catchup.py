@@ -111,7 +111,7 @@ def test_a_follower_that_was_away_at_full_load_takes_what_it_missed_and_no_snaps
     c.settle(c[0], within=40)
     took = time.monotonic() - begin
     same_flood(c, flood)
-    assert way.frames[SNAPSHOT_CHUNK] == 0 and c[0].metric('nexadb_repl_resync_total{kind="snapshot"}') == 0
+    assert way.frames[SNAPSHOT_CHUNK] == 0 and c[0].resyncs("snapshot") == 0
     # What was in the window when the line was cut.
     assert way.record_bytes_again <= 5 * MIB
     report(f"away for {away:.0f} s at full load: {missed / MIB:.0f} MiB missed, caught up in {took:.1f} s with {(way.record_bytes - sent) / MIB:.0f} MiB, "

@@ -97,7 +97,7 @@ def test_a_follower_that_was_away_under_load_resumes_without_a_snapshot(cluster,
         writer.join()
     c.wait_caught_up(c[1])
     assert ids(c[1], "load") == sorted(written)
-    assert c[0].metric('nexadb_repl_resync_total{kind="snapshot"}') == 0
+    assert c[0].resyncs("snapshot") == 0
 
 
 def test_a_leader_that_is_killed_leads_again_and_followers_come_back(cluster):

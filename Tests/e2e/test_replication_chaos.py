@@ -111,7 +111,8 @@ def test_a_follower_that_joins_late_takes_a_snapshot_and_streams_on(cluster, rng
         write(link, 5)
     c.wait_caught_up(c[1], within=40)
     assert ids(c[1], "big") == ids(c[0], "big")
-    assert c[0].metric('nexadb_repl_resync_total{kind="partial"}') >= 1
+    assert c[0].resyncs("partial") >= 1
+    assert c[0].metric('nexadb_repl_resync_total{kind="snapshot",reason="retention"}') == 1
     with c[0].wire() as left, c[1].wire() as right:
         for key in ("000-0", "040-3", f"{batch_count - 1:03}-7"):
             read = {"collection": "big", "key": key}

@@ -181,7 +181,7 @@ def test_a_slot_survives_its_node_and_keeps_the_log_for_who_comes_back(cluster):
     assert c[0].metric('nexadb_slot_state{slot="n2",state="reserved"}') == 1
     c[1].start()
     c.wait_followers(c[1])
-    assert c[0].metric('nexadb_repl_resync_total{kind="snapshot"}') == 0
+    assert c[0].resyncs("snapshot") == 0
     c[1].stop()
     c.wait(lambda: not c[0].replication()["followers"], "end of the follower")
     assert tool("cluster", "slots", c[0].address, "--drop", "n2").returncode == 0

@@ -170,7 +170,7 @@ def test_a_deposed_leader_whose_tables_hold_what_is_to_be_cut_takes_a_copy_and_k
     c.wait_followers(c[0], leader=c[1])
     c.wait_caught_up(c[0], leader=c[1])
     assert ids(c[0], "t") == ["after", "kept"]
-    assert c[1].metric('nexadb_repl_resync_total{kind="snapshot"}') == 1
+    assert c[1].resyncs("snapshot") == 1
     assert len(list(c[0].data.glob("rollback/*.nxr"))) == 1
     exported = tool("rollback", "export", str(c[0].data))
     assert exported.returncode == 0 and all(f'"lost{number}-0"' in exported.stdout for number in range(40)), exported.stderr

@@ -3,19 +3,36 @@
 import Synchronization
 
 package final class ReplicationCounters: Sendable {
-    /// How a handshake let a stream begin; both sides count.
+    /// How a handshake let a stream begin, and why so; both sides count.
     package enum Resync: Int, CaseIterable, Sendable {
-        case partial, snapshot, truncate
+        /// It goes on where the follower's log ends.
+        case partial
+        /// What the follower has alone is cut off first.
+        case diverged
+        /// A snapshot: the follower asked for one, its content is another one, the log was given up before it came.
+        case requested, chain, retention
 
-        /// The decision as a welcome spells it; nil: no stream.
-        init?(decision: String) {
-            switch decision {
-            case "stream": self = .partial
-            case "snapshot": self = .snapshot
-            case "truncate": self = .truncate
+        /// Decision and reason as a welcome spells them; nil: no stream.
+        init?(decision: String, reason: String) {
+            switch (decision, reason) {
+            case ("stream", _): self = .partial
+            case ("truncate", _): self = .diverged
+            case ("snapshot", "chain"): self = .chain
+            case ("snapshot", "retention"): self = .retention
+            case ("snapshot", _): self = .requested
             default: return nil
             }
         }
+
+        package var kind: String {
+            switch self {
+            case .partial: "partial"
+            case .diverged: "truncate"
+            case .requested, .chain, .retention: "snapshot"
+            }
+        }
+
+        package var reason: String { self == .partial ? "behind" : "\(self)" }
     }
 
     /// Why a read was answered STALE_READ.
@@ -30,9 +47,7 @@ package final class ReplicationCounters: Sendable {
         case commit
     }
 
-    private let partial = Atomic<UInt64>(0)
-    private let snapshot = Atomic<UInt64>(0)
-    private let truncate = Atomic<UInt64>(0)
+    private let resyncs: [Resync: Counter] = Dictionary(uniqueKeysWithValues: Resync.allCases.map { ($0, Counter()) })
     private let fences = Atomic<UInt64>(0)
     private let alarms = Atomic<UInt64>(0)
     private let shipped = Atomic<UInt64>(0)
@@ -54,21 +69,8 @@ package final class ReplicationCounters: Sendable {
 
     package init() {}
 
-    func resynced(_ kind: Resync) {
-        switch kind {
-        case .partial: partial.add(1, ordering: .relaxed)
-        case .snapshot: snapshot.add(1, ordering: .relaxed)
-        case .truncate: truncate.add(1, ordering: .relaxed)
-        }
-    }
-
-    package func resyncCount(_ kind: Resync) -> UInt64 {
-        switch kind {
-        case .partial: partial.load(ordering: .relaxed)
-        case .snapshot: snapshot.load(ordering: .relaxed)
-        case .truncate: truncate.load(ordering: .relaxed)
-        }
-    }
+    func resynced(_ how: Resync) { resyncs[how]!.value.add(1, ordering: .relaxed) }
+    package func resyncCount(_ how: Resync) -> UInt64 { resyncs[how]!.value.load(ordering: .relaxed) }
 
     func fenced() { fences.add(1, ordering: .relaxed) }
     func alarmed() { alarms.add(1, ordering: .relaxed) }
@@ -127,4 +129,9 @@ package final class ReplicationCounters: Sendable {
     package var promotionCount: UInt64 { promotions.load(ordering: .relaxed) }
     package var failedPromotionCount: UInt64 { failedPromotions.load(ordering: .relaxed) }
     package var concernTimeoutCount: UInt64 { concernTimeouts.load(ordering: .relaxed) }
+}
+
+/// A count that many threads may raise.
+private final class Counter: Sendable {
+    let value = Atomic<UInt64>(0)
 }

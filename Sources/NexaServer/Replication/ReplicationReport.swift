@@ -91,9 +91,9 @@ struct ReplicationReport {
         if isFollower, let staleness = status.staleness {
             text.gauge("nexadb_repl_staleness_seconds", "Upper bound of how stale reads here are.", seconds(staleness))
         }
-        text.family("nexadb_repl_resync_total", "counter", "How streams began again.")
-        for kind in ReplicationCounters.Resync.allCases {
-            text.sample("nexadb_repl_resync_total", "kind=\"\(kind)\"", counters.resyncCount(kind))
+        text.family("nexadb_repl_resync_total", "counter", "How streams began again, and why so.")
+        for how in ReplicationCounters.Resync.allCases {
+            text.sample("nexadb_repl_resync_total", "kind=\"\(how.kind)\",reason=\"\(how.reason)\"", counters.resyncCount(how))
         }
         text.counter("nexadb_repl_sent_bytes_total", "Record bytes sent to followers.", counters.shippedByteCount)
         text.counter(

@@ -301,7 +301,7 @@ final class ReplicationShell {
         case .roleChanged(let role, let epoch):
             logger.notice("role", metadata: ["role": "\(role.rawValue)", "epoch": "\(epoch)"])
         case .handshake(let peer, let decision, let reason):
-            if let kind = ReplicationCounters.Resync(decision: decision) { counters.resynced(kind) }
+            if let how = ReplicationCounters.Resync(decision: decision, reason: reason) { counters.resynced(how) }
             logger.info(
                 "handshake", metadata: ["peer": "\(name(of: peer))", "decision": "\(decision)", "reason": "\(reason)"])
         case .upstreamLost(let reason): logger.info("upstream lost", metadata: ["reason": "\(reason)"])

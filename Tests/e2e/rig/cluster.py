@@ -71,6 +71,12 @@ class ClusterNode(Node):
                 return float(row.rsplit(" ", 1)[1])
         raise AssertionError(f"no sample {line}")
 
+    def resyncs(self, kind: str) -> int:
+        """How many streams began so (`partial`, `truncate`, `snapshot`), for whatever reason."""
+        rows = [row for row in self.http("/metrics")[1].splitlines() if row.startswith(f'nexadb_repl_resync_total{{kind="{kind}"')]
+        assert rows, f"no sample of resyncs of kind {kind}"
+        return sum(int(row.rsplit(" ", 1)[1]) for row in rows)
+
 
 class Cluster:
     """`names[0]` leads at first."""
@@ -163,7 +169,7 @@ class Cluster:
                     return candidate
                 answers.append(answer.stderr.strip())
             time.sleep(0.3)
-        raise AssertionError(f"nobody could be promoted: {answers}")
+        raise AssertionError("\n".join([f"nobody could be promoted: {answers}", *self.tails()]))
 
     def settle(self, leader: ClusterNode, within: float = 30):
         """Until all others follow this leader, directly or one behind the other, and show what it has."""
@@ -183,6 +189,10 @@ class Cluster:
             assert code is None or code >= 0 or code == -signal.SIGKILL, \
                 f"{node.name} crashed: {signal.Signals(-code).name}\n{node.output()[-2000:]}"
 
+    def tails(self) -> list[str]:
+        """The last words of each node."""
+        return [f"--- {node.name}\n{node.output()[-2500:]}" for node in self.nodes]
+
     def wait(self, condition, what: str, within: float = 20):
         deadline = time.monotonic() + within
         while True:
@@ -193,8 +203,7 @@ class Cluster:
             except (OSError, wire.Closed):
                 pass
             if time.monotonic() > deadline:
-                raise AssertionError(f"no {what} within {within} s\n" + "\n".join(
-                    f"--- {node.name}\n{node.output()[-2500:]}" for node in self.nodes))
+                raise AssertionError("\n".join([f"no {what} within {within} s", *self.tails()]))
             time.sleep(0.02)
 
 
