@@ -62,6 +62,8 @@ final class ReplicationConnection: ChannelInboundHandler {
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
 
     func channelActive(context: ChannelHandlerContext) {
+        // Closed before it was there.
+        guard !isClosed else { return context.close(promise: nil) }
         if side == .downstream { return answerConnect() }
         let mark = scratch.beginFrame(.connect)
         var fields: [MessagePackValue.Entry] = [
