@@ -33,6 +33,7 @@ class NexaClient extends EventEmitter {
   #dispatcher = null;
   #writer = new RequestWriter();
   #lastName;
+  #streams = new Set();
 
   /**
    * @param {string | object} [address] `nexadb://...`, or the options
@@ -68,7 +69,8 @@ class NexaClient extends EventEmitter {
 
   /** Takes no further operations, lets those under way finish (`graceMS`, 2 s), and closes all connections. `connect` opens it again. */
   async disconnect({ graceMS = 2_000 } = none) {
-    const dispatcher = this.#dispatcher ?? this.#open();
+    await Promise.all([...this.#streams].map((stream) => stream.close()));
+    const dispatcher = this.#open();
     if (!dispatcher.isClosed) await dispatcher.close(graceMS);
   }
 
@@ -217,8 +219,15 @@ class NexaClient extends EventEmitter {
   // Users
 
   createUser(username, password, options = none) {
-    return this.#write('createUser', Type.CREATE_USER, undefined, options, ['role'], (writer) => {
-      writer.text('username', username).text('password', password).value('role', options.role);
+    return this.#write('createUser', Type.CREATE_USER, undefined, options, ['role', 'databases'], (writer) => {
+      writer.text('username', username).text('password', password).value('role', options.role).value('databases', options.databases);
+    });
+  }
+
+  /** Changes the role, the databases that the user is confined to, or (`newAPIKey`) the key. */
+  alterUser(username, options = none) {
+    return this.#write('alterUser', Type.ALTER_USER, undefined, options, ['role', 'databases', 'newAPIKey'], (writer) => {
+      writer.text('username', username).value('role', options.role).value('databases', options.databases).value('new_api_key', options.newAPIKey);
     });
   }
 
@@ -256,7 +265,9 @@ class NexaClient extends EventEmitter {
   /** Changes as they are committed, of one collection or (undefined) of the whole database. */
   watch(collection, options = none) {
     if (collection !== undefined) checkName(collection);
-    return new ChangeStream(this, this.#settings, () => this.#open(), collection, options);
+    const stream = new ChangeStream(this, this.#settings, () => this.#open(), collection, options, (ended) => this.#streams.delete(ended));
+    if (!stream.isClosed) this.#streams.add(stream);
+    return stream;
   }
 
   /** A writer of many documents in batches. */

@@ -20,9 +20,9 @@ const BUFFER_LOW = 200;
 const HEARTBEAT_MS = 5_000;
 const SILENCE_MS = 4 * HEARTBEAT_MS;
 
-const known = new Set(['operations', 'resumeAfter', 'startAfter', 'readPreference', 'database', 'signal', 'resumeTimeoutMS']);
+const known = new Set(['operations', 'includeVector', 'resumeAfter', 'startAfter', 'readPreference', 'database', 'signal', 'resumeTimeoutMS']);
 /** Answers that no other node and no later time would change. */
-const final = new Set(['HISTORY_LOST', 'UNAUTHENTICATED', 'FORBIDDEN', 'BAD_REQUEST', 'UNSUPPORTED', 'UNKNOWN_TYPE', 'CONFIGURATION', 'VALIDATION']);
+const final = new Set(['HISTORY_LOST', 'TOKEN_LOST', 'UNAUTHENTICATED', 'FORBIDDEN', 'BAD_REQUEST', 'UNSUPPORTED', 'UNKNOWN_TYPE', 'CONFIGURATION', 'VALIDATION']);
 
 class ChangeStream {
   #client;
@@ -44,8 +44,15 @@ class ChangeStream {
   #lostAt = 0;
   #ready;
   #settleReady;
+  #onAbort;
+  #onEnd;
 
-  constructor(client, settings, dispatcher, collection, options) {
+  /**
+   * @param {object} client @param {object} settings of its connections @param {() => object} dispatcher
+   * @param {string | undefined} collection @param {object} options
+   * @param {(stream: ChangeStream) => void} onEnd called once, when it holds nothing any more
+   */
+  constructor(client, settings, dispatcher, collection, options, onEnd) {
     checkOptions(options, known, []);
     this.#client = client;
     this.#settings = settings;
@@ -56,7 +63,9 @@ class ChangeStream {
     this.#ready = new Promise((resolve, reject) => { this.#settleReady = { resolve, reject }; });
     // Whoever does not ask for it hears of a failure from `next`.
     this.#ready.catch(() => {});
-    options.signal?.addEventListener('abort', () => this.#fail(new errors.CancelledError('The change stream was cancelled', { cause: options.signal.reason })), { once: true });
+    this.#onEnd = onEnd;
+    this.#onAbort = () => this.#fail(new errors.CancelledError('The change stream was cancelled', { cause: options.signal.reason }));
+    options.signal?.addEventListener('abort', this.#onAbort, { once: true });
     this.#lostAt = performance.now();
     this.#connect();
   }
@@ -68,6 +77,9 @@ class ChangeStream {
   get resumeToken() { return this.#token; }
 
   get isClosed() { return this.#state === 'closed' || this.#state === 'failed'; }
+
+  /** Changes that came and were not taken. */
+  get bufferedCount() { return this.#events.length; }
 
   /** The next change; null once the stream was closed. */
   next() {
@@ -83,8 +95,7 @@ class ChangeStream {
   async close() {
     if (this.isClosed) return;
     this.#state = 'closed';
-    this.#settleReady.reject(new errors.ClosedError('The change stream was closed'));
-    this.#release();
+    this.#end(new errors.ClosedError('The change stream was closed'));
     this.#events = [];
     for (const waiter of this.#waiters.splice(0)) waiter.resolve(null);
   }
@@ -125,7 +136,8 @@ class ChangeStream {
       this.#connection = connection;
       await connection.open(this.#settings.connectTimeoutMS);
       if (this.isClosed) return connection.close(new errors.ClosedError('The change stream was closed'));
-      const request = { collection: this.#collection, database, operations: this.#options.operations, resume_after: this.#sentToken, heartbeat_ms: HEARTBEAT_MS };
+      const request = { collection: this.#collection, database, operations: this.#options.operations,
+        include_vector: this.#options.includeVector, resume_after: this.#sentToken, heartbeat_ms: HEARTBEAT_MS };
       if (this.#sentToken === undefined) request.after = this.#options.startAfter;
       connection.send({
         lasts: true,
@@ -184,7 +196,14 @@ class ChangeStream {
     this.#retryTimer = setTimeout(() => this.#connect(), backOff(this.#attempt++, 1_000));
   }
 
-  #release(error = new errors.ClosedError('The change stream was closed')) {
+  #end(error) {
+    this.#settleReady.reject(error);
+    this.#options.signal?.removeEventListener('abort', this.#onAbort);
+    this.#release(error);
+    this.#onEnd(this);
+  }
+
+  #release(error) {
     clearTimeout(this.#retryTimer);
     clearInterval(this.#watchdog);
     const connection = this.#connection;
@@ -197,8 +216,7 @@ class ChangeStream {
     if (this.isClosed) return;
     this.#state = 'failed';
     this.#error = error;
-    this.#settleReady.reject(error);
-    this.#release(error);
+    this.#end(error);
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
   }
 }

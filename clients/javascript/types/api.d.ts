@@ -219,6 +219,12 @@ export interface BatchResult {
   errors?: { index: number; code: string; error: string }[];
 }
 
+export interface UserRights {
+  role?: 'admin' | 'write' | 'read' | 'replication';
+  /** The databases that the user is confined to; an empty map: all. */
+  databases?: Record<string, 'read' | 'write'>;
+}
+
 export interface HostDescription { address: string; role: string; features: string[]; error: NexaError | null }
 
 // -------------------------------------------------------------------------------------------------------------------- client
@@ -274,7 +280,8 @@ export class NexaClient {
   dropDatabase(database: string, options?: WriteOptions): Promise<AnyDocument | null>;
   databaseStats(options?: ReadOptions): Promise<AnyDocument>;
   status(options?: ReadOptions): Promise<AnyDocument>;
-  createUser(username: string, password: string, options?: WriteOptions & { role?: string }): Promise<AnyDocument>;
+  createUser(username: string, password: string, options?: WriteOptions & UserRights): Promise<AnyDocument>;
+  alterUser(username: string, options?: WriteOptions & UserRights & { newAPIKey?: boolean }): Promise<AnyDocument>;
   deleteUser(username: string, options?: WriteOptions): Promise<AnyDocument | null>;
   listUsers(options?: ReadOptions): Promise<AnyDocument>;
   changePassword(username: string, newPassword: string, options?: WriteOptions): Promise<AnyDocument | null>;
@@ -378,6 +385,8 @@ export class BulkWriter<T extends object = AnyDocument> {
 
 export interface WatchOptions {
   operations?: readonly ('insert' | 'update' | 'delete')[];
+  /** `false` leaves the field `vector` out of documents. */
+  includeVector?: boolean;
   /** A token of an earlier event or stream: go on behind it. */
   resumeAfter?: Uint8Array;
   /** Changes behind a position. */
@@ -390,7 +399,7 @@ export interface WatchOptions {
 }
 
 export interface ChangeEvent<T extends object = AnyDocument> {
-  operationType: 'insert' | 'update' | 'delete' | (string & {});
+  operationType: 'insert' | 'update' | 'delete' | 'dropCollection' | 'dropDatabase' | (string & {});
   ns: { db: string; coll?: string };
   timestamp: number;
   documentKey?: { _id: string };
@@ -407,6 +416,8 @@ export class ChangeStream<T extends object = AnyDocument> implements AsyncIterab
   /** Done when every later change will be told. */
   ready(): Promise<this>;
   readonly resumeToken: Uint8Array | undefined;
+  /** Changes that came and were not taken. */
+  readonly bufferedCount: number;
   readonly isClosed: boolean;
   next(): Promise<ChangeEvent<T> | null>;
   tryNext(): ChangeEvent<T> | null;

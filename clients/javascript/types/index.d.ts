@@ -38,6 +38,7 @@ declare namespace NexaClient {
   export import BatchOptions = api.BatchOptions;
   export import BatchOperation = api.BatchOperation;
   export import BatchResult = api.BatchResult;
+  export import UserRights = api.UserRights;
   export import HostDescription = api.HostDescription;
   export import Collection = api.Collection;
   export import UpdateResult = api.UpdateResult;
