@@ -8,7 +8,8 @@
  */
 
 const path = require('node:path');
-const { Node } = require('../javascript/test/support/node');
+const { spawnSync } = require('node:child_process');
+const { Node, python: pythonBinary } = require('../javascript/test/support/node');
 const { NexaClient, encode, decode } = require('../javascript');
 const { Encoder, Decoder } = require('../javascript/src/msgpack');
 
@@ -65,6 +66,18 @@ function codec() {
     row(`JSON, ${name}: stringify`, perCall(() => JSON.stringify(value)), 'us');
     row(`codec, ${name}: decode`, perCall(() => decoder.decode(bytes)), 'us');
     row(`JSON, ${name}: parse`, perCall(() => JSON.parse(text)), 'us');
+  }
+  python();
+}
+
+/** The same values by Python's msgpack, where the tests have installed it. */
+function python() {
+  const script = path.join(__dirname, '../javascript/test/cross_check.py');
+  const run = spawnSync(pythonBinary, [script, 'speed'], { encoding: 'utf8' });
+  if (run.status !== 0) return;
+  for (const [name, [pack, unpack]] of Object.entries(JSON.parse(run.stdout))) {
+    row(`Python msgpack, ${name}: pack`, pack, 'us');
+    row(`Python msgpack, ${name}: unpack`, unpack, 'us');
   }
 }
 

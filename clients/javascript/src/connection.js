@@ -15,18 +15,25 @@ const { Decoder } = require('./msgpack/decoder');
 const { FrameReader } = require('./wire/frames');
 const { Outbox } = require('./wire/outbox');
 const { decompress } = require('./wire/lz4');
-const { Type, Flag, ANSWER_FLAGS } = require('./wire/protocol');
+const { Type, Flag, ANSWER_FLAGS, MAX_FRAME_BYTES } = require('./wire/protocol');
 const { ConnectionError, ProtocolError, TooLargeError, NexaError, errorFromAnswer } = require('./errors');
 const { formatHost } = require('./address');
 const { connectChannel } = require('./diagnostics');
 
-/** Receives what nobody waits for any more. */
-const tombstone = { answer() {}, lost() {} };
+/** Stands for a request that nobody waits for any more, and swallows what comes for it. */
+class Tombstone {
+  constructor() { this.chunkCount = 0; }
+
+  answer() {}
+
+  lost() {}
+}
+
 /** More unanswered requests than this and the node is as good as gone. */
 const PENDING_MAX = 1 << 17;
 
-/** Chunks of cancelled streams that are swallowed before the node is taken for one that does not hear. */
-const SWALLOWED_MAX = 64;
+/** Chunks of a cancelled stream that are swallowed before the node is taken for one that does not hear; two were on their way. */
+const SWALLOWED_MAX = 8;
 
 const isFinal = (type) => type !== Type.STREAM_START && type !== Type.STREAM_CHUNK && type !== Type.CHANGE_EVENT;
 
@@ -44,7 +51,8 @@ class Connection {
     this.state = 'new';
     this.info = null;
     this.features = new Set();
-    this.maxFrame = 16 << 20;
+    this.maxFrame = MAX_FRAME_BYTES;
+    this.answerFlags = ANSWER_FLAGS;
     this.roundTripMS = 0;
     this.lastHeard = 0;
     this.pending = new Map();
@@ -59,7 +67,7 @@ class Connection {
     this.reader = new FrameReader((type, flags, buffer, start, end) => this.take(type, flags, buffer, start, end));
     this.socket = null;
     this.failure = null;
-    this.swallowedCount = 0;
+    this.closing = null;
     this.fullReceivers = new Set();
     this.frameByteCount = 0;
   }
@@ -136,7 +144,7 @@ class Connection {
 
   take(type, flags, buffer, start, end) {
     if (this.state === 'closed') return;
-    if ((flags & ~ANSWER_FLAGS) !== 0) throw new ProtocolError(`${this.address} set flags that nobody asked for: 0x${flags.toString(16)}`);
+    if ((flags & ~this.answerFlags) !== 0) throw new ProtocolError(`${this.address} set flags that nobody asked for: 0x${flags.toString(16)}`);
     const prefix = ((flags & Flag.REQUEST_ID) !== 0 ? 4 : 0) + ((flags & Flag.TOKEN) !== 0 ? 16 : 0) + ((flags & Flag.COMPRESSED) !== 0 ? 4 : 0);
     if (prefix > end - start) throw new ProtocolError(`${this.address} sent a frame shorter than its own prefix`);
     if ((flags & Flag.REQUEST_ID) === 0) return this.takeUnnumbered(type, flags, buffer, start, end);
@@ -144,7 +152,7 @@ class Connection {
     const receiver = this.pending.get(id);
     if (receiver === undefined) throw new ProtocolError(`${this.address} answered a request that was not sent`);
     if (isFinal(type) && !(type === Type.SUCCESS && receiver.lasts)) this.pending.delete(id);
-    if (receiver === tombstone) return this.swallow(type);
+    if (receiver instanceof Tombstone) return this.swallow(receiver, type);
     this.frameByteCount = end - start;
     let value;
     try {
@@ -157,11 +165,12 @@ class Connection {
     }
     const hasToken = (flags & Flag.TOKEN) !== 0;
     receiver.answer(this, type, value, flags, hasToken ? wide(buffer, start + 4) : 0, hasToken ? wide(buffer, start + 12) : 0);
+    if (this.closing !== null && this.pending.size === 0) this.close(this.closing);
   }
 
-  swallow(type) {
-    if (isFinal(type)) this.swallowedCount = 0;
-    else if (++this.swallowedCount > SWALLOWED_MAX) this.close(new ConnectionError(`${this.address} goes on with a stream that was cancelled`));
+  swallow(tombstone, type) {
+    if (isFinal(type) || ++tombstone.chunkCount <= SWALLOWED_MAX) return;
+    this.close(new ConnectionError(`${this.address} goes on with a stream that was cancelled`));
   }
 
   /**
@@ -195,6 +204,7 @@ class Connection {
     this.hasToken = this.features.has('token');
     this.hasOperationID = this.features.has('op_id');
     this.hasLZ4 = this.features.has('lz4');
+    if (this.hasLZ4) this.answerFlags |= Flag.COMPRESSED;
     this.roundTripMS = performance.now() - this.greetedAt;
     this.state = 'open';
     this.settleOpening?.();
@@ -243,8 +253,8 @@ class Connection {
   /** Nobody waits for this request any more: the node is told, and its answer will be swallowed. */
   cancel(id) {
     if (this.state !== 'open' || !this.pending.has(id)) return;
-    this.pending.set(id, tombstone);
-    this.send(tombstone, Type.CANCEL, 0, (encoder) => encoder.writeValue({ request_id: id }));
+    this.pending.set(id, new Tombstone());
+    this.send(new Tombstone(), Type.CANCEL, 0, (encoder) => encoder.writeValue({ request_id: id }));
   }
 
   /** Allows a stream to send `count` more chunks. */
@@ -260,6 +270,12 @@ class Connection {
   }
 
   // The end
+
+  /** Closes when all that was asked has been answered. */
+  closeWhenIdle(error) {
+    this.closing = error;
+    if (this.pending.size === 0) this.close(error);
+  }
 
   /** Closes at once. Receivers hear of it when the socket is gone, in the same turn at the earliest. */
   close(error) {

@@ -139,6 +139,7 @@ class Cursor {
       this.#state = 'failed';
       // Part of a result was given already: the rest of this snapshot is nowhere to be had.
       this.#error = error;
+      this.#connection?.setFull(this, false);
       for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
     };
     try {

@@ -223,7 +223,7 @@ class Dispatcher {
         }
       case Type.NOT_FOUND: return this.settle(operation, operation.absent);
       case Type.ERROR:
-      case Type.DUPLICATE: return this.refused(operation, errors.errorFromAnswer(type === Type.DUPLICATE ? { code: 'DUPLICATE', ...value } : value));
+      case Type.DUPLICATE: return this.refused(operation, connection, errors.errorFromAnswer(type === Type.DUPLICATE ? { code: 'DUPLICATE', ...value } : value));
       default: return this.streamed(operation, connection, type, value);
     }
   }
@@ -254,12 +254,15 @@ class Dispatcher {
     if (epoch > session.epoch || (epoch === session.epoch && lsn > session.lsn)) this.session = { epoch, lsn, host };
   }
 
-  refused(operation, error) {
+  refused(operation, connection, error) {
     // Nothing was done this time; only an earlier attempt without an answer leaves a doubt.
     operation.wasSent = operation.lossCount > 0;
     if (error.code === 'NOT_LEADER') {
       operation.host.deposed(typeof error.details.leader === 'string' ? error.details.leader : null);
       this.topology.ask();
+    } else if (error.code === 'UNAUTHENTICATED') {
+      // The node began to ask for log-ins, or the account was changed: a new connection logs in again.
+      operation.host.retire(connection, error);
     } else if (error.code === 'TOKEN_LOST') {
       // Told once; what is left of the history is what reads are held to from now on.
       this.session = { epoch: 0, lsn: 0, host: null };

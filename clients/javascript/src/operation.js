@@ -9,6 +9,10 @@
 
 const { Type } = require('./wire/protocol');
 
+/** Writes that a node recognises by their `op_id`. */
+const REPEATABLE = new Set([Type.CREATE, Type.UPDATE, Type.DELETE, Type.BATCH_WRITE, Type.CREATE_DATABASE, Type.DROP_DATABASE, Type.CREATE_COLLECTION,
+  Type.DROP_COLLECTION]);
+
 class Operation {
   /** @param {number} type @param {string} name for messages @param {string | undefined} collection @param {boolean} isWrite */
   constructor(type, name, collection, isWrite) {
@@ -17,7 +21,7 @@ class Operation {
     this.collection = collection;
     this.isWrite = isWrite;
     /** A node that knows `op_id` does it once, however often it is sent. */
-    this.takesID = isWrite && (type === Type.CREATE || type === Type.UPDATE || type === Type.DELETE || type === Type.BATCH_WRITE);
+this.takesID = isWrite && REPEATABLE.has(type);
     /** The request's entries, `bodyStart..<bodyEnd` of `body`, and how many they are. */
     this.body = null;
     this.bodyStart = 0;

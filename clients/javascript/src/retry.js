@@ -9,6 +9,7 @@
  * | the connection was lost before anything was sent | again | again |
  * | ... after it was sent | again, once | again where every attempt carried its `op_id`, else UnknownOutcomeError |
  * | NOT_LEADER, SHUTTING_DOWN: nothing was done | again | again |
+ * | UNAUTHENTICATED: nothing was done | once more, on a new connection that logs in | the same |
  * | OVERLOADED: nothing was done | twice more, after a pause | twice more, after a pause |
  * | STALE_READ | once more, from the primary where the preference allows it | - |
  *
@@ -53,9 +54,12 @@ function afterRefusal(operation, error, random = Math.random) {
       operation.refusalCount++;
       // The first time at once; then with pauses, because nodes take a while to agree.
       return operation.refusalCount === 1 && error.code === 'NOT_LEADER' ? later(0) : later(LEADER_PAUSE_MS * (1 + random()));
+    case 'UNAUTHENTICATED':
+      if (operation.refusalCount++ > 0) return fail(error);
+      return again;
     case 'OVERLOADED': {
       if (operation.refusalCount >= OVERLOADS_MAX) return fail(error);
-      const pauseMS = Number(error.details.backoff_ms) || OVERLOAD_PAUSE_MS * 2 ** operation.refusalCount;
+      const pauseMS = Number(error.details.retry_after_ms) || OVERLOAD_PAUSE_MS * 2 ** operation.refusalCount;
       operation.refusalCount++;
       return later(pauseMS * (0.5 + random()));
     }

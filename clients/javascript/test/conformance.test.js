@@ -121,7 +121,7 @@ function show(value) {
   return JSON.stringify(value, (_, one) => (typeof one === 'bigint' ? `${one}n` : one))?.slice(0, 1000);
 }
 
-describe('a hostile other side', { concurrency: 4 }, () => {
+describe('a hostile other side', { concurrency: 2 }, () => {
   const strays = [];
   const note = (error) => strays.push(error);
   before(() => process.on('unhandledRejection', note).on('warning', note));

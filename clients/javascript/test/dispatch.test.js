@@ -199,7 +199,7 @@ describe('refusals', () => {
   });
 
   it('OVERLOADED is tried three times in all', async () => {
-    const node = await scripted((request, self) => self.error(request, 'OVERLOADED', { backoff_ms: 5 }));
+    const node = await scripted((request, self) => self.error(request, 'OVERLOADED', { retry_after_ms: 5 }));
     await assert.rejects(client(node).create('c', {}), { code: 'OVERLOADED', outcome: 'none' });
     assert.equal(node.requests.length, 3);
   });

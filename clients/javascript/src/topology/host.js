@@ -8,12 +8,14 @@
 
 const { Connection } = require('../connection');
 const { Type } = require('../wire/protocol');
-const { ConnectionError, errorFromAnswer } = require('../errors');
+const { ConnectionError, AuthenticationError, ClosedError, OverloadedError, errorFromAnswer } = require('../errors');
 const { formatHost } = require('../address');
 const { averaged, backOff } = require('./selection');
 
 const WANTED_PAUSE_MS = 250;
 const IDLE_PAUSE_MS = 5_000;
+/** A log-in that was refused is not tried again for so long: the node counts failures. */
+const REFUSED_PAUSE_MS = 1_000;
 
 class Host {
   /** @param {{host: string, port: number}} target @param {object} owner the topology */
@@ -34,8 +36,12 @@ class Host {
     this.timerAt = 0;
     this.asking = false;
     this.slowUntil = 0;
+    this.refusedUntil = 0;
     this.isStopped = false;
   }
+
+  /** The node refused the log-in, and nobody tries again just now. */
+  get isRefused() { return !this.isOpen && this.opening === 0 && this.lastError instanceof AuthenticationError; }
 
   get isOpen() { return this.connections.length > 0; }
 
@@ -52,7 +58,7 @@ class Host {
 
   /** Sees to it that connections are there or on their way. */
   ensure() {
-    if (this.isStopped) return;
+    if (this.isStopped || performance.now() < this.refusedUntil) return;
     if (this.timer !== null) {
       // Whoever waits now need not wait for the rest of a long pause.
       if (!this.owner.isWanted || this.timerAt - performance.now() <= WANTED_PAUSE_MS) return;
@@ -70,8 +76,10 @@ class Host {
   }
 
   opened(connection) {
+    // It may be lost again already: then nobody else would try anew.
+    if (!connection.isOpen) return this.failed(connection.failure);
     this.opening--;
-    if (this.isStopped || !connection.isOpen) return connection.isOpen && connection.close(new ConnectionError('The client was closed'));
+    if (this.isStopped) return connection.close(new ClosedError('The client was closed'));
     this.connections.push(connection);
     this.failures = 0;
     this.lastError = null;
@@ -84,7 +92,20 @@ class Host {
     this.opening--;
     this.lastError = error;
     if (this.isStopped) return;
-    this.pause();
+    // The next operation tries again; nobody knocks in the background with a password that is wrong.
+    if (error instanceof AuthenticationError) this.refusedUntil = performance.now() + REFUSED_PAUSE_MS;
+    else this.pause(error instanceof OverloadedError ? Number(error.details.retry_after_ms) || 0 : 0);
+    this.owner.onChange(this);
+  }
+
+  /** This connection takes no further operations; it is closed when those under way are done. */
+  retire(connection, error) {
+    const index = this.connections.indexOf(connection);
+    if (index < 0) return;
+    this.connections.splice(index, 1);
+    if (!this.isOpen) this.role = 'unknown';
+    connection.closeWhenIdle(error);
+    this.ensure();
     this.owner.onChange(this);
   }
 
@@ -101,9 +122,9 @@ class Host {
   }
 
   /** Tries again after a pause that grows with the failures in a row. */
-  pause() {
+  pause(leastMS = 0) {
     if (this.timer !== null) return;
-    const wait = backOff(this.failures++, this.owner.isWanted ? WANTED_PAUSE_MS : IDLE_PAUSE_MS);
+    const wait = leastMS + backOff(this.failures++, this.owner.isWanted ? WANTED_PAUSE_MS : IDLE_PAUSE_MS);
     this.timerAt = performance.now() + wait;
     this.timer = setTimeout(() => {
       this.timer = null;

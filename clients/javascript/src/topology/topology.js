@@ -10,7 +10,7 @@
 const { Host } = require('./host');
 const { readHost, formatHost } = require('../address');
 const { choosePrimary, chooseForRead } = require('./selection');
-const { ClosedError, AuthenticationError, PermissionError } = require('../errors');
+const { ClosedError } = require('../errors');
 
 const SEEK_MS = 100;
 const SILENCE_MS = 5_000;
@@ -53,6 +53,11 @@ class Topology {
 
   ask() { for (const host of this.hosts.values()) host.ask(SILENCE_MS); }
 
+  seek() {
+    for (const host of this.hosts.values()) host.ensure();
+    this.ask();
+  }
+
   /** Somebody waits for a node (or nobody any more). */
   want(isWanted) {
     this.isWanted = isWanted;
@@ -60,9 +65,9 @@ class Topology {
       clearInterval(this.seeking);
       this.seeking = null;
     } else if (this.seeking === null && !this.isStopped) {
-      for (const host of this.hosts.values()) host.ensure();
+      this.seek();
       // It also keeps the process alive while an operation waits and no socket is open.
-      this.seeking = setInterval(() => this.ask(), SEEK_MS);
+      this.seeking = setInterval(() => this.seek(), SEEK_MS);
     }
   }
 
@@ -101,15 +106,10 @@ class Topology {
     return chooseForRead([...this.hosts.values()], operation.readPreference, this.settings.localThresholdMS);
   }
 
-  /** The error that no waiting can mend, if every node gave one: a log-in that is refused. */
+  /** The error that no waiting can mend, where every node refused the log-in. */
   get hopeless() {
-    let error = null;
-    for (const host of this.hosts.values()) {
-      const last = host.lastError;
-      if (host.isOpen || !(last instanceof AuthenticationError || last instanceof PermissionError)) return null;
-      error ??= last;
-    }
-    return error;
+    const hosts = [...this.hosts.values()];
+    return hosts.every((host) => host.isRefused) ? hosts[0].lastError : null;
   }
 
   describe() { return [...this.hosts.values()].map((host) => host.describe()); }

@@ -14,8 +14,8 @@ const Type = Object.freeze({
 
 const Flag = Object.freeze({ REQUEST_ID: 0x0001, TOKEN: 0x0002, COMPRESSED: 0x0004, SLOW_DOWN: 0x0010 });
 
-/** Flags that an answer may have. */
-const ANSWER_FLAGS = Flag.REQUEST_ID | Flag.TOKEN | Flag.COMPRESSED | Flag.SLOW_DOWN;
+/** Flags that an answer may have; COMPRESSED only where that was agreed on. */
+const ANSWER_FLAGS = Flag.REQUEST_ID | Flag.TOKEN | Flag.SLOW_DOWN;
 
 const HEADER_BYTES = 12;
 const DEFAULT_PORT = 6970;
