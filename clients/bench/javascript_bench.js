@@ -53,8 +53,17 @@ function perCall(body) {
 }
 
 function codec() {
-  const document = { _id: '01hzx4q9abcdefgh', _created_at: '2026-11-26T03:20:00.123456', name: 'John Smith', email: 'john@example.com', age: 31,
-    active: true, score: 12.5, tags: ['a', 'b', 'c'], address: { city: 'Rome', zip: '00100' } };
+  const document = {
+    _id: '01hzx4q9abcdefgh',
+    _created_at: '2026-11-26T03:20:00.123456',
+    name: 'John Smith',
+    email: 'john@example.com',
+    age: 31,
+    active: true,
+    score: 12.5,
+    tags: ['a', 'b', 'c'],
+    address: { city: 'Rome', zip: '00100' },
+  };
   const vector = Array.from({ length: 768 }, () => Math.random());
   const encoder = new Encoder();
   const decoder = new Decoder();
@@ -62,7 +71,14 @@ function codec() {
     const bytes = encode(value);
     const text = JSON.stringify(value);
     if (JSON.stringify(decode(bytes)) !== text) throw new Error('the codec is wrong');
-    row(`codec, ${name}: encode`, perCall(() => { encoder.reset(); encoder.writeValue(value); }), 'us');
+    row(
+      `codec, ${name}: encode`,
+      perCall(() => {
+        encoder.reset();
+        encoder.writeValue(value);
+      }),
+      'us',
+    );
     row(`JSON, ${name}: stringify`, perCall(() => JSON.stringify(value)), 'us');
     row(`codec, ${name}: decode`, perCall(() => decoder.decode(bytes)), 'us');
     row(`JSON, ${name}: parse`, perCall(() => JSON.parse(text)), 'us');
@@ -88,8 +104,20 @@ async function operations() {
     const keys = Array.from({ length: KEYS }, (_, i) => `key${i}`);
     const body = { name: 'John Smith', email: 'john@example.com', age: 31 };
     await db.batchWrite('bench', keys.map((key) => ({ _id: key, ...body })));
-    for (const width of [1, 64, 256]) row(`get, ${width} in flight`, await rate(width, (i) => db.get('bench', keys[i % KEYS])), '/s');
-    for (const width of [1, 64]) row(`create, ${width} in flight (durability os)`, await rate(width, () => db.create('made', body)), '/s');
+    for (const width of [1, 64, 256]) {
+      row(
+        `get, ${width} in flight`,
+        await rate(width, (i) => db.get('bench', keys[i % KEYS])),
+        '/s',
+      );
+    }
+    for (const width of [1, 64]) {
+      row(
+        `create, ${width} in flight (durability os)`,
+        await rate(width, () => db.create('made', body)),
+        '/s',
+      );
+    }
     const bulk = db.bulk('many');
     const started = performance.now();
     for (let i = 0; i < 100_000; i++) await bulk.insert(body);

@@ -51,6 +51,8 @@ passed=${passed:-0} failed=${failed:-1}
 [ "$status" -eq 0 ] || { [ "$failed" -gt 0 ] || failed=1; tail -n 200 "$clean/tests"; }
 echo "node --test: $passed passed, $failed failed"
 
+step "format" "$venv/bin/deno" fmt --check --quiet --line-width=132 --single-quote src test/*.js test/support ../bench/javascript_bench.js
+
 # From here on as a user has it: packed, installed without a network, in a directory of its own.
 mkdir "$clean/app"
 cp -r test/types/. "$clean/app"

@@ -112,9 +112,13 @@ function unescape(text, what) {
   }
 }
 
-function printable(text) { return text.slice(0, 100).replace(/[^\x20-\x7e]/g, '?'); }
+function printable(text) {
+  return text.slice(0, 100).replace(/[^\x20-\x7e]/g, '?');
+}
 
 /** `host:port` as the protocol writes it, brackets around IPv6. */
-function formatHost({ host, port }) { return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`; }
+function formatHost({ host, port }) {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
 
 module.exports = { parseAddress, readHost, formatHost };

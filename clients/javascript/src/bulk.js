@@ -3,9 +3,10 @@
 /**
  * Writes many items in batches: one leaves when it is full by number or bytes, or when its first item has waited long enough.
  *
- * `add` gives a promise that is done when there is room again, so a loop that awaits it holds a bounded number of items. Items are encoded at
- * once; changing a document later changes nothing. Each item has a number, from `startAt` on; all items below `checkpoint` are acknowledged, so
- * an import that stops can go on there. What failed is told by `onError` and by the `BulkWriteError` of `flush` and `close`, never silently.
+ * `add` gives a promise that is done when there is room again, so a loop that awaits it holds a bounded number of items. Items are
+ * encoded at once; changing a document later changes nothing. Each item has a number, from `startAt` on; all items below
+ * `checkpoint` are acknowledged, so an import that stops can go on there. What failed is told by `onError` and by the
+ * `BulkWriteError` of `flush` and `close`, never silently.
  */
 
 const { Encoder } = require('./msgpack/encoder');
@@ -45,7 +46,13 @@ class BulkWriter {
     this.#send = send;
     this.#options = { ...defaults, ...options };
     const { batchSize, batchBytes, concurrency, startAt } = this.#options;
-    for (const [name, value, least] of [['batchSize', batchSize, 1], ['batchBytes', batchBytes, 1], ['concurrency', concurrency, 1], ['startAt', startAt, 0]]) {
+    for (
+      const [name, value, least] of [['batchSize', batchSize, 1], ['batchBytes', batchBytes, 1], ['concurrency', concurrency, 1], [
+        'startAt',
+        startAt,
+        0,
+      ]]
+    ) {
       if (!Number.isSafeInteger(value) || value < least) throw new ValidationError(`${name} is a whole number from ${least}`);
     }
     if (this.#options.ordered) this.#options.concurrency = 1;
@@ -53,19 +60,31 @@ class BulkWriter {
   }
 
   /** All items below this number are acknowledged. */
-  get checkpoint() { return this.#checkpoint; }
+  get checkpoint() {
+    return this.#checkpoint;
+  }
 
-  get result() { return { acknowledged: this.#acknowledged, failed: this.#failed, checkpoint: this.#checkpoint, errors: [...this.#errors] }; }
+  get result() {
+    return { acknowledged: this.#acknowledged, failed: this.#failed, checkpoint: this.#checkpoint, errors: [...this.#errors] };
+  }
 
   /** A new document; one with a key that exists fails. */
-  insert(document) { return this.add({ op: 'create', data: checkMap(document, 'A document') }); }
+  insert(document) {
+    return this.add({ op: 'create', data: checkMap(document, 'A document') });
+  }
 
   /** A document, whether its key exists or not. */
-  put(document) { return this.add({ op: 'put', data: checkMap(document, 'A document') }); }
+  put(document) {
+    return this.add({ op: 'put', data: checkMap(document, 'A document') });
+  }
 
-  update(key, updates, { upsert } = {}) { return this.add({ op: 'update', key: checkKey(key), updates: checkMap(updates, 'An update'), upsert }); }
+  update(key, updates, { upsert } = {}) {
+    return this.add({ op: 'update', key: checkKey(key), updates: checkMap(updates, 'An update'), upsert });
+  }
 
-  delete(key) { return this.add({ op: 'delete', key: checkKey(key) }); }
+  delete(key) {
+    return this.add({ op: 'delete', key: checkKey(key) });
+  }
 
   /** Any operation of BATCH_WRITE. @returns {Promise<void>} done when there is room for another */
   add(operation) {
@@ -79,18 +98,28 @@ class BulkWriter {
     if (this.#batch.length >= this.#options.batchSize) this.#dispatch();
     else if (this.#timer === null) this.#timer = setTimeout(() => this.#dispatch(), this.#options.flushMS);
     if (this.#queue.length < this.#options.concurrency) return Promise.resolve();
-    return new Promise((resolve) => { this.#room.push(resolve); });
+    return new Promise((resolve) => {
+      this.#room.push(resolve);
+    });
   }
 
   /** Sends what is there and waits for all answers. Rejects with `BulkWriteError` where items failed since the last time. */
   async flush() {
     this.#dispatch();
-    while (this.#running > 0 || this.#queue.length > 0) await new Promise((resolve) => { this.#idle.push(resolve); });
+    while (this.#running > 0 || this.#queue.length > 0) {
+      await new Promise((resolve) => {
+        this.#idle.push(resolve);
+      });
+    }
     const { result } = this;
     if (this.#errors.length === 0) return result;
     const errors = this.#errors.splice(0);
-    throw new BulkWriteError(`${errors.length === ERRORS_KEPT ? `${ERRORS_KEPT} items or more` : `${errors.length} items`} failed, the first (number ${errors[0].index}): ${errors[0].message}`,
-      { errors, result, cause: errors[0].cause });
+    throw new BulkWriteError(
+      `${errors.length === ERRORS_KEPT ? `${ERRORS_KEPT} items or more` : `${errors.length} items`} failed, the first (number ${
+        errors[0].index
+      }): ${errors[0].message}`,
+      { errors, result, cause: errors[0].cause },
+    );
   }
 
   /** Flushes; nothing can be added any more. */
@@ -116,15 +145,15 @@ class BulkWriter {
       this.#write(batch).then(() => {
         this.#running--;
         this.#pump();
-        if (this.#queue.length < this.#options.concurrency) for (const resolve of this.#room.splice(0)) resolve();
-        if (this.#running === 0 && this.#queue.length === 0) for (const resolve of this.#idle.splice(0)) resolve();
+        if (this.#queue.length < this.#options.concurrency) { for (const resolve of this.#room.splice(0)) resolve(); }
+        if (this.#running === 0 && this.#queue.length === 0) { for (const resolve of this.#idle.splice(0)) resolve(); }
       });
     }
   }
 
   /** Writes one batch and takes note of every item; never rejects. */
   async #write(batch) {
-    for (let attempt = 1; ; attempt++) {
+    for (let attempt = 1;; attempt++) {
       if (this.#hasStopped) return this.#note(batch, new Map());
       try {
         const answer = await this.#send(batch.map(({ bytes }) => bytes), { ordered: this.#options.ordered });
@@ -132,7 +161,9 @@ class BulkWriter {
       } catch (error) {
         if (error instanceof OverloadedError && attempt < OVERLOAD_ATTEMPTS) {
           // Nothing of it was done.
-          await new Promise((resolve) => { setTimeout(resolve, (0.5 + Math.random()) * Math.min(2_000, 50 * 2 ** attempt)); });
+          await new Promise((resolve) => {
+            setTimeout(resolve, (0.5 + Math.random()) * Math.min(2_000, 50 * 2 ** attempt));
+          });
           continue;
         }
         return this.#note(batch, null, error);
@@ -151,7 +182,13 @@ class BulkWriter {
       const told = failure ?? { code: 'NOT_TRIED', error: 'An earlier item of an ordered writer failed' };
       if (this.#options.ordered) this.#hasStopped = true;
       this.#failed++;
-      const error = { index: number, code: told.code, message: told.error, outcome: batchError?.outcome ?? 'none', cause: batchError };
+      const error = {
+        index: number,
+        code: told.code,
+        message: told.error,
+        outcome: batchError?.outcome ?? 'none',
+        cause: batchError,
+      };
       if (this.#errors.length < ERRORS_KEPT) this.#errors.push(error);
       this.#tell(error);
     });
@@ -162,7 +199,9 @@ class BulkWriter {
       this.#options.onError?.(error);
     } catch (thrown) {
       // A listener's own failure belongs to whoever waits for the result.
-      if (this.#errors.length < ERRORS_KEPT) this.#errors.push({ index: error.index, code: 'LISTENER', message: String(thrown), outcome: 'none', cause: thrown });
+      if (this.#errors.length < ERRORS_KEPT) {
+        this.#errors.push({ index: error.index, code: 'LISTENER', message: String(thrown), outcome: 'none', cause: thrown });
+      }
     }
   }
 
@@ -177,6 +216,10 @@ class BulkWriter {
   }
 }
 
-if (Symbol.asyncDispose) BulkWriter.prototype[Symbol.asyncDispose] = async function dispose() { await this.close(); };
+if (Symbol.asyncDispose) {
+  BulkWriter.prototype[Symbol.asyncDispose] = async function dispose() {
+    await this.close();
+  };
+}
 
 module.exports = { BulkWriter };

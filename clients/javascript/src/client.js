@@ -3,8 +3,8 @@
 /**
  * The client: options, life, and the requests of the protocol as methods.
  *
- * A method checks what it is given, encodes it and hands it to the dispatcher. Collections, cursors, change streams and the bulk writer are
- * built on these methods.
+ * A method checks what it is given, encodes it and hands it to the dispatcher. Collections, cursors, change streams and the bulk
+ * writer are built on these methods.
  */
 
 const { EventEmitter } = require('node:events');
@@ -60,14 +60,20 @@ class NexaClient extends EventEmitter {
 
   // Life
 
-  /** Connects now rather than with the first operation, and fails where no node that `readPreference` names can be used. @returns {Promise<this>} */
+  /**
+   * Connects now rather than with the first operation, and fails where no node that `readPreference` names can be used.
+   * @returns {Promise<this>}
+   */
   async connect(options = none) {
     if (this.#dispatcher?.isClosed) this.#dispatcher = null;
     await this.ping(options);
     return this;
   }
 
-  /** Takes no further operations, lets those under way finish (`graceMS`, 2 s), and closes all connections. `connect` opens it again. */
+  /**
+   * Takes no further operations, lets those under way finish (`graceMS`, 2 s), and closes all connections. `connect` opens it
+   * again.
+   */
   async disconnect({ graceMS = 2_000 } = none) {
     await Promise.all([...this.#streams].map((stream) => stream.close()));
     const dispatcher = this.#open();
@@ -75,12 +81,19 @@ class NexaClient extends EventEmitter {
   }
 
   /** The same as `disconnect`. */
-  close(options) { return this.disconnect(options); }
+  close(options) {
+    return this.disconnect(options);
+  }
 
-  get isConnected() { return this.#dispatcher !== null && this.#dispatcher.topology.describe().some(({ role }) => role !== 'unknown'); }
+  get isConnected() {
+    return this.#dispatcher !== null && this.#dispatcher.topology.describe().some(({ role }) => role !== 'unknown');
+  }
 
   /** What is known of the nodes: address, role, last error. */
-  get hosts() { return this.#dispatcher?.topology.describe() ?? this.#targets.map(({ host, port }) => ({ address: `${host}:${port}`, role: 'unknown', features: [], error: null })); }
+  get hosts() {
+    return this.#dispatcher?.topology.describe() ??
+      this.#targets.map(({ host, port }) => ({ address: `${host}:${port}`, role: 'unknown', features: [], error: null }));
+  }
 
   /** The position of the latest write that this client's reads are held to, `[epoch, lsn]`, or null. */
   get position() {
@@ -144,21 +157,44 @@ class NexaClient extends EventEmitter {
 
   /** Removes a document. @returns {Promise<boolean>} whether there was one */
   delete(collection, key, options = none) {
-    return this.#write('delete', Type.DELETE, collection, options, ['ifMatch'], (writer) => {
-      writer.text('key', checkKey(key)).value('if_match', options.ifMatch);
-    }, () => true, false);
+    return this.#write(
+      'delete',
+      Type.DELETE,
+      collection,
+      options,
+      ['ifMatch'],
+      (writer) => {
+        writer.text('key', checkKey(key)).value('if_match', options.ifMatch);
+      },
+      () => true,
+      false,
+    );
   }
 
   /** All documents that match, as an array; `find` of a collection gives them one by one. */
   query(collection, filters = none, options = none) {
-    return this.#read('query', Type.QUERY, collection, options, ['limit', 'skip', 'sort', 'projection'],
-      (writer) => writeQuery(writer, filters, options), asList);
+    return this.#read(
+      'query',
+      Type.QUERY,
+      collection,
+      options,
+      ['limit', 'skip', 'sort', 'projection'],
+      (writer) => writeQuery(writer, filters, options),
+      asList,
+    );
   }
 
   /** @returns {Promise<number>} */
   count(collection, filters = none, options = none) {
-    return this.#read('count', Type.COUNT, collection, options, [], (writer) => writer.value('filters', checkMap(filters, 'A filter')),
-      (answer) => (typeof answer === 'number' ? answer : answer.count));
+    return this.#read(
+      'count',
+      Type.COUNT,
+      collection,
+      options,
+      [],
+      (writer) => writer.value('filters', checkMap(filters, 'A filter')),
+      (answer) => (typeof answer === 'number' ? answer : answer.count),
+    );
   }
 
   /**
@@ -195,45 +231,71 @@ class NexaClient extends EventEmitter {
 
   // The catalog
 
-  listDatabases(options = none) { return this.#read('listDatabases', Type.LIST_DATABASES, undefined, options, [], () => {}, (answer) => answer.databases); }
+  listDatabases(options = none) {
+    return this.#read('listDatabases', Type.LIST_DATABASES, undefined, options, [], () => {}, (answer) => answer.databases);
+  }
 
   listCollections(options = none) {
     return this.#read('listCollections', Type.LIST_COLLECTIONS, undefined, options, [], () => {}, (answer) => answer.collections);
   }
 
-  createCollection(collection, options = none) { return this.#write('createCollection', Type.CREATE_COLLECTION, collection, options, [], () => {}); }
+  createCollection(collection, options = none) {
+    return this.#write('createCollection', Type.CREATE_COLLECTION, collection, options, [], () => {});
+  }
 
-  dropCollection(collection, options = none) { return this.#write('dropCollection', Type.DROP_COLLECTION, collection, options, [], () => {}); }
+  dropCollection(collection, options = none) {
+    return this.#write('dropCollection', Type.DROP_COLLECTION, collection, options, [], () => {});
+  }
 
-  collectionStats(collection, options = none) { return this.#read('collectionStats', Type.COLLECTION_STATS, collection, options, [], () => {}); }
+  collectionStats(collection, options = none) {
+    return this.#read('collectionStats', Type.COLLECTION_STATS, collection, options, [], () => {});
+  }
 
-  createDatabase(database, options = none) { return this.#write('createDatabase', Type.CREATE_DATABASE, undefined, { ...options, database }, [], () => {}); }
+  createDatabase(database, options = none) {
+    return this.#write('createDatabase', Type.CREATE_DATABASE, undefined, { ...options, database }, [], () => {});
+  }
 
-  dropDatabase(database, options = none) { return this.#write('dropDatabase', Type.DROP_DATABASE, undefined, { ...options, database }, [], () => {}); }
+  dropDatabase(database, options = none) {
+    return this.#write('dropDatabase', Type.DROP_DATABASE, undefined, { ...options, database }, [], () => {});
+  }
 
-  databaseStats(options = none) { return this.#read('databaseStats', Type.GET_DATABASE_STATS, undefined, options, [], () => {}); }
+  databaseStats(options = none) {
+    return this.#read('databaseStats', Type.GET_DATABASE_STATS, undefined, options, [], () => {});
+  }
 
   /** The figures of the node. */
-  status(options = none) { return this.#read('status', Type.STATUS, undefined, options, [], () => {}); }
+  status(options = none) {
+    return this.#read('status', Type.STATUS, undefined, options, [], () => {});
+  }
 
   // Users
 
   createUser(username, password, options = none) {
     return this.#write('createUser', Type.CREATE_USER, undefined, options, ['role', 'databases'], (writer) => {
-      writer.text('username', username).text('password', password).value('role', options.role).value('databases', options.databases);
+      writer.text('username', username).text('password', password).value('role', options.role).value(
+        'databases',
+        options.databases,
+      );
     });
   }
 
   /** Changes the role, the databases that the user is confined to, or (`newAPIKey`) the key. */
   alterUser(username, options = none) {
     return this.#write('alterUser', Type.ALTER_USER, undefined, options, ['role', 'databases', 'newAPIKey'], (writer) => {
-      writer.text('username', username).value('role', options.role).value('databases', options.databases).value('new_api_key', options.newAPIKey);
+      writer.text('username', username).value('role', options.role).value('databases', options.databases).value(
+        'new_api_key',
+        options.newAPIKey,
+      );
     });
   }
 
-  deleteUser(username, options = none) { return this.#write('deleteUser', Type.DELETE_USER, undefined, options, [], (writer) => writer.text('username', username)); }
+  deleteUser(username, options = none) {
+    return this.#write('deleteUser', Type.DELETE_USER, undefined, options, [], (writer) => writer.text('username', username));
+  }
 
-  listUsers(options = none) { return this.#read('listUsers', Type.LIST_USERS, undefined, options, [], () => {}, (answer) => answer.users); }
+  listUsers(options = none) {
+    return this.#read('listUsers', Type.LIST_USERS, undefined, options, [], () => {}, (answer) => answer.users);
+  }
 
   changePassword(username, newPassword, options = none) {
     return this.#write('changePassword', Type.CHANGE_PASSWORD, undefined, options, [], (writer) => {
@@ -244,7 +306,9 @@ class NexaClient extends EventEmitter {
   // What is built on these
 
   /** The Mongo-like view of a collection. */
-  collection(name, options = none) { return new Collection(this, name, options); }
+  collection(name, options = none) {
+    return new Collection(this, name, options);
+  }
 
   /** A cursor over all documents that match. */
   find(collection, filters = none, options = none) {
@@ -265,7 +329,14 @@ class NexaClient extends EventEmitter {
   /** Changes as they are committed, of one collection or (undefined) of the whole database. */
   watch(collection, options = none) {
     if (collection !== undefined) checkName(collection);
-    const stream = new ChangeStream(this, this.#settings, () => this.#open(), collection, options, (ended) => this.#streams.delete(ended));
+    const stream = new ChangeStream(
+      this,
+      this.#settings,
+      () => this.#open(),
+      collection,
+      options,
+      (ended) => this.#streams.delete(ended),
+    );
     if (!stream.isClosed) this.#streams.add(stream);
     return stream;
   }
@@ -275,13 +346,16 @@ class NexaClient extends EventEmitter {
     checkName(collection);
     const { timeoutMS, durability, w, wtimeoutMS, database, ...more } = options;
     const common = { timeoutMS, durability, w, wtimeoutMS, database };
-    const send = (items, { ordered }) => this.#write('bulk', Type.BATCH_WRITE, collection, common, [], (writer) => {
-      writer.encodedList('operations', items).value('atomic', false).value('ordered', ordered);
-    });
+    const send = (items, { ordered }) =>
+      this.#write('bulk', Type.BATCH_WRITE, collection, common, [], (writer) => {
+        writer.encodedList('operations', items).value('atomic', false).value('ordered', ordered);
+      });
     return new BulkWriter(send, more);
   }
 
-  [Symbol.for('nodejs.util.inspect.custom')]() { return `NexaClient ${this.hosts.map(({ address }) => address).join(',')}/${this.database}`; }
+  [Symbol.for('nodejs.util.inspect.custom')]() {
+    return `NexaClient ${this.hosts.map(({ address }) => address).join(',')}/${this.database}`;
+  }
 
   // Requests
 
@@ -337,25 +411,34 @@ class NexaClient extends EventEmitter {
 
   #writeNames(writer, type, collection, options) {
     // The same name comes again and again.
-    if (collection !== undefined) writer.text('collection', collection === this.#lastName ? collection : this.#lastName = checkName(collection));
-    else if (type === Type.READ || type === Type.CREATE) throw new ValidationError('A collection is missing');
+    if (collection !== undefined) {
+      writer.text('collection', collection === this.#lastName ? collection : this.#lastName = checkName(collection));
+    } else if (type === Type.READ || type === Type.CREATE) throw new ValidationError('A collection is missing');
     if (options.database !== undefined) writer.text('database', checkName(options.database, 'database'));
   }
 }
 
-if (Symbol.asyncDispose) NexaClient.prototype[Symbol.asyncDispose] = function dispose() { return this.disconnect(); };
+if (Symbol.asyncDispose) {
+  NexaClient.prototype[Symbol.asyncDispose] = function dispose() {
+    return this.disconnect();
+  };
+}
 
 function writeQuery(writer, filters, options) {
   writer.value('filters', checkMap(filters, 'A filter'));
   for (const name of ['limit', 'skip']) {
     const value = options[name];
-    if (value !== undefined && !(Number.isSafeInteger(value) && value >= 0)) throw new ValidationError(`${name} is a whole number from 0`);
+    if (value !== undefined && !(Number.isSafeInteger(value) && value >= 0)) {
+      throw new ValidationError(`${name} is a whole number from 0`);
+    }
     writer.value(name, value);
   }
   writer.value('sort', options.sort).value('projection', options.projection);
 }
 
-function toDocument(document) { return checkMap(document, 'A document'); }
+function toDocument(document) {
+  return checkMap(document, 'A document');
+}
 
 /** What READ, CREATE and UPDATE answer. */
 function asDocument(answer) {
@@ -374,7 +457,11 @@ function toOperation(operation) {
 }
 
 function targetsOf({ host, port, hosts }, parsed) {
-  if (hosts !== undefined) return hosts.map((one) => (typeof one === 'string' ? readHost(one) : { host: String(one.host), port: checkPort(one.port ?? 6970) }));
+  if (hosts !== undefined) {
+    return hosts.map((
+      one,
+    ) => (typeof one === 'string' ? readHost(one) : { host: String(one.host), port: checkPort(one.port ?? 6970) }));
+  }
   if (host === undefined && port === undefined && parsed !== null) return parsed.hosts;
   return [{ host: host ?? parsed?.hosts[0].host ?? 'localhost', port: checkPort(port ?? parsed?.hosts[0].port ?? 6970) }];
 }
@@ -403,8 +490,12 @@ function tlsSettings(options) {
     }
   };
   return {
-    minVersion: 'TLSv1.3', ca: read(options.tlsCAFile), cert: read(options.tlsCertFile), key: read(options.tlsKeyFile),
-    rejectUnauthorized: !options.tlsInsecure, servername: options.tlsServerName,
+    minVersion: 'TLSv1.3',
+    ca: read(options.tlsCAFile),
+    cert: read(options.tlsCertFile),
+    key: read(options.tlsKeyFile),
+    rejectUnauthorized: !options.tlsInsecure,
+    servername: options.tlsServerName,
   };
 }
 

@@ -3,8 +3,9 @@
 /**
  * A collection in the manner of MongoDB's drivers, on the requests that the node has.
  *
- * Filters reach one document by its `_id`, or the first that matches. Methods on one document look it up, change it under its revision and
- * begin again where somebody else was faster, so they are atomic for that document. `updateMany` and `deleteMany` are not atomic as a whole.
+ * Filters reach one document by its `_id`, or the first that matches. Methods on one document look it up, change it under its
+ * revision and begin again where somebody else was faster, so they are atomic for that document. `updateMany` and `deleteMany` are
+ * not atomic as a whole.
  */
 
 const { ValidationError, ConflictError } = require('./errors');
@@ -24,7 +25,9 @@ class Collection {
 
   // Reading
 
-  find(filter = {}, options = {}) { return this.#client.find(this.name, filter, this.#with(options)); }
+  find(filter = {}, options = {}) {
+    return this.#client.find(this.name, filter, this.#with(options));
+  }
 
   /** The first document that matches, or null. */
   async findOne(filter = {}, options = {}) {
@@ -35,13 +38,17 @@ class Collection {
     return document ?? null;
   }
 
-  countDocuments(filter = {}, options = {}) { return this.#client.count(this.name, filter, this.#with(options)); }
+  countDocuments(filter = {}, options = {}) {
+    return this.#client.count(this.name, filter, this.#with(options));
+  }
 
   vectorSearch(vector, options = {}) {
     return this.#client.vectorSearch(this.name, vector, this.#with(typeof options === 'number' ? { limit: options } : options));
   }
 
-  watch(options = {}) { return this.#client.watch(this.name, this.#with(options)); }
+  watch(options = {}) {
+    return this.#client.watch(this.name, this.#with(options));
+  }
 
   // Writing
 
@@ -65,7 +72,11 @@ class Collection {
       const updated = await this.#client.update(this.name, key, updates, this.#with({ ...common, upsert }));
       return { matchedCount: updated === null ? 0 : 1, upsertedId: null };
     }
-    const changed = await this.#changeFirst(filter, common, (found, more) => this.#client.update(this.name, found._id, updates, { ...more, ifMatch: found._rev }));
+    const changed = await this.#changeFirst(
+      filter,
+      common,
+      (found, more) => this.#client.update(this.name, found._id, updates, { ...more, ifMatch: found._rev }),
+    );
     if (changed === null && upsert) {
       const { insertedId } = await this.insertOne({ ...equalitiesOf(filter), ...updates }, common);
       return { matchedCount: 0, upsertedId: insertedId };
@@ -86,7 +97,11 @@ class Collection {
       await this.#put({ ...document, _id: key }, common);
       return { matchedCount: 1, upsertedId: null };
     }
-    const replaced = await this.#changeFirst(filter, common, (found, more) => this.#put({ ...document, _id: found._id }, more, found._rev));
+    const replaced = await this.#changeFirst(
+      filter,
+      common,
+      (found, more) => this.#put({ ...document, _id: found._id }, more, found._rev),
+    );
     if (replaced === null && upsert) return { matchedCount: 0, upsertedId: (await this.insertOne(document, common)).insertedId };
     return { matchedCount: replaced === null ? 0 : 1, upsertedId: null };
   }
@@ -94,7 +109,11 @@ class Collection {
   async deleteOne(filter, options = {}) {
     const key = keyOf(filter);
     if (key !== undefined) return { deletedCount: await this.#client.delete(this.name, key, this.#with(options)) ? 1 : 0 };
-    const deleted = await this.#changeFirst(filter, options, (found, more) => this.#client.delete(this.name, found._id, { ...more, ifMatch: found._rev }));
+    const deleted = await this.#changeFirst(
+      filter,
+      options,
+      (found, more) => this.#client.delete(this.name, found._id, { ...more, ifMatch: found._rev }),
+    );
     return { deletedCount: deleted === null ? 0 : 1 };
   }
 
@@ -102,7 +121,10 @@ class Collection {
     return { deletedCount: await this.#changeAll(filter, options, (key) => ({ op: 'delete', key })) };
   }
 
-  /** Operations `{insertOne: {document}}`, `{updateOne: {filter: {_id}, update}}`, `{replaceOne: {filter: {_id}, replacement}}`, `{deleteOne: {filter: {_id}}}`. */
+  /**
+   * Operations `{insertOne: {document}}`, `{updateOne: {filter: {_id}, update}}`, `{replaceOne: {filter: {_id}, replacement}}`,
+   * `{deleteOne: {filter: {_id}}}`.
+   */
   async bulkWrite(operations, options = {}) {
     const { ordered = true, ...common } = options;
     const items = operations.map(toItem);
@@ -110,16 +132,28 @@ class Collection {
   }
 
   /** A writer of many documents in batches. */
-  bulk(options = {}) { return this.#client.bulk(this.name, this.#with(options)); }
+  bulk(options = {}) {
+    return this.#client.bulk(this.name, this.#with(options));
+  }
 
-  drop(options = {}) { return this.#client.dropCollection(this.name, this.#with(options)); }
+  drop(options = {}) {
+    return this.#client.dropCollection(this.name, this.#with(options));
+  }
 
-  stats(options = {}) { return this.#client.collectionStats(this.name, this.#with(options)); }
+  stats(options = {}) {
+    return this.#client.collectionStats(this.name, this.#with(options));
+  }
 
-  #with(options) { return { ...this.#common, ...options }; }
+  #with(options) {
+    return { ...this.#common, ...options };
+  }
 
   #put(document, options, revision) {
-    return this.#client.batchWrite(this.name, [{ op: 'put', data: document, ifMatch: revision }], this.#with({ ...options, operations: true }));
+    return this.#client.batchWrite(
+      this.name,
+      [{ op: 'put', data: document, ifMatch: revision }],
+      this.#with({ ...options, operations: true }),
+    );
   }
 
   /** Changes the first document that matches, under its revision; null where none does. */
@@ -173,8 +207,12 @@ function fieldsOf(update) {
 
 /** What a new document of an upsert takes over from its filter. */
 function equalitiesOf(filter) {
-  return Object.fromEntries(Object.entries(filter).filter(([name, value]) => !name.startsWith('$') && !name.includes('.')
-    && (value === null || typeof value !== 'object' || Array.isArray(value))));
+  return Object.fromEntries(
+    Object.entries(filter).filter(([name, value]) =>
+      !name.startsWith('$') && !name.includes('.') &&
+      (value === null || typeof value !== 'object' || Array.isArray(value))
+    ),
+  );
 }
 
 function toItem(operation) {
@@ -186,14 +224,20 @@ function toItem(operation) {
   };
   if (more.length === 0) {
     switch (name) {
-      case 'insertOne': return { op: 'create', data: argument.document };
-      case 'updateOne': return { op: 'update', key: key(), updates: fieldsOf(argument.update), upsert: argument.upsert };
-      case 'replaceOne': return { op: 'put', data: { ...argument.replacement, _id: key() } };
-      case 'deleteOne': return { op: 'delete', key: key() };
+      case 'insertOne':
+        return { op: 'create', data: argument.document };
+      case 'updateOne':
+        return { op: 'update', key: key(), updates: fieldsOf(argument.update), upsert: argument.upsert };
+      case 'replaceOne':
+        return { op: 'put', data: { ...argument.replacement, _id: key() } };
+      case 'deleteOne':
+        return { op: 'delete', key: key() };
       default:
     }
   }
-  throw new ValidationError(`bulkWrite knows insertOne, updateOne, replaceOne and deleteOne, one in each entry: ${Object.keys(operation).join(', ')}`);
+  throw new ValidationError(
+    `bulkWrite knows insertOne, updateOne, replaceOne and deleteOne, one in each entry: ${Object.keys(operation).join(', ')}`,
+  );
 }
 
 module.exports = { Collection };

@@ -3,10 +3,10 @@
 /**
  * One connection to one node, shared by any number of requests.
  *
- * Every request has an id, and its answer is found by that id alone: a request that is given up leaves a tombstone which swallows its answer
- * when it comes, so nothing ever shifts and nobody else's connection is closed. A receiver hears `answer` for each frame of its request
- * and, where the connection ends first, `lost` once. A payload that cannot be read fails its own request; a stream of frames that cannot
- * be followed ends the connection.
+ * Every request has an id, and its answer is found by that id alone: a request that is given up leaves a tombstone which swallows
+ * its answer when it comes, so nothing ever shifts and nobody else's connection is closed. A receiver hears `answer` for each frame
+ * of its request and, where the connection ends first, `lost` once. A payload that cannot be read fails its own request; a stream
+ * of frames that cannot be followed ends the connection.
  */
 
 const net = require('node:net');
@@ -22,7 +22,9 @@ const { connectChannel } = require('./diagnostics');
 
 /** Stands for a request that nobody waits for any more, and swallows what comes for it. */
 class Tombstone {
-  constructor() { this.chunkCount = 0; }
+  constructor() {
+    this.chunkCount = 0;
+  }
 
   answer() {}
 
@@ -72,10 +74,14 @@ class Connection {
     this.frameByteCount = 0;
   }
 
-  get isOpen() { return this.state === 'open'; }
+  get isOpen() {
+    return this.state === 'open';
+  }
 
   /** Bytes that were given to this connection and have not left the process. */
-  get unsentByteCount() { return this.outbox.byteCount + this.socket.writableLength; }
+  get unsentByteCount() {
+    return this.outbox.byteCount + this.socket.writableLength;
+  }
 
   /** Connects and greets, within `timeoutMS`. */
   open(timeoutMS) {
@@ -93,7 +99,8 @@ class Connection {
       };
       this.state = 'connecting';
       try {
-        this.socket = this.settings.tls ? tls.connect({ ...this.settings.tls, ...this.target, ...serverName(this.settings, this.target) })
+        this.socket = this.settings.tls
+          ? tls.connect({ ...this.settings.tls, ...this.target, ...serverName(this.settings, this.target) })
           : net.connect(this.target);
       } catch (cause) {
         this.state = 'closed';
@@ -110,8 +117,12 @@ class Connection {
     socket.on(this.settings.tls ? 'secureConnect' : 'connect', () => this.greet());
     socket.on('data', (piece) => this.hear(piece));
     socket.on('error', (cause) => {
-      this.failure ??= new ConnectionError(`${this.state === 'connecting' ? 'Cannot connect to' : 'Lost the connection to'} ${this.address}: ${cause.message || cause.code}`,
-        { cause });
+      this.failure ??= new ConnectionError(
+        `${this.state === 'connecting' ? 'Cannot connect to' : 'Lost the connection to'} ${this.address}: ${
+          cause.message || cause.code
+        }`,
+        { cause },
+      );
     });
     socket.on('end', () => {
       this.failure ??= new ConnectionError(`${this.address} closed the connection`);
@@ -144,8 +155,11 @@ class Connection {
 
   take(type, flags, buffer, start, end) {
     if (this.state === 'closed') return;
-    if ((flags & ~this.answerFlags) !== 0) throw new ProtocolError(`${this.address} set flags that nobody asked for: 0x${flags.toString(16)}`);
-    const prefix = ((flags & Flag.REQUEST_ID) !== 0 ? 4 : 0) + ((flags & Flag.TOKEN) !== 0 ? 16 : 0) + ((flags & Flag.COMPRESSED) !== 0 ? 4 : 0);
+    if ((flags & ~this.answerFlags) !== 0) {
+      throw new ProtocolError(`${this.address} set flags that nobody asked for: 0x${flags.toString(16)}`);
+    }
+    const prefix = ((flags & Flag.REQUEST_ID) !== 0 ? 4 : 0) + ((flags & Flag.TOKEN) !== 0 ? 16 : 0) +
+      ((flags & Flag.COMPRESSED) !== 0 ? 4 : 0);
     if (prefix > end - start) throw new ProtocolError(`${this.address} sent a frame shorter than its own prefix`);
     if ((flags & Flag.REQUEST_ID) === 0) return this.takeUnnumbered(type, flags, buffer, start, end);
     const id = buffer.readUInt32BE(start);
@@ -174,8 +188,8 @@ class Connection {
   }
 
   /**
-   * A receiver has no room (or has room again): nothing is read meanwhile, for nobody. Only a node that sends more than it was allowed to
-   * brings it that far.
+   * A receiver has no room (or has room again): nothing is read meanwhile, for nobody. Only a node that sends more than it was
+   * allowed to brings it that far.
    */
   setFull(receiver, isFull) {
     if (isFull) this.fullReceivers.add(receiver);
@@ -213,7 +227,9 @@ class Connection {
   read(flags, buffer, start, end) {
     if ((flags & Flag.COMPRESSED) === 0) return this.decoder.decode(buffer, start, end);
     const rawLength = buffer.readUInt32BE(start - 4);
-    if (rawLength > this.maxFrame) throw new ProtocolError(`${this.address} announced ${rawLength} bytes behind a compressed frame`);
+    if (rawLength > this.maxFrame) {
+      throw new ProtocolError(`${this.address} announced ${rawLength} bytes behind a compressed frame`);
+    }
     return this.decoder.decode(decompress(buffer, start, end, rawLength));
   }
 
@@ -228,13 +244,12 @@ class Connection {
     write(this.outbox.begin(type, flags, id), this);
     const count = this.outbox.end(this.hasLZ4, this.maxFrame);
     if (count > this.maxFrame) {
-      throw new TooLargeError(`The request has ${count} bytes; ${this.address} takes ${this.maxFrame}`, { details: { limit: this.maxFrame } });
+      throw new TooLargeError(`The request has ${count} bytes; ${this.address} takes ${this.maxFrame}`, {
+        details: { limit: this.maxFrame },
+      });
     }
     this.pending.set(id, receiver);
-    if (!this.isFlushPlanned) {
-      this.isFlushPlanned = true;
-      process.nextTick(this.flushNow);
-    }
+    this.planFlush();
     return id;
   }
 
@@ -263,10 +278,14 @@ class Connection {
     const encoder = this.outbox.begin(Type.CURSOR_CREDIT, 0, 0);
     encoder.writeValue({ stream, credit: count });
     this.outbox.end(false, this.maxFrame);
-    if (!this.isFlushPlanned) {
-      this.isFlushPlanned = true;
-      process.nextTick(this.flushNow);
-    }
+    this.planFlush();
+  }
+
+  planFlush() {
+    if (this.outbox.isWorthSending) this.outbox.flush(this.socket);
+    if (this.isFlushPlanned) return;
+    this.isFlushPlanned = true;
+    process.nextTick(this.flushNow);
   }
 
   // The end
@@ -297,7 +316,9 @@ class Connection {
   }
 }
 
-function wide(buffer, at) { return buffer.readUInt32BE(at) * 0x1_0000_0000 + buffer.readUInt32BE(at + 4); }
+function wide(buffer, at) {
+  return buffer.readUInt32BE(at) * 0x1_0000_0000 + buffer.readUInt32BE(at + 4);
+}
 
 /** SNI wants a name, never an address. */
 function serverName(settings, target) {

@@ -1,8 +1,8 @@
 'use strict';
 
 /**
- * The documents of a query, one by one, in bounded memory: the node is two chunks ahead at most and gets credit for another when one has been
- * taken. Nothing is sent before the first document is asked for. `close` (also by `break`) ends the query on the node.
+ * The documents of a query, one by one, in bounded memory: the node is two chunks ahead at most and gets credit for another when
+ * one has been taken. Nothing is sent before the first document is asked for. `close` (also by `break`) ends the query on the node.
  *
  * Time runs only while somebody waits for a document: each step has the whole `timeoutMS`.
  */
@@ -36,15 +36,25 @@ class Cursor {
 
   // What is asked for, before the first document
 
-  sort(sort) { return this.#set('sort', sort); }
+  sort(sort) {
+    return this.#set('sort', sort);
+  }
 
-  limit(limit) { return this.#set('limit', limit); }
+  limit(limit) {
+    return this.#set('limit', limit);
+  }
 
-  skip(skip) { return this.#set('skip', skip); }
+  skip(skip) {
+    return this.#set('skip', skip);
+  }
 
-  project(projection) { return this.#set('projection', projection); }
+  project(projection) {
+    return this.#set('projection', projection);
+  }
 
-  batchSize(batchSize) { return this.#set('batchSize', batchSize); }
+  batchSize(batchSize) {
+    return this.#set('batchSize', batchSize);
+  }
 
   #set(name, value) {
     if (this.#state !== 'new') throw new ValidationError(`The cursor has begun; ${name} comes too late`);
@@ -89,7 +99,9 @@ class Cursor {
     for (const waiter of this.#waiters.splice(0)) waiter.resolve(null);
   }
 
-  get isClosed() { return this.#state === 'closed' || this.#state === 'failed' || (this.#state === 'ended' && this.#chunks.length === 0); }
+  get isClosed() {
+    return this.#state === 'closed' || this.#state === 'failed' || (this.#state === 'ended' && this.#chunks.length === 0);
+  }
 
   [Symbol.asyncIterator]() {
     const step = (document) => (document === null ? { value: undefined, done: true } : { value: document, done: false });
@@ -99,7 +111,9 @@ class Cursor {
         await this.close();
         return { value, done: true };
       },
-      [Symbol.asyncIterator]() { return this; },
+      [Symbol.asyncIterator]() {
+        return this;
+      },
     };
   }
 
@@ -178,6 +192,10 @@ class Cursor {
   }
 }
 
-if (Symbol.asyncDispose) Cursor.prototype[Symbol.asyncDispose] = function dispose() { return this.close(); };
+if (Symbol.asyncDispose) {
+  Cursor.prototype[Symbol.asyncDispose] = function dispose() {
+    return this.close();
+  };
+}
 
 module.exports = { Cursor };

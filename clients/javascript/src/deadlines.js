@@ -3,8 +3,8 @@
 /**
  * The unsettled operations in one list, and one timer for all of them.
  *
- * A timer per operation would cost more than the operation. The list is looked through when the earliest deadline that was seen has come, at
- * most every few milliseconds; operations that ended by then cost nothing.
+ * A timer per operation would cost more than the operation. The list is looked through when the earliest deadline that was seen has
+ * come, at most every few milliseconds; operations that ended by then cost nothing.
  */
 
 const GRAIN_MS = 4;

@@ -2,8 +2,8 @@
 
 /**
  * What tracing tools may listen to: the channels `tracing:nexaclient:command:*` and `tracing:nexaclient:connect:*` of
- * `node:diagnostics_channel`, with the events of a TracingChannel (`start`, `asyncEnd`, `error`). Nothing is done while nobody listens.
- * A message holds names, addresses and times, never documents.
+ * `node:diagnostics_channel`, with the events of a TracingChannel (`start`, `asyncEnd`, `error`). Nothing is done while nobody
+ * listens. A message holds names, addresses and times, never documents.
  */
 
 const { channel } = require('node:diagnostics_channel');
@@ -17,7 +17,9 @@ class Tracing {
     this.failed = channel(`tracing:nexaclient:${name}:error`);
   }
 
-  get hasSubscribers() { return this.started.hasSubscribers || this.asyncEnd.hasSubscribers || this.failed.hasSubscribers; }
+  get hasSubscribers() {
+    return this.started.hasSubscribers || this.asyncEnd.hasSubscribers || this.failed.hasSubscribers;
+  }
 
   /** Publishes `start`; the object that this gives is told the end, with the error if there was one. */
   begin(message) {

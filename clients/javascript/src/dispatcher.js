@@ -49,7 +49,9 @@ class Dispatcher {
     operation.dispatcher = this;
     operation.resolve = resolve;
     operation.reject = reject;
-    if (commandChannel.hasSubscribers) operation.trace = commandChannel.begin({ operation: operation.name, collection: operation.collection });
+    if (commandChannel.hasSubscribers) {
+      operation.trace = commandChannel.begin({ operation: operation.name, collection: operation.collection });
+    }
     const refusal = this.refusalOf(operation);
     if (refusal !== null) {
       operation.isSettled = true;
@@ -86,8 +88,12 @@ class Dispatcher {
     if (connection === null) return this.wait(operation);
     if (operation.isWrite && host.slowUntil !== 0 && this.isSlowed(operation, host)) return;
     if (connection.unsentByteCount > this.settings.maxQueueBytes) {
-      return this.fail(operation, new errors.QueueFullError(
-        `More than maxQueueBytes (${this.settings.maxQueueBytes}) wait to be sent to ${connection.address}`));
+      return this.fail(
+        operation,
+        new errors.QueueFullError(
+          `More than maxQueueBytes (${this.settings.maxQueueBytes}) wait to be sent to ${connection.address}`,
+        ),
+      );
     }
     this.stopWaiting(operation);
     this.send(operation, host, connection);
@@ -98,7 +104,12 @@ class Dispatcher {
     operation.connection = connection;
     const wantsToken = connection.hasToken && this.settings.readYourWrites && (operation.isWrite || host.role !== 'single');
     try {
-      operation.id = connection.send(operation, operation.type, wantsToken ? Flag.TOKEN : 0, (encoder) => this.write(operation, encoder));
+      operation.id = connection.send(
+        operation,
+        operation.type,
+        wantsToken ? Flag.TOKEN : 0,
+        (encoder) => this.write(operation, encoder),
+      );
     } catch (error) {
       operation.connection = null;
       return this.fail(operation, error);
@@ -121,7 +132,9 @@ class Dispatcher {
     encoder.position += bodyEnd - bodyStart;
     if (hasTime) {
       encoder.writeString('timeout_ms');
-      encoder.writeNumber(operation.hasWaited ? Math.max(1, Math.ceil(operation.deadline - performance.now())) : operation.timeoutMS);
+      encoder.writeNumber(
+        operation.hasWaited ? Math.max(1, Math.ceil(operation.deadline - performance.now())) : operation.timeoutMS,
+      );
     }
     if (hasID) {
       encoder.writeString('op_id');
@@ -219,21 +232,38 @@ class Dispatcher {
         try {
           return this.settle(operation, operation.result === undefined ? value : operation.result(value));
         } catch (error) {
-          return this.fail(operation, new errors.ProtocolError(`${connection.address} gave an answer to ${operation.name} that makes no sense`, { cause: error }));
+          return this.fail(
+            operation,
+            new errors.ProtocolError(`${connection.address} gave an answer to ${operation.name} that makes no sense`, {
+              cause: error,
+            }),
+          );
         }
-      case Type.NOT_FOUND: return this.settle(operation, operation.absent);
+      case Type.NOT_FOUND:
+        return this.settle(operation, operation.absent);
       case Type.ERROR:
-      case Type.DUPLICATE: return this.refused(operation, connection, errors.errorFromAnswer(type === Type.DUPLICATE ? { code: 'DUPLICATE', ...value } : value));
-      default: return this.streamed(operation, connection, type, value);
+      case Type.DUPLICATE:
+        return this.refused(
+          operation,
+          connection,
+          errors.errorFromAnswer(type === Type.DUPLICATE ? { code: 'DUPLICATE', ...value } : value),
+        );
+      default:
+        return this.streamed(operation, connection, type, value);
     }
   }
 
   /** A frame of a stream. A request that did not ask for one collects it. */
   streamed(operation, connection, type, value) {
     const isStream = type === Type.STREAM_START || type === Type.STREAM_CHUNK || type === Type.STREAM_END;
-    if (!isStream || value === null || typeof value !== 'object' || (type === Type.STREAM_CHUNK && !Array.isArray(value.documents))) {
+    if (
+      !isStream || value === null || typeof value !== 'object' || (type === Type.STREAM_CHUNK && !Array.isArray(value.documents))
+    ) {
       connection.cancel(operation.id);
-      return this.fail(operation, new errors.ProtocolError(`${connection.address} answered ${operation.name} by a frame of type 0x${type.toString(16)}`));
+      return this.fail(
+        operation,
+        new errors.ProtocolError(`${connection.address} answered ${operation.name} by a frame of type 0x${type.toString(16)}`),
+      );
     }
     if (operation.stream === null) operation.stream = new Collector(this.settings.maxResultBytes);
     if (type === Type.STREAM_START) {
@@ -277,9 +307,12 @@ class Dispatcher {
 
   decide(operation, decision, error) {
     switch (decision.kind) {
-      case 'fail': return this.fail(operation, decision.error ?? error);
-      case 'later': return this.later(operation, decision.pauseMS);
-      default: return this.route(operation);
+      case 'fail':
+        return this.fail(operation, decision.error ?? error);
+      case 'later':
+        return this.later(operation, decision.pauseMS);
+      default:
+        return this.route(operation);
     }
   }
 
@@ -291,7 +324,12 @@ class Dispatcher {
     const isOver = operation.deadline !== 0 && now >= operation.deadline;
     if (!isOver || (operation.isWaiting && !operation.wasSent)) return this.fail(operation, this.selectionError(operation, isOver));
     const what = `${operation.name} took longer than its time`;
-    if (operation.isWrite && operation.wasSent) return this.giveUp(operation, new errors.UnknownOutcomeError(`${what}; the write may or may not have happened`, { timeout: true }));
+    if (operation.isWrite && operation.wasSent) {
+      return this.giveUp(
+        operation,
+        new errors.UnknownOutcomeError(`${what}; the write may or may not have happened`, { timeout: true }),
+      );
+    }
     return this.giveUp(operation, new errors.TimeoutError(what));
   }
 
@@ -302,7 +340,9 @@ class Dispatcher {
     const within = isOver ? 'the time of the operation' : `${this.settings.serverSelectionTimeoutMS} ms`;
     const message = `No node for ${operation.name} (${wanted}) within ${within}: ${list}`;
     const cause = hosts.find((host) => host.error !== null)?.error ?? undefined;
-    if (operation.isWrite && operation.wasSent) return new errors.UnknownOutcomeError(`${message}; it was sent before and may have happened`, { cause, timeout: true });
+    if (operation.isWrite && operation.wasSent) {
+      return new errors.UnknownOutcomeError(`${message}; it was sent before and may have happened`, { cause, timeout: true });
+    }
     return new errors.ServerSelectionError(message, { hosts, cause });
   }
 
@@ -369,27 +409,35 @@ class Collector {
   chunk(documents, byteCount) {
     this.byteCount += byteCount;
     if (this.byteCount > this.byteCountMax) {
-      return new errors.TooLargeError(`The result has more than ${this.byteCountMax} bytes (maxResultBytes): take it piece by piece, with find`,
-        { code: 'RESULT_TOO_LARGE', details: { limit: this.byteCountMax } });
+      return new errors.TooLargeError(
+        `The result has more than ${this.byteCountMax} bytes (maxResultBytes): take it piece by piece, with find`,
+        { code: 'RESULT_TOO_LARGE', details: { limit: this.byteCountMax } },
+      );
     }
     for (const document of documents) this.documents.push(document);
     this.connection?.credit(this.stream, 1);
     return undefined;
   }
 
-  end() { return this.documents; }
+  end() {
+    return this.documents;
+  }
 
   whole() {}
 }
 
 function cancelled(operation, reason) {
   const isUnknown = operation.isWrite && operation.wasSent;
-  return new errors.CancelledError(`${operation.name} was cancelled${isUnknown ? '; the write may or may not have happened' : ''}`,
-    { cause: reason, outcome: isUnknown ? 'unknown' : 'none' });
+  return new errors.CancelledError(
+    `${operation.name} was cancelled${isUnknown ? '; the write may or may not have happened' : ''}`,
+    { cause: reason, outcome: isUnknown ? 'unknown' : 'none' },
+  );
 }
 
 function closedWhile(operation) {
-  if (operation.isWrite && operation.wasSent) return new errors.UnknownOutcomeError(`The client was closed while ${operation.name} was under way`);
+  if (operation.isWrite && operation.wasSent) {
+    return new errors.UnknownOutcomeError(`The client was closed while ${operation.name} was under way`);
+  }
   return new errors.ClosedError('The client was closed');
 }
 

@@ -3,8 +3,8 @@
 /**
  * What can go wrong, as classes to catch and codes to decide on.
  *
- * Every error of this package is a `NexaError`; `code` is stable, `message` is for people, `cause` is what lay beneath. `outcome` says
- * what became of the operation: `'none'` (it certainly did nothing), `'unknown'` (a write that may or may not have happened).
+ * Every error of this package is a `NexaError`; `code` is stable, `message` is for people, `cause` is what lay beneath. `outcome`
+ * says what became of the operation: `'none'` (it certainly did nothing), `'unknown'` (a write that may or may not have happened).
  */
 
 class NexaError extends Error {
@@ -23,10 +23,14 @@ class NexaError extends Error {
 }
 
 /** The connection could not be made or was lost, and the operation certainly did nothing or only read. */
-class ConnectionError extends NexaError { static code = 'CONNECTION'; }
+class ConnectionError extends NexaError {
+  static code = 'CONNECTION';
+}
 
 /** The other side does not speak NEXA as it should. */
-class ProtocolError extends ConnectionError { static code = 'PROTOCOL'; }
+class ProtocolError extends ConnectionError {
+  static code = 'PROTOCOL';
+}
 
 /** A write was on its way when the connection was lost or its time was over: it may or may not have happened. */
 class UnknownOutcomeError extends NexaError {
@@ -54,10 +58,14 @@ class CancelledError extends NexaError {
 }
 
 /** More operations wait for an answer than `maxQueue` allows. */
-class QueueFullError extends NexaError { static code = 'QUEUE_FULL'; }
+class QueueFullError extends NexaError {
+  static code = 'QUEUE_FULL';
+}
 
 /** The client was closed. */
-class ClosedError extends NexaError { static code = 'CLOSED'; }
+class ClosedError extends NexaError {
+  static code = 'CLOSED';
+}
 
 /** No node that the operation could use was found in time. `hosts` tells each one's address, role and last error. */
 class ServerSelectionError extends NexaError {
@@ -78,7 +86,9 @@ class ValidationError extends NexaError {
 }
 
 /** An address (`nexadb://...`) or an option that cannot be understood. Never contains a password. */
-class ConfigurationError extends NexaError { static code = 'CONFIGURATION'; }
+class ConfigurationError extends NexaError {
+  static code = 'CONFIGURATION';
+}
 
 /** A node's answer of type ERROR. `code` is the node's, `details` are the other fields of the answer. */
 class ServerError extends NexaError {
@@ -89,24 +99,42 @@ class ServerError extends NexaError {
   }
 }
 
-class AuthenticationError extends ServerError { static code = 'UNAUTHENTICATED'; }
-class PermissionError extends ServerError { static code = 'FORBIDDEN'; }
-class ConflictError extends ServerError { static code = 'CONFLICT'; }
-class NotLeaderError extends ServerError { static code = 'NOT_LEADER'; }
-class StaleReadError extends ServerError { static code = 'STALE_READ'; }
-class OverloadedError extends ServerError { static code = 'OVERLOADED'; }
-class ReadOnlyError extends ServerError { static code = 'READ_ONLY'; }
+class AuthenticationError extends ServerError {
+  static code = 'UNAUTHENTICATED';
+}
+class PermissionError extends ServerError {
+  static code = 'FORBIDDEN';
+}
+class ConflictError extends ServerError {
+  static code = 'CONFLICT';
+}
+class NotLeaderError extends ServerError {
+  static code = 'NOT_LEADER';
+}
+class StaleReadError extends ServerError {
+  static code = 'STALE_READ';
+}
+class OverloadedError extends ServerError {
+  static code = 'OVERLOADED';
+}
+class ReadOnlyError extends ServerError {
+  static code = 'READ_ONLY';
+}
 
 /** A key that exists already: `id`. */
 class DuplicateKeyError extends ServerError {
   static code = 'DUPLICATE';
-  get id() { return this.details.id; }
+  get id() {
+    return this.details.id;
+  }
 }
 
 /** A limit is exceeded: `limit`, where it is known. */
 class TooLargeError extends ServerError {
   static code = 'TOO_LARGE';
-  get limit() { return this.details.limit; }
+  get limit() {
+    return this.details.limit;
+  }
 }
 
 /** The write is on the leader and not yet where it was asked to be; it may come to be there. */
@@ -118,7 +146,9 @@ class WriteConcernError extends ServerError {
 }
 
 /** A change stream cannot go on: its position is no longer in any log, or the node gave it up for good. */
-class ChangeStreamError extends ServerError { static code = 'SUBSCRIPTION_LOST'; }
+class ChangeStreamError extends ServerError {
+  static code = 'SUBSCRIPTION_LOST';
+}
 
 /** Items of a bulk write failed: `errors` is a list of `{index, code, message}`, `result` what was achieved. */
 class BulkWriteError extends NexaError {
@@ -131,12 +161,28 @@ class BulkWriteError extends NexaError {
 }
 
 const classes = {
-  UNAUTHENTICATED: AuthenticationError, FORBIDDEN: PermissionError, DUPLICATE: DuplicateKeyError, CONFLICT: ConflictError,
-  NOT_LEADER: NotLeaderError, STALE_READ: StaleReadError, TOKEN_LOST: StaleReadError, OVERLOADED: OverloadedError,
-  TOO_LARGE: TooLargeError, RESULT_TOO_LARGE: TooLargeError, WRITE_CONCERN_TIMEOUT: WriteConcernError, READ_ONLY: ReadOnlyError,
-  STORAGE_FAILED: ReadOnlyError, BAD_REQUEST: ValidationError, BAD_FILTER: ValidationError, BAD_UPDATE: ValidationError,
-  BAD_PAYLOAD: ValidationError, TIMEOUT: TimeoutError, CANCELLED: CancelledError, BAD_FRAME: ProtocolError,
-  SUBSCRIPTION_LOST: ChangeStreamError, HISTORY_LOST: ChangeStreamError,
+  UNAUTHENTICATED: AuthenticationError,
+  FORBIDDEN: PermissionError,
+  DUPLICATE: DuplicateKeyError,
+  CONFLICT: ConflictError,
+  NOT_LEADER: NotLeaderError,
+  STALE_READ: StaleReadError,
+  TOKEN_LOST: StaleReadError,
+  OVERLOADED: OverloadedError,
+  TOO_LARGE: TooLargeError,
+  RESULT_TOO_LARGE: TooLargeError,
+  WRITE_CONCERN_TIMEOUT: WriteConcernError,
+  READ_ONLY: ReadOnlyError,
+  STORAGE_FAILED: ReadOnlyError,
+  BAD_REQUEST: ValidationError,
+  BAD_FILTER: ValidationError,
+  BAD_UPDATE: ValidationError,
+  BAD_PAYLOAD: ValidationError,
+  TIMEOUT: TimeoutError,
+  CANCELLED: CancelledError,
+  BAD_FRAME: ProtocolError,
+  SUBSCRIPTION_LOST: ChangeStreamError,
+  HISTORY_LOST: ChangeStreamError,
 };
 
 /** The error that an ERROR or DUPLICATE frame stands for. @param {unknown} answer its payload */
@@ -150,8 +196,29 @@ function errorFromAnswer(answer) {
 }
 
 module.exports = {
-  NexaError, ConnectionError, ProtocolError, UnknownOutcomeError, TimeoutError, CancelledError, QueueFullError, ClosedError,
-  ServerSelectionError, ValidationError, ConfigurationError, ServerError, AuthenticationError, PermissionError, ConflictError,
-  NotLeaderError, StaleReadError, OverloadedError, ReadOnlyError, DuplicateKeyError, TooLargeError, WriteConcernError,
-  ChangeStreamError, BulkWriteError, errorFromAnswer,
+  NexaError,
+  ConnectionError,
+  ProtocolError,
+  UnknownOutcomeError,
+  TimeoutError,
+  CancelledError,
+  QueueFullError,
+  ClosedError,
+  ServerSelectionError,
+  ValidationError,
+  ConfigurationError,
+  ServerError,
+  AuthenticationError,
+  PermissionError,
+  ConflictError,
+  NotLeaderError,
+  StaleReadError,
+  OverloadedError,
+  ReadOnlyError,
+  DuplicateKeyError,
+  TooLargeError,
+  WriteConcernError,
+  ChangeStreamError,
+  BulkWriteError,
+  errorFromAnswer,
 };

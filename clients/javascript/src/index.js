@@ -1,6 +1,9 @@
 'use strict';
 
-/** nexaclient: the official client of NexaDB. `require('nexaclient')` is the class `NexaClient`, with everything else as its properties. */
+/**
+ * nexaclient: the official client of NexaDB. `require('nexaclient')` is the class `NexaClient`, with everything else as its
+ * properties.
+ */
 
 const { NexaClient } = require('./client');
 const { Collection } = require('./collection');
@@ -13,5 +16,16 @@ const { fromBytes } = require('./vector');
 const { errorFromAnswer, ...errors } = require('./errors');
 
 module.exports = Object.assign(NexaClient, {
-  NexaClient, Collection, Cursor, BulkWriter, ChangeStream, parseAddress, encode, decode, Extension, Timestamp, vectorFromBytes: fromBytes, ...errors,
+  NexaClient,
+  Collection,
+  Cursor,
+  BulkWriter,
+  ChangeStream,
+  parseAddress,
+  encode,
+  decode,
+  Extension,
+  Timestamp,
+  vectorFromBytes: fromBytes,
+  ...errors,
 });

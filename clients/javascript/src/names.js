@@ -11,16 +11,21 @@ const NAME = /^[A-Za-z_][A-Za-z0-9_.-]{0,119}$/;
 /** @param {unknown} name @param {string} what */
 function checkName(name, what = 'collection') {
   if (typeof name !== 'string' || !NAME.test(name)) {
-    throw new ValidationError(`A ${what} is a name of letters, digits, '_', '.' and '-', at most 120: ${show(name)}`,
-      { details: { field: what } });
+    throw new ValidationError(`A ${what} is a name of letters, digits, '_', '.' and '-', at most 120: ${show(name)}`, {
+      details: { field: what },
+    });
   }
   return name;
 }
 
 function checkKey(key) {
-  if (typeof key !== 'string' || key === '') throw new ValidationError(`A key is text: ${show(key)}`, { details: { field: 'key' } });
+  if (typeof key !== 'string' || key === '') {
+    throw new ValidationError(`A key is text: ${show(key)}`, { details: { field: 'key' } });
+  }
   if (key.length > 341 && Buffer.byteLength(key) > KEY_BYTES_MAX) {
-    throw new TooLargeError(`A key has at most ${KEY_BYTES_MAX} bytes: ${show(key)}...`, { details: { field: 'key', limit: KEY_BYTES_MAX } });
+    throw new TooLargeError(`A key has at most ${KEY_BYTES_MAX} bytes: ${show(key)}...`, {
+      details: { field: 'key', limit: KEY_BYTES_MAX },
+    });
   }
   return key;
 }

@@ -3,15 +3,23 @@
 /**
  * One operation from call to result: what it asks for, how long it may take, what was already tried.
  *
- * It settles exactly once. As a receiver of a connection it passes on what it hears to the dispatcher, unless it has settled: then the
- * answer is nobody's. Neighbours in the list of unsettled operations hang on it directly.
+ * It settles exactly once. As a receiver of a connection it passes on what it hears to the dispatcher, unless it has settled: then
+ * the answer is nobody's. Neighbours in the list of unsettled operations hang on it directly.
  */
 
 const { Type } = require('./wire/protocol');
 
 /** Writes that a node recognises by their `op_id`. */
-const REPEATABLE = new Set([Type.CREATE, Type.UPDATE, Type.DELETE, Type.BATCH_WRITE, Type.CREATE_DATABASE, Type.DROP_DATABASE, Type.CREATE_COLLECTION,
-  Type.DROP_COLLECTION]);
+const REPEATABLE = new Set([
+  Type.CREATE,
+  Type.UPDATE,
+  Type.DELETE,
+  Type.BATCH_WRITE,
+  Type.CREATE_DATABASE,
+  Type.DROP_DATABASE,
+  Type.CREATE_COLLECTION,
+  Type.DROP_COLLECTION,
+]);
 
 class Operation {
   /** @param {number} type @param {string} name for messages @param {string | undefined} collection @param {boolean} isWrite */
@@ -21,7 +29,7 @@ class Operation {
     this.collection = collection;
     this.isWrite = isWrite;
     /** A node that knows `op_id` does it once, however often it is sent. */
-this.takesID = isWrite && REPEATABLE.has(type);
+    this.takesID = isWrite && REPEATABLE.has(type);
     /** The request's entries, `bodyStart..<bodyEnd` of `body`, and how many they are. */
     this.body = null;
     this.bodyStart = 0;

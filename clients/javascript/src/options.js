@@ -1,6 +1,8 @@
 'use strict';
 
-/** The options of a client: their names, what they may be, and what they are when nothing is said. Shared with the other clients. */
+/**
+ * The options of a client: their names, what they may be, and what they are when nothing is said. Shared with the other clients.
+ */
 
 const { ConfigurationError } = require('./errors');
 
@@ -15,24 +17,66 @@ const text = { kind: 'text' };
 
 /** What may stand in an address. */
 const addressOptions = {
-  readPreference: oneOf(...READ_PREFERENCES), maxStalenessSeconds: time, localThresholdMS: time, timeoutMS: time,
-  serverSelectionTimeoutMS: time, connectTimeoutMS: time, poolSize: whole(1, 1000), maxQueue: whole(1, TIME_MAX), retryReads: flag,
-  retryWrites: flag, durability: oneOf('disk', 'os'), w: { kind: 'w' }, wtimeoutMS: time, readConcern: oneOf('local', 'committed', 'linearizable'),
-  compress: oneOf('lz4', 'none'), appName: text, tls: flag, tlsCAFile: text, tlsCertFile: text, tlsKeyFile: text, tlsInsecure: flag,
+  readPreference: oneOf(...READ_PREFERENCES),
+  maxStalenessSeconds: time,
+  localThresholdMS: time,
+  timeoutMS: time,
+  serverSelectionTimeoutMS: time,
+  connectTimeoutMS: time,
+  poolSize: whole(1, 1000),
+  maxQueue: whole(1, TIME_MAX),
+  retryReads: flag,
+  retryWrites: flag,
+  durability: oneOf('disk', 'os'),
+  w: { kind: 'w' },
+  wtimeoutMS: time,
+  readConcern: oneOf('local', 'committed', 'linearizable'),
+  compress: oneOf('lz4', 'none'),
+  appName: text,
+  tls: flag,
+  tlsCAFile: text,
+  tlsCertFile: text,
+  tlsKeyFile: text,
+  tlsInsecure: flag,
 };
 
 /** What only the constructor takes. */
 const constructorOptions = {
-  heartbeatMS: whole(10, TIME_MAX), readYourWrites: flag, discover: flag, bigints: oneOf('auto', 'bigint', 'number'),
-  maxQueueBytes: whole(1 << 10, Number.MAX_SAFE_INTEGER), maxResultBytes: whole(1 << 10, Number.MAX_SAFE_INTEGER), tlsServerName: text,
+  heartbeatMS: whole(10, TIME_MAX),
+  readYourWrites: flag,
+  discover: flag,
+  bigints: oneOf('auto', 'bigint', 'number'),
+  maxQueueBytes: whole(1 << 10, Number.MAX_SAFE_INTEGER),
+  maxResultBytes: whole(1 << 10, Number.MAX_SAFE_INTEGER),
+  tlsServerName: text,
   apiKey: text,
 };
 
 const defaults = Object.freeze({
-  readPreference: 'primary', maxStalenessSeconds: 0, localThresholdMS: 15, timeoutMS: 30_000, serverSelectionTimeoutMS: 5_000,
-  connectTimeoutMS: 10_000, poolSize: 1, maxQueue: 10_000, retryReads: true, retryWrites: true, durability: undefined, w: 1, wtimeoutMS: 0,
-  readConcern: 'local', compress: 'none', appName: undefined, tls: false, tlsInsecure: false, heartbeatMS: 10_000, readYourWrites: true, discover: true,
-  bigints: 'auto', maxQueueBytes: 64 << 20, maxResultBytes: 16 << 20,
+  readPreference: 'primary',
+  maxStalenessSeconds: 0,
+  localThresholdMS: 15,
+  timeoutMS: 30_000,
+  serverSelectionTimeoutMS: 5_000,
+  connectTimeoutMS: 10_000,
+  poolSize: 1,
+  maxQueue: 10_000,
+  retryReads: true,
+  retryWrites: true,
+  durability: undefined,
+  w: 1,
+  wtimeoutMS: 0,
+  readConcern: 'local',
+  compress: 'none',
+  appName: undefined,
+  tls: false,
+  tlsInsecure: false,
+  heartbeatMS: 10_000,
+  readYourWrites: true,
+  discover: true,
+  bigints: 'auto',
+  maxQueueBytes: 64 << 20,
+  maxResultBytes: 16 << 20,
 });
 
 /** The value of an option as an address writes it; undefined where no such option is known. */
@@ -40,10 +84,14 @@ function readOption(name, value) {
   if (!Object.hasOwn(addressOptions, name)) return undefined;
   const rule = addressOptions[name];
   switch (rule.kind) {
-    case 'whole': return check(name, /^[0-9]{1,15}$/.test(value) ? Number(value) : NaN, rule);
-    case 'flag': return check(name, value === 'true' ? true : value === 'false' ? false : value, rule);
-    case 'w': return check(name, /^[0-9]{1,9}$/.test(value) ? Number(value) : value, rule);
-    default: return check(name, value, rule);
+    case 'whole':
+      return check(name, /^[0-9]{1,15}$/.test(value) ? Number(value) : NaN, rule);
+    case 'flag':
+      return check(name, value === 'true' ? true : value === 'false' ? false : value, rule);
+    case 'w':
+      return check(name, /^[0-9]{1,9}$/.test(value) ? Number(value) : value, rule);
+    default:
+      return check(name, value, rule);
   }
 }
 
@@ -61,15 +109,23 @@ function check(name, value, rule) {
 
 function describe(rule) {
   switch (rule.kind) {
-    case 'whole': return `a whole number from ${rule.low} to ${rule.high}`;
-    case 'flag': return 'true or false';
-    case 'word': return `one of ${rule.words.join(', ')}`;
-    case 'w': return 'a number of nodes from 1, or majority';
-    default: return 'text';
+    case 'whole':
+      return `a whole number from ${rule.low} to ${rule.high}`;
+    case 'flag':
+      return 'true or false';
+    case 'word':
+      return `one of ${rule.words.join(', ')}`;
+    case 'w':
+      return 'a number of nodes from 1, or majority';
+    default:
+      return 'text';
   }
 }
 
-/** Options given to the constructor, checked; those that are undefined are as if not given. Unknown names are errors: they are typed. */
+/**
+ * Options given to the constructor, checked; those that are undefined are as if not given. Unknown names are errors: they are
+ * typed.
+ */
 function checkOptions(given) {
   const options = {};
   for (const [name, value] of Object.entries(given)) {

@@ -1,8 +1,9 @@
 'use strict';
 
 /**
- * Builds the payload of a request: entries of a map, encoded once and at the time of the call, so that what the caller changes later changes
- * nothing that is sent, sent again or waits. The count of entries is kept apart, because some are added when it is sent.
+ * Builds the payload of a request: entries of a map, encoded once and at the time of the call, so that what the caller changes
+ * later changes nothing that is sent, sent again or waits. The count of entries is kept apart, because some are added when it is
+ * sent.
  */
 
 const { Encoder } = require('./msgpack/encoder');
@@ -55,8 +56,8 @@ class RequestWriter {
   }
 
   /**
-   * Hands the entries to their operation, at a place where nothing writes any more until it settles: small ones lie one behind the other in a
-   * slab.
+   * Hands the entries to their operation, at a place where nothing writes any more until it settles: small ones lie one behind the
+   * other in a slab.
    */
   finish(operation) {
     const { buffer, position } = this.encoder;

@@ -42,7 +42,12 @@ function afterLoss(operation, error, settings) {
     return again;
   }
   if (!operation.isWrite) return fail(error);
-  return fail(new UnknownOutcomeError(`${operation.name} was sent and no answer came; the write may or may not have happened: ${error.message}`, { cause: error }));
+  return fail(
+    new UnknownOutcomeError(
+      `${operation.name} was sent and no answer came; the write may or may not have happened: ${error.message}`,
+      { cause: error },
+    ),
+  );
 }
 
 /** The node answered an error. */

@@ -17,7 +17,9 @@ function toFloat32(vector) {
   }
   const floats = vector instanceof Float32Array ? vector : Float32Array.from(vector);
   for (let i = 0; i < floats.length; i++) {
-    if (!Number.isFinite(floats[i])) throw new ValidationError(`Element ${i} of the vector is no finite number`, { details: { field: 'vector' } });
+    if (!Number.isFinite(floats[i])) {
+      throw new ValidationError(`Element ${i} of the vector is no finite number`, { details: { field: 'vector' } });
+    }
   }
   return floats;
 }

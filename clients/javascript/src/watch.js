@@ -3,9 +3,10 @@
 /**
  * Changes as they are committed, in their order, without end.
  *
- * A change stream has a connection of its own: when its reader is slow, that socket is left unread, and nobody else waits. When the connection or
- * the node is lost, or the node gives the subscription up, it goes on behind the last event that was *taken*, on whatever node fits; an event may
- * be missed or come twice never. It fails only where the place is in no log any more, where it is not allowed, or after `resumeTimeoutMS` without a node.
+ * A change stream has a connection of its own: when its reader is slow, that socket is left unread, and nobody else waits. When the
+ * connection or the node is lost, or the node gives the subscription up, it goes on behind the last event that came, on whatever
+ * node fits: no event is missed, and none comes twice. It fails only where the place is in no log any more, where it is not
+ * allowed, or after `resumeTimeoutMS` without a node.
  */
 
 const { Connection } = require('./connection');
@@ -20,9 +21,28 @@ const BUFFER_LOW = 200;
 const HEARTBEAT_MS = 5_000;
 const SILENCE_MS = 4 * HEARTBEAT_MS;
 
-const known = new Set(['operations', 'includeVector', 'resumeAfter', 'startAfter', 'readPreference', 'database', 'signal', 'resumeTimeoutMS']);
+const known = new Set([
+  'operations',
+  'includeVector',
+  'resumeAfter',
+  'startAfter',
+  'readPreference',
+  'database',
+  'signal',
+  'resumeTimeoutMS',
+]);
 /** Answers that no other node and no later time would change. */
-const final = new Set(['HISTORY_LOST', 'TOKEN_LOST', 'UNAUTHENTICATED', 'FORBIDDEN', 'BAD_REQUEST', 'UNSUPPORTED', 'UNKNOWN_TYPE', 'CONFIGURATION', 'VALIDATION']);
+const final = new Set([
+  'HISTORY_LOST',
+  'TOKEN_LOST',
+  'UNAUTHENTICATED',
+  'FORBIDDEN',
+  'BAD_REQUEST',
+  'UNSUPPORTED',
+  'UNKNOWN_TYPE',
+  'CONFIGURATION',
+  'VALIDATION',
+]);
 
 class ChangeStream {
   #client;
@@ -60,37 +80,52 @@ class ChangeStream {
     this.#collection = collection;
     this.#options = { resumeTimeoutMS: 60_000, readPreference: 'primary', ...options };
     this.#token = this.#sentToken = options.resumeAfter;
-    this.#ready = new Promise((resolve, reject) => { this.#settleReady = { resolve, reject }; });
+    this.#ready = new Promise((resolve, reject) => {
+      this.#settleReady = { resolve, reject };
+    });
     // Whoever does not ask for it hears of a failure from `next`.
     this.#ready.catch(() => {});
     this.#onEnd = onEnd;
-    this.#onAbort = () => this.#fail(new errors.CancelledError('The change stream was cancelled', { cause: options.signal.reason }));
+    this.#onAbort = () =>
+      this.#fail(new errors.CancelledError('The change stream was cancelled', { cause: options.signal.reason }));
     options.signal?.addEventListener('abort', this.#onAbort, { once: true });
     this.#lostAt = performance.now();
     this.#connect();
   }
 
   /** Done when the node has begun to watch: every later change is told. @returns {Promise<this>} */
-  ready() { return this.#ready.then(() => this); }
+  ready() {
+    return this.#ready.then(() => this);
+  }
 
   /** The place behind the last event that was taken; give it as `resumeAfter` to go on there, in another process as well. */
-  get resumeToken() { return this.#token; }
+  get resumeToken() {
+    return this.#token;
+  }
 
-  get isClosed() { return this.#state === 'closed' || this.#state === 'failed'; }
+  get isClosed() {
+    return this.#state === 'closed' || this.#state === 'failed';
+  }
 
   /** Changes that came and were not taken. */
-  get bufferedCount() { return this.#events.length; }
+  get bufferedCount() {
+    return this.#events.length;
+  }
 
   /** The next change; null once the stream was closed. */
   next() {
     if (this.#events.length > 0) return Promise.resolve(this.#take());
     if (this.#state === 'closed') return Promise.resolve(null);
     if (this.#state === 'failed') return Promise.reject(this.#error);
-    return new Promise((resolve, reject) => { this.#waiters.push({ resolve, reject }); });
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ resolve, reject });
+    });
   }
 
   /** The next change if one is here already, else null. */
-  tryNext() { return this.#events.length > 0 ? this.#take() : null; }
+  tryNext() {
+    return this.#events.length > 0 ? this.#take() : null;
+  }
 
   async close() {
     if (this.isClosed) return;
@@ -107,7 +142,9 @@ class ChangeStream {
         await this.close();
         return { value, done: true };
       },
-      [Symbol.asyncIterator]() { return this; },
+      [Symbol.asyncIterator]() {
+        return this;
+      },
     };
   }
 
@@ -136,14 +173,25 @@ class ChangeStream {
       this.#connection = connection;
       await connection.open(this.#settings.connectTimeoutMS);
       if (this.isClosed) return connection.close(new errors.ClosedError('The change stream was closed'));
-      const request = { collection: this.#collection, database, operations: this.#options.operations,
-        include_vector: this.#options.includeVector, resume_after: this.#sentToken, heartbeat_ms: HEARTBEAT_MS };
+      const request = {
+        collection: this.#collection,
+        database,
+        operations: this.#options.operations,
+        include_vector: this.#options.includeVector,
+        resume_after: this.#sentToken,
+        heartbeat_ms: HEARTBEAT_MS,
+      };
       if (this.#sentToken === undefined) request.after = this.#options.startAfter;
-      connection.send({
-        lasts: true,
-        answer: (_, type, value) => this.#heard(connection, type, value),
-        lost: (error) => this.#lost(connection, error),
-      }, Type.SUBSCRIBE_CHANGES, 0, (encoder) => encoder.writeValue(request));
+      connection.send(
+        {
+          lasts: true,
+          answer: (_, type, value) => this.#heard(connection, type, value),
+          lost: (error) => this.#lost(connection, error),
+        },
+        Type.SUBSCRIBE_CHANGES,
+        0,
+        (encoder) => encoder.writeValue(request),
+      );
     } catch (error) {
       this.#lost(this.#connection, error);
     }
@@ -153,17 +201,23 @@ class ChangeStream {
     if (this.isClosed || connection !== this.#connection) return;
     if (type === Type.CHANGE_EVENT) return this.#event(value);
     if (type === Type.SUCCESS) return this.#subscribed(connection, value);
-    if (type !== Type.ERROR) return this.#fail(new errors.ProtocolError(`A change stream was answered by a frame of type 0x${type.toString(16)}`));
+    if (type !== Type.ERROR) {
+      return this.#fail(new errors.ProtocolError(`A change stream was answered by a frame of type 0x${type.toString(16)}`));
+    }
     const error = errors.errorFromAnswer(value);
     this.#lost(connection, error);
   }
 
   #subscribed(connection, value) {
     this.#attempt = 0;
-    if (this.#sentToken === undefined && value.resume_token instanceof Uint8Array) this.#token = this.#sentToken = value.resume_token;
+    if (this.#sentToken === undefined && value.resume_token instanceof Uint8Array) {
+      this.#token = this.#sentToken = value.resume_token;
+    }
     this.#watchdog = setInterval(() => {
       const isSilent = performance.now() - connection.lastHeard > SILENCE_MS;
-      if (isSilent && !this.#isPaused) connection.close(new errors.ConnectionError(`${connection.address} said nothing for ${SILENCE_MS} ms`));
+      if (isSilent && !this.#isPaused) {
+        connection.close(new errors.ConnectionError(`${connection.address} said nothing for ${SILENCE_MS} ms`));
+      }
     }, HEARTBEAT_MS);
     this.#watchdog.unref();
     this.#settleReady.resolve();
@@ -221,6 +275,10 @@ class ChangeStream {
   }
 }
 
-if (Symbol.asyncDispose) ChangeStream.prototype[Symbol.asyncDispose] = function dispose() { return this.close(); };
+if (Symbol.asyncDispose) {
+  ChangeStream.prototype[Symbol.asyncDispose] = function dispose() {
+    return this.close();
+  };
+}
 
 module.exports = { ChangeStream };

@@ -27,7 +27,10 @@ describe('addresses', () => {
   for (const { description, uri, valid, mentions, warnings, ...expected } of load('uris.json')) {
     it(description, () => {
       if (!valid) {
-        assert.throws(() => parseAddress(uri), (error) => error.code === 'CONFIGURATION' && error.message.toLowerCase().includes(mentions.toLowerCase()));
+        assert.throws(
+          () => parseAddress(uri),
+          (error) => error.code === 'CONFIGURATION' && error.message.toLowerCase().includes(mentions.toLowerCase()),
+        );
         return;
       }
       const { warnings: told, ...parsed } = parseAddress(uri);
@@ -75,7 +78,9 @@ async function run(db, steps, saved) {
       continue;
     }
     const result = await perform(db, step, value);
-    if ('expect' in step) assert.ok(holds(result, step.expect, saved), `${JSON.stringify(step).slice(0, 500)}\ngave ${show(result)}`);
+    if ('expect' in step) {
+      assert.ok(holds(result, step.expect, saved), `${JSON.stringify(step).slice(0, 500)}\ngave ${show(result)}`);
+    }
     if (step.save !== undefined) saved[step.save] = step.path === undefined ? result : result[step.path];
   }
 }
@@ -84,26 +89,45 @@ async function perform(db, step, value) {
   const collection = value('collection');
   const query = { sort: value('sort'), limit: value('limit'), skip: value('skip'), projection: value('projection') };
   switch (step.op) {
-    case 'ping': return db.ping();
-    case 'create': return db.create(collection, value('data'));
-    case 'get': return db.get(collection, value('key'));
-    case 'update': return db.update(collection, value('key'), value('updates'), { upsert: value('upsert'), ifMatch: value('ifMatch') });
-    case 'delete': return db.delete(collection, value('key'));
-    case 'query': return db.query(collection, value('filters'), query);
-    case 'count': return db.count(collection, value('filters'));
-    case 'find': return taken(db.find(collection, value('filters'), { ...query, batchSize: value('batchSize') }), step.take);
+    case 'ping':
+      return db.ping();
+    case 'create':
+      return db.create(collection, value('data'));
+    case 'get':
+      return db.get(collection, value('key'));
+    case 'update':
+      return db.update(collection, value('key'), value('updates'), { upsert: value('upsert'), ifMatch: value('ifMatch') });
+    case 'delete':
+      return db.delete(collection, value('key'));
+    case 'query':
+      return db.query(collection, value('filters'), query);
+    case 'count':
+      return db.count(collection, value('filters'));
+    case 'find':
+      return taken(db.find(collection, value('filters'), { ...query, batchSize: value('batchSize') }), step.take);
     case 'batch':
-      return db.batchWrite(collection, value('documents') ?? value('operations'), { operations: 'operations' in step, atomic: value('atomic'), ordered: value('ordered') });
+      return db.batchWrite(collection, value('documents') ?? value('operations'), {
+        operations: 'operations' in step,
+        atomic: value('atomic'),
+        ordered: value('ordered'),
+      });
     case 'bulk': {
       const bulk = db.bulk(collection);
       for (const document of value('documents')) await bulk.insert(document);
       return (await bulk.flush()).acknowledged;
     }
     case 'vectorSearch':
-      return db.vectorSearch(collection, value('vector'), { limit: value('limit'), filters: value('filters'), metric: value('metric') });
-    case 'listCollections': return db.listCollections();
-    case 'dropCollection': return db.dropCollection(collection);
-    default: throw new Error(`this runner does not know ${step.op}`);
+      return db.vectorSearch(collection, value('vector'), {
+        limit: value('limit'),
+        filters: value('filters'),
+        metric: value('metric'),
+      });
+    case 'listCollections':
+      return db.listCollections();
+    case 'dropCollection':
+      return db.dropCollection(collection);
+    default:
+      throw new Error(`this runner does not know ${step.op}`);
   }
 }
 
@@ -158,11 +182,20 @@ describe('a hostile other side', { concurrency: 2 }, () => {
     let failure;
     try {
       switch (op) {
-        case 'get': result = await db.get('c', 'k'); break;
-        case 'create': result = await db.create('c', { n: 1 }); break;
-        case 'query': result = await db.query('c'); break;
-        case 'find': result = await taken(db.find('c'), take); break;
-        default: throw new Error(`this runner does not know ${op}`);
+        case 'get':
+          result = await db.get('c', 'k');
+          break;
+        case 'create':
+          result = await db.create('c', { n: 1 });
+          break;
+        case 'query':
+          result = await db.query('c');
+          break;
+        case 'find':
+          result = await taken(db.find('c'), take);
+          break;
+        default:
+          throw new Error(`this runner does not know ${op}`);
       }
     } catch (error) {
       failure = error;
@@ -183,7 +216,9 @@ describe('a hostile other side', { concurrency: 2 }, () => {
 
 /** `hostile.py SCENARIO` as a child process. */
 class Hostile {
-  constructor(scenario) { this.scenario = scenario; }
+  constructor(scenario) {
+    this.scenario = scenario;
+  }
 
   async start() {
     this.process = spawn(python, ['-I', path.join(folder, 'hostile.py'), this.scenario], { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -199,7 +234,9 @@ class Hostile {
   }
 
   async stop() {
-    const gone = new Promise((resolve) => { this.process.once('exit', resolve); });
+    const gone = new Promise((resolve) => {
+      this.process.once('exit', resolve);
+    });
     this.process.stdin.end();
     await gone;
   }

@@ -22,12 +22,19 @@ async function scripted(answer, greeting = {}) {
 }
 
 function client(nodes, options = {}) {
-  const db = new NexaClient({ hosts: [nodes].flat().map(({ address }) => address), timeoutMS: 3000, serverSelectionTimeoutMS: 1000, ...options });
+  const db = new NexaClient({
+    hosts: [nodes].flat().map(({ address }) => address),
+    timeoutMS: 3000,
+    serverSelectionTimeoutMS: 1000,
+    ...options,
+  });
   open.push({ stop: () => db.disconnect({ graceMS: 0 }) });
   return db;
 }
 
-afterEach(async () => { for (const one of open.splice(0).reverse()) await one.stop(); });
+afterEach(async () => {
+  for (const one of open.splice(0).reverse()) await one.stop();
+});
 
 const document = (request) => ({ _id: request.value.key ?? 'k', id: request.value.key ?? 'k' });
 const ok = (request, node) => node.success(request, document(request));
@@ -38,7 +45,7 @@ describe('requests', () => {
     const held = [];
     const node = await scripted((request, self) => {
       held.push(request);
-      if (held.length === 50) for (const one of held.reverse()) self.success(one, document(one));
+      if (held.length === 50) { for (const one of held.reverse()) self.success(one, document(one)); }
     });
     const db = client(node);
     const results = await Promise.all(Array.from({ length: 50 }, (_, i) => db.get('c', `k${i}`)));
@@ -67,7 +74,7 @@ describe('requests', () => {
       if (request.type === Type.CANCEL) self.success(request, { cancelled: true });
       else if (request.value.key !== 'slow') ok(request, self);
     });
-    const db = client(node);
+    const db = await client(node).connect();
     const started = performance.now();
     await assert.rejects(db.get('c', 'slow', { timeoutMS: 60 }), { name: 'TimeoutError', code: 'TIMEOUT', outcome: 'none' });
     assert.ok(performance.now() - started < 500);
@@ -80,8 +87,12 @@ describe('requests', () => {
   });
 
   it('that write and have no answer in time are told as unknown', async () => {
-    const node = await scripted(silent);
-    await assert.rejects(client(node).create('c', {}, { timeoutMS: 50 }), (error) => error instanceof nexaclient.UnknownOutcomeError && error.timeout && error.outcome === 'unknown');
+    const node = await scripted((request, self) => (request.type === Type.PING ? ok(request, self) : undefined));
+    const db = await client(node).connect();
+    await assert.rejects(
+      db.create('c', {}, { timeoutMS: 50 }),
+      (error) => error instanceof nexaclient.UnknownOutcomeError && error.timeout && error.outcome === 'unknown',
+    );
   });
 
   it('can be given up by a signal, before and after they left', async () => {
@@ -90,14 +101,19 @@ describe('requests', () => {
     const controller = new AbortController();
     const pending = db.get('c', 'k', { signal: controller.signal });
     setImmediate(() => controller.abort(new Error('enough')));
-    await assert.rejects(pending, (error) => error.name === 'AbortError' && error.code === 'ABORT_ERR' && error.cause.message === 'enough');
+    await assert.rejects(
+      pending,
+      (error) => error.name === 'AbortError' && error.code === 'ABORT_ERR' && error.cause.message === 'enough',
+    );
     await assert.rejects(db.get('c', 'k', { signal: controller.signal }), { name: 'AbortError' });
     await assert.rejects(db.create('c', {}, { signal: controller.signal }), { name: 'AbortError', outcome: 'none' });
   });
 
   it('beyond maxQueue fail at once, and the others go on', async () => {
     let held = [];
-    const node = await scripted((request) => { held.push(request); });
+    const node = await scripted((request) => {
+      held.push(request);
+    });
     const db = client(node, { maxQueue: 10 });
     const results = Array.from({ length: 12 }, (_, i) => db.get('c', `k${i}`));
     await assert.rejects(results[10], { code: 'QUEUE_FULL' });
@@ -120,8 +136,20 @@ describe('requests', () => {
 
   it('that make no sense are refused by a promise, not by an exception', async () => {
     const db = client(await scripted(ok));
-    for (const call of [() => db.get('9', 'k'), () => db.get('c', 3), () => db.create('c', []), () => db.create('c', { f() {} }), () => db.query('c', null), () => db.query('c', {}, { limit: -1 }),
-      () => db.vectorSearch('c', [1, NaN]), () => db.vectorSearch('c', 'x'), () => db.get('c', 'k', { timeout: 3 }), () => db.batchWrite('c', {})]) {
+    for (
+      const call of [
+        () => db.get('9', 'k'),
+        () => db.get('c', 3),
+        () => db.create('c', []),
+        () => db.create('c', { f() {} }),
+        () => db.query('c', null),
+        () => db.query('c', {}, { limit: -1 }),
+        () => db.vectorSearch('c', [1, NaN]),
+        () => db.vectorSearch('c', 'x'),
+        () => db.get('c', 'k', { timeout: 3 }),
+        () => db.batchWrite('c', {}),
+      ]
+    ) {
       await assert.rejects(call(), { code: 'VALIDATION' });
     }
   });
@@ -149,7 +177,10 @@ describe('a lost connection', () => {
 
   it('leaves a write without op_id unknown, and sends it once', async () => {
     const node = await scripted((request, self) => self.cut(), { features: ['request_id', 'token'] });
-    await assert.rejects(client(node).create('c', {}), (error) => error.code === 'UNKNOWN_OUTCOME' && !error.timeout && error.cause.code === 'CONNECTION');
+    await assert.rejects(
+      client(node).create('c', {}),
+      (error) => error.code === 'UNKNOWN_OUTCOME' && !error.timeout && error.cause.code === 'CONNECTION',
+    );
     assert.equal(node.requests.length, 1);
   });
 
@@ -180,7 +211,10 @@ describe('a lost connection', () => {
     await db.ping();
     await node.stop();
     await sleep(100);
-    await assert.rejects(db.get('c', 'k', { timeoutMS: 300 }), (error) => error.code === 'SERVER_SELECTION' && error.message.includes(node.address) && error.hosts[0].error !== null);
+    await assert.rejects(
+      db.get('c', 'k', { timeoutMS: 300 }),
+      (error) => error.code === 'SERVER_SELECTION' && error.message.includes(node.address) && error.hosts[0].error !== null,
+    );
   });
 });
 
@@ -188,8 +222,9 @@ describe('refusals', () => {
   it('NOT_LEADER is followed to the leader that is named', async () => {
     const leader = await scripted(ok, { role_in_cluster: 'leader', epoch: 2 });
     const old = await scripted((request, self) => {
-      if (request.type === Type.STATUS) self.success(request, { role_in_cluster: 'follower', replication: { leader: leader.address, epoch: 2 } });
-      else self.error(request, 'NOT_LEADER', { leader: leader.address, epoch: 2 });
+      if (request.type === Type.STATUS) {
+        self.success(request, { role_in_cluster: 'follower', replication: { leader: leader.address, epoch: 2 } });
+      } else self.error(request, 'NOT_LEADER', { leader: leader.address, epoch: 2 });
     }, { role_in_cluster: 'leader' });
     const db = client(old);
     assert.equal((await db.create('c', {})).id, 'k');
@@ -209,16 +244,32 @@ describe('refusals', () => {
     node.hear = (socket, request) => node.error(request, 'UNAUTHENTICATED');
     open.push(await node.start());
     const started = performance.now();
-    await assert.rejects(client(node, { username: 'anna', password: 'secret' }).ping(), (error) => error instanceof nexaclient.AuthenticationError && !error.message.includes('secret'));
+    await assert.rejects(
+      client(node, { username: 'anna', password: 'secret' }).ping(),
+      (error) => error instanceof nexaclient.AuthenticationError && !error.message.includes('secret'),
+    );
     assert.ok(performance.now() - started < 500);
   });
 
   it('have a class and keep what the node said', async () => {
     const node = await scripted((request, self) => self.error(request, request.value.key, { path: 'a.b' }));
     const db = client(node);
-    for (const [code, Class] of [['CONFLICT', nexaclient.ConflictError], ['BAD_FILTER', nexaclient.ValidationError], ['READ_ONLY', nexaclient.ReadOnlyError], ['WRITE_CONCERN_TIMEOUT', nexaclient.WriteConcernError],
-      ['SOMETHING_NEW', nexaclient.ServerError], ['constructor', nexaclient.ServerError], ['RESULT_TOO_LARGE', nexaclient.TooLargeError], ['FORBIDDEN', nexaclient.PermissionError]]) {
-      await assert.rejects(db.get('c', code), (error) => error instanceof Class && error.code === code && error.details.path === 'a.b' && error.name === Class.name);
+    for (
+      const [code, Class] of [
+        ['CONFLICT', nexaclient.ConflictError],
+        ['BAD_FILTER', nexaclient.ValidationError],
+        ['READ_ONLY', nexaclient.ReadOnlyError],
+        ['WRITE_CONCERN_TIMEOUT', nexaclient.WriteConcernError],
+        ['SOMETHING_NEW', nexaclient.ServerError],
+        ['constructor', nexaclient.ServerError],
+        ['RESULT_TOO_LARGE', nexaclient.TooLargeError],
+        ['FORBIDDEN', nexaclient.PermissionError],
+      ]
+    ) {
+      await assert.rejects(
+        db.get('c', code),
+        (error) => error instanceof Class && error.code === code && error.details.path === 'a.b' && error.name === Class.name,
+      );
     }
   });
 
@@ -237,9 +288,14 @@ describe('refusals', () => {
 
 describe('several nodes', () => {
   const cluster = async () => {
-    const leader = await scripted((request, self) => self.success(request, document(request), { position: [3, 70] }), { role_in_cluster: 'leader', epoch: 3 });
+    const leader = await scripted((request, self) => self.success(request, document(request), { position: [3, 70] }), {
+      role_in_cluster: 'leader',
+      epoch: 3,
+    });
     const followers = [];
-    for (let i = 0; i < 2; i++) followers.push(await scripted(ok, { role_in_cluster: 'follower', epoch: 3, leader: leader.address }));
+    for (let i = 0; i < 2; i++) {
+      followers.push(await scripted(ok, { role_in_cluster: 'follower', epoch: 3, leader: leader.address }));
+    }
     return { leader, followers, all: [leader, ...followers] };
   };
 
@@ -261,7 +317,10 @@ describe('several nodes', () => {
     const other = client(all, { readYourWrites: false });
     await other.create('c', {});
     await other.get('c', 'k', { readPreference: 'secondary' });
-    assert.deepEqual(new Set(followers.flatMap(({ requests }) => requests).map(({ value }) => String(value.after))), new Set(['3,70', 'undefined']));
+    assert.deepEqual(
+      new Set(followers.flatMap(({ requests }) => requests).map(({ value }) => String(value.after))),
+      new Set(['3,70', 'undefined']),
+    );
   });
 
   it('a position is handed from client to client', async () => {
@@ -274,7 +333,10 @@ describe('several nodes', () => {
 
   it('STALE_READ goes to the leader where the preference allows it', async () => {
     const leader = await scripted(ok, { role_in_cluster: 'leader' });
-    const follower = await scripted((request, self) => self.error(request, 'STALE_READ'), { role_in_cluster: 'follower', leader: leader.address });
+    const follower = await scripted((request, self) => self.error(request, 'STALE_READ'), {
+      role_in_cluster: 'follower',
+      leader: leader.address,
+    });
     const db = client([leader, follower]);
     await db.ping();
     while (db.hosts.some(({ role }) => role === 'unknown')) await sleep(5);
@@ -283,10 +345,16 @@ describe('several nodes', () => {
   });
 
   it('no node to use says which there are and why not', async () => {
-    const follower = await scripted((request, self) => self.success(request, { role_in_cluster: 'follower', replication: {} }), { role_in_cluster: 'follower' });
+    const follower = await scripted((request, self) => self.success(request, { role_in_cluster: 'follower', replication: {} }), {
+      role_in_cluster: 'follower',
+    });
     const db = client([follower, { address: '127.0.0.1:1' }], { serverSelectionTimeoutMS: 200 });
-    await assert.rejects(db.create('c', {}), (error) => error instanceof nexaclient.ServerSelectionError && error.hosts.length === 2
-      && error.message.includes(`${follower.address} (follower)`) && /127\.0\.0\.1:1 \(unknown: .*ECONNREFUSED/.test(error.message));
+    await assert.rejects(
+      db.create('c', {}),
+      (error) =>
+        error instanceof nexaclient.ServerSelectionError && error.hosts.length === 2 &&
+        error.message.includes(`${follower.address} (follower)`) && /127\.0\.0\.1:1 \(unknown: .*ECONNREFUSED/.test(error.message),
+    );
   });
 });
 
@@ -304,14 +372,31 @@ describe('selection', () => {
   it('keeps to the preference', () => {
     const followers = [node('a'), node('b')];
     const chosen = (nodes, preference) => chooseForRead(nodes, preference, 15, () => 0)?.role ?? null;
-    assert.deepEqual(['primary', 'primaryPreferred', 'secondary', 'secondaryPreferred', 'nearest'].map((one) => chosen([leader, ...followers], one)), ['leader', 'leader', 'follower', 'follower', 'leader']);
-    assert.deepEqual(['primary', 'primaryPreferred', 'secondary', 'secondaryPreferred', 'nearest'].map((one) => chosen(followers, one)), [null, 'follower', 'follower', 'follower', 'follower']);
-    assert.deepEqual(['primary', 'primaryPreferred', 'secondary', 'secondaryPreferred', 'nearest'].map((one) => chosen([leader], one)), ['leader', 'leader', null, 'leader', 'leader']);
+    assert.deepEqual(
+      ['primary', 'primaryPreferred', 'secondary', 'secondaryPreferred', 'nearest'].map((one) =>
+        chosen([leader, ...followers], one)
+      ),
+      ['leader', 'leader', 'follower', 'follower', 'leader'],
+    );
+    assert.deepEqual(
+      ['primary', 'primaryPreferred', 'secondary', 'secondaryPreferred', 'nearest'].map((one) => chosen(followers, one)),
+      [null, 'follower', 'follower', 'follower', 'follower'],
+    );
+    assert.deepEqual(
+      ['primary', 'primaryPreferred', 'secondary', 'secondaryPreferred', 'nearest'].map((one) => chosen([leader], one)),
+      ['leader', 'leader', null, 'leader', 'leader'],
+    );
   });
 
   it('leaves out the slow ones and takes the less busy of two', () => {
-    const nodes = [node('near', { roundTripMS: 2, inFlight: 9 }), node('near too', { roundTripMS: 16 }), node('far', { roundTripMS: 18 })];
-    for (const random of [() => 0, () => 0.5, () => 0.99]) assert.equal(chooseForRead(nodes, 'nearest', 15, random).name, 'near too');
+    const nodes = [
+      node('near', { roundTripMS: 2, inFlight: 9 }),
+      node('near too', { roundTripMS: 16 }),
+      node('far', { roundTripMS: 18 }),
+    ];
+    for (const random of [() => 0, () => 0.5, () => 0.99]) {
+      assert.equal(chooseForRead(nodes, 'nearest', 15, random).name, 'near too');
+    }
   });
 
   it('averages and backs off', () => {
@@ -337,10 +422,14 @@ describe('the client', () => {
   });
 
   it('says to tracing tools what it does, and nothing of documents', async () => {
-    const node = await scripted((request, self) => (request.value.key === 'bad' ? self.error(request, 'CONFLICT') : ok(request, self)));
+    const node = await scripted((
+      request,
+      self,
+    ) => (request.value.key === 'bad' ? self.error(request, 'CONFLICT') : ok(request, self)));
     const events = [];
     const names = ['start', 'asyncEnd', 'error'].map((event) => `tracing:nexaclient:command:${event}`);
-    const listen = (message, name) => events.push([name.split(':').at(-1), message.operation, message.collection, message.error?.code]);
+    const listen = (message, name) =>
+      events.push([name.split(':').at(-1), message.operation, message.collection, message.error?.code]);
     names.forEach((name) => diagnostics.subscribe(name, listen));
     try {
       const db = client(node);
@@ -349,7 +438,13 @@ describe('the client', () => {
     } finally {
       names.forEach((name) => diagnostics.unsubscribe(name, listen));
     }
-    assert.deepEqual(events, [['start', 'get', 'c', undefined], ['asyncEnd', 'get', 'c', undefined], ['start', 'get', 'c', undefined], ['error', 'get', 'c', 'CONFLICT'], ['asyncEnd', 'get', 'c', 'CONFLICT']]);
+    assert.deepEqual(events, [
+      ['start', 'get', 'c', undefined],
+      ['asyncEnd', 'get', 'c', undefined],
+      ['start', 'get', 'c', undefined],
+      ['error', 'get', 'c', 'CONFLICT'],
+      ['asyncEnd', 'get', 'c', 'CONFLICT'],
+    ]);
   });
 
   it('shows no password', async () => {
@@ -358,7 +453,10 @@ describe('the client', () => {
     assert.equal(inspect(db), 'NexaClient localhost:6970/shop');
     assert.ok(!JSON.stringify(db).includes('secret'));
     assert.equal(db.warnings.length, 1);
-    assert.throws(() => new NexaClient('nexadb://anna:sec/ret@localhost'), (error) => !error.message.includes('ret@') && error.code === 'CONFIGURATION');
+    assert.throws(
+      () => new NexaClient('nexadb://anna:sec/ret@localhost'),
+      (error) => !error.message.includes('ret@') && error.code === 'CONFIGURATION',
+    );
     assert.throws(() => new NexaClient({ prot: 1 }), { code: 'CONFIGURATION' });
   });
 });

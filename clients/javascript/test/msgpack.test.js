@@ -15,10 +15,30 @@ const from = (text, options) => decode(Buffer.from(text.replaceAll(' ', ''), 'he
 
 describe('numbers', () => {
   const shortest = {
-    0: '00', 127: '7f', 128: 'cc80', 255: 'ccff', 256: 'cd0100', 65_535: 'cdffff', 65_536: 'ce00010000', 2_147_483_648: 'ce80000000', 4_294_967_295: 'ceffffffff',
-    4_294_967_296: 'cf0000000100000000', 5_000_000_000: 'cf000000012a05f200', 9_007_199_254_740_991: 'cf001fffffffffffff', '-1': 'ff', '-32': 'e0', '-33': 'd0df',
-    '-128': 'd080', '-129': 'd1ff7f', '-32768': 'd18000', '-32769': 'd2ffff7fff', '-2147483648': 'd280000000', '-2147483649': 'd3ffffffff7fffffff',
-    '-9007199254740991': 'd3ffe0000000000001', 0.5: 'cb3fe0000000000000', 1e300: 'cb7e37e43c8800759c',
+    0: '00',
+    127: '7f',
+    128: 'cc80',
+    255: 'ccff',
+    256: 'cd0100',
+    65_535: 'cdffff',
+    65_536: 'ce00010000',
+    2_147_483_648: 'ce80000000',
+    4_294_967_295: 'ceffffffff',
+    4_294_967_296: 'cf0000000100000000',
+    5_000_000_000: 'cf000000012a05f200',
+    9_007_199_254_740_991: 'cf001fffffffffffff',
+    '-1': 'ff',
+    '-32': 'e0',
+    '-33': 'd0df',
+    '-128': 'd080',
+    '-129': 'd1ff7f',
+    '-32768': 'd18000',
+    '-32769': 'd2ffff7fff',
+    '-2147483648': 'd280000000',
+    '-2147483649': 'd3ffffffff7fffffff',
+    '-9007199254740991': 'd3ffe0000000000001',
+    0.5: 'cb3fe0000000000000',
+    1e300: 'cb7e37e43c8800759c',
   };
   for (const [text, bytes] of Object.entries(shortest)) {
     it(`${text} is ${bytes}, and back`, () => {
@@ -33,13 +53,32 @@ describe('numbers', () => {
   });
 
   it('reads every form of an integer, short or not', () => {
-    for (const bytes of ['05', 'cc05', 'cd0005', 'ce00000005', 'cf0000000000000005', 'd005', 'd10005', 'd200000005', 'd30000000000000005']) assert.equal(from(bytes), 5);
+    for (
+      const bytes of [
+        '05',
+        'cc05',
+        'cd0005',
+        'ce00000005',
+        'cf0000000000000005',
+        'd005',
+        'd10005',
+        'd200000005',
+        'd30000000000000005',
+      ]
+    ) assert.equal(from(bytes), 5);
     assert.equal(from('d3ffffffffffffffff'), -1);
     assert.equal(from('ca3f800000'), 1);
   });
 
   it('gives 64 bits exactly: a number while it is safe, else a BigInt', () => {
-    const cases = [['cf001fffffffffffff', 2 ** 53 - 1], ['cf0020000000000000', 2n ** 53n], ['cfffffffffffffffff', 2n ** 64n - 1n], ['d38000000000000000', -(2n ** 63n)], ['d3ffe0000000000001', -(2 ** 53 - 1)], ['d3ffe0000000000000', -(2n ** 53n)]];
+    const cases = [
+      ['cf001fffffffffffff', 2 ** 53 - 1],
+      ['cf0020000000000000', 2n ** 53n],
+      ['cfffffffffffffffff', 2n ** 64n - 1n],
+      ['d38000000000000000', -(2n ** 63n)],
+      ['d3ffe0000000000001', -(2 ** 53 - 1)],
+      ['d3ffe0000000000000', -(2n ** 53n)],
+    ];
     for (const [bytes, value] of cases) {
       assert.equal(from(bytes), value);
       assert.equal(hex(value), bytes);
@@ -62,7 +101,18 @@ describe('numbers', () => {
 
 describe('text', () => {
   it('has the shortest header for its bytes', () => {
-    for (const [text, header] of [['', 'a0'], ['a'.repeat(31), 'bf'], ['a'.repeat(32), 'd920'], ['ä'.repeat(15), 'be'], ['ä'.repeat(16), 'd920'], ['a'.repeat(255), 'd9ff'], ['a'.repeat(256), 'da0100'], ['a'.repeat(65_536), 'db00010000']]) {
+    for (
+      const [text, header] of [
+        ['', 'a0'],
+        ['a'.repeat(31), 'bf'],
+        ['a'.repeat(32), 'd920'],
+        ['ä'.repeat(15), 'be'],
+        ['ä'.repeat(16), 'd920'],
+        ['a'.repeat(255), 'd9ff'],
+        ['a'.repeat(256), 'da0100'],
+        ['a'.repeat(65_536), 'db00010000'],
+      ]
+    ) {
       assert.ok(hex(text).startsWith(header), header);
       assert.equal(decode(encode(text)), text);
     }
@@ -75,7 +125,9 @@ describe('text', () => {
   });
 
   it('refuses bytes that are no UTF-8, and keeps U+FFFD itself', () => {
-    for (const bytes of ['a1ff', 'a2c080', 'a3eda080', 'a4f4908080', 'a1c3', `d920${'ff'.repeat(32)}`]) assert.throws(() => from(bytes), ProtocolError);
+    for (const bytes of ['a1ff', 'a2c080', 'a3eda080', 'a4f4908080', 'a1c3', `d920${'ff'.repeat(32)}`]) {
+      assert.throws(() => from(bytes), ProtocolError);
+    }
     assert.equal(decode(encode('\ufffd')), '\ufffd');
     assert.equal(decode(encode('\ufeffx')), '\ufeffx');
   });
@@ -93,7 +145,11 @@ describe('maps and lists', () => {
     assert.equal(Object.getPrototypeOf(value), Object.prototype);
     assert.equal({}.polluted, undefined);
     assert.equal(hex(value), '81a95f5f70726f746f5f5f81a8706f6c6c75746564c3');
-    assert.deepEqual(Object.keys(from('83ab636f6e7374727563746f7201a8746f537472696e6702a776616c75654f6603')), ['constructor', 'toString', 'valueOf']);
+    assert.deepEqual(Object.keys(from('83ab636f6e7374727563746f7201a8746f537472696e6702a776616c75654f6603')), [
+      'constructor',
+      'toString',
+      'valueOf',
+    ]);
   });
 
   it('has the headers of 16 and 32 bits', () => {
@@ -124,9 +180,24 @@ describe('maps and lists', () => {
 
   it('takes what toJSON gives, and refuses what has no form', () => {
     assert.equal(hex(new URL('http://a/')), hex('http://a/'));
-    class Point { constructor() { this.x = 1; } }
+    class Point {
+      constructor() {
+        this.x = 1;
+      }
+    }
     assert.equal(hex(new Point()), '81a17801');
-    for (const value of [() => {}, Symbol('x'), new Set(), /x/, new Uint16Array(2), new Boolean(true), Promise.resolve(), new Date(NaN)]) assert.throws(() => encode(value), ValidationError);
+    for (
+      const value of [
+        () => {},
+        Symbol('x'),
+        new Set(),
+        /x/,
+        new Uint16Array(2),
+        new Boolean(true),
+        Promise.resolve(),
+        new Date(NaN),
+      ]
+    ) assert.throws(() => encode(value), ValidationError);
   });
 });
 
@@ -148,7 +219,12 @@ describe('bytes, extensions, time', () => {
   });
 
   it('has every form of an extension', () => {
-    for (const [count, header] of [[0, 'c700'], [1, 'd4'], [2, 'd5'], [3, 'c703'], [4, 'd6'], [8, 'd7'], [16, 'd8'], [17, 'c711'], [256, 'c80100'], [65_536, 'c900010000']]) {
+    for (
+      const [count, header] of [[0, 'c700'], [1, 'd4'], [2, 'd5'], [3, 'c703'], [4, 'd6'], [8, 'd7'], [16, 'd8'], [17, 'c711'], [
+        256,
+        'c80100',
+      ], [65_536, 'c900010000']]
+    ) {
       const value = new Extension(-5, Buffer.alloc(count, 7));
       assert.ok(hex(value).startsWith(`${header}fb`), header);
       assert.deepEqual(decode(encode(value)), value);
@@ -156,7 +232,12 @@ describe('bytes, extensions, time', () => {
   });
 
   it('has points in time in 4, 8 and 12 bytes', () => {
-    for (const [date, bytes] of [['1970-01-01T00:00:00.000Z', 'd6ff00000000'], ['2026-11-26T03:20:00.123Z', null], ['1969-12-31T23:59:59.999Z', 'c70cff3b8b87c0ffffffffffffffff'], ['+010000-01-01T00:00:00.000Z', null]]) {
+    for (
+      const [date, bytes] of [['1970-01-01T00:00:00.000Z', 'd6ff00000000'], ['2026-11-26T03:20:00.123Z', null], [
+        '1969-12-31T23:59:59.999Z',
+        'c70cff3b8b87c0ffffffffffffffff',
+      ], ['+010000-01-01T00:00:00.000Z', null]]
+    ) {
       if (bytes !== null) assert.equal(hex(new Date(date)), bytes);
       assert.equal(decode(encode(new Date(date))).toISOString(), date);
     }
@@ -164,13 +245,34 @@ describe('bytes, extensions, time', () => {
     assert.deepEqual(fine, new Timestamp(5, 1));
     assert.equal(hex(fine), 'd7ff0000000400000005');
     assert.deepEqual(from('c70cff000000007fffffffffffffff'), new Timestamp(2n ** 63n - 1n, 0));
-    for (const bytes of ['d5ff0000', 'd7ffffffffff00000000', 'c70cffffffffff0000000000000000']) assert.throws(() => from(bytes), ProtocolError);
+    for (const bytes of ['d5ff0000', 'd7ffffffffff00000000', 'c70cffffffffff0000000000000000']) {
+      assert.throws(() => from(bytes), ProtocolError);
+    }
   });
 });
 
 describe('bytes of an enemy', () => {
   it('are refused where something is missing, left or impossible', () => {
-    for (const bytes of ['', 'c1', '92 01', '81 a161', 'a3 6161', 'c5 0010 00', 'cd 01', 'cb 00', 'd6 ff 00', '01 01', 'ddffffffff', 'dfffffffff', 'dbffffffff', 'c6ffffffff', 'c9ffffffff 05', 'dc7fff 00']) {
+    for (
+      const bytes of [
+        '',
+        'c1',
+        '92 01',
+        '81 a161',
+        'a3 6161',
+        'c5 0010 00',
+        'cd 01',
+        'cb 00',
+        'd6 ff 00',
+        '01 01',
+        'ddffffffff',
+        'dfffffffff',
+        'dbffffffff',
+        'c6ffffffff',
+        'c9ffffffff 05',
+        'dc7fff 00',
+      ]
+    ) {
       assert.throws(() => from(bytes), ProtocolError, bytes);
     }
   });
@@ -192,7 +294,8 @@ describe('bytes of an enemy', () => {
 describe('the other implementations', () => {
   const script = path.join(__dirname, 'cross_check.py');
   const count = process.env.NEXA_CROSS_CHECK ?? '10000';
-  const run = (args, input) => execFileSync(python, [script, ...args], { encoding: 'utf8', maxBuffer: 1 << 30, input }).trim().split('\n');
+  const run = (args, input) =>
+    execFileSync(python, [script, ...args], { encoding: 'utf8', maxBuffer: 1 << 30, input }).trim().split('\n');
 
   it('the corpus of the node, whose Swift codec reads and writes it alike', () => {
     const lines = readFileSync(path.join(root, 'Tests/Fixtures/msgpack-corpus.txt'), 'utf8').trim().split('\n');
@@ -222,18 +325,31 @@ describe('the other implementations', () => {
   });
 
   function value(source, depth) {
-    const text = () => String.fromCodePoint(...Array.from({ length: source(40) }, () => [97 + source(26), 0xe4, 0x20ac, 0x1f600 + source(50), 0][source(5)]));
+    const text = () =>
+      String.fromCodePoint(
+        ...Array.from({ length: source(40) }, () => [97 + source(26), 0xe4, 0x20ac, 0x1f600 + source(50), 0][source(5)]),
+      );
     switch (source(depth > 0 ? 11 : 8)) {
-      case 0: return [null, true, false, undefined][source(4)];
-      case 1: return source(2) ? source(70_000) : -source(70_000);
-      case 2: return (source(2) ? 1 : -1) * (2 ** source(54) - source(2));
-      case 3: return (2n ** 53n + BigInt(source(1000))) * (source(2) ? 1n : -1n);
-      case 4: return source(1_000_000) / 1000 + 0.0005;
-      case 5: return text();
-      case 6: return Buffer.alloc(source(300), source(256));
-      case 7: return source(2) ? new Date(source(2 ** 30) * 1000 + source(1000)) : new Extension(source(128), Buffer.alloc(source(20)));
-      case 8: return Array.from({ length: source(18) }, () => value(source, depth - 1));
-      default: return Object.fromEntries(Array.from({ length: source(18) }, () => [`_${text()}`, value(source, depth - 1)]));
+      case 0:
+        return [null, true, false, undefined][source(4)];
+      case 1:
+        return source(2) ? source(70_000) : -source(70_000);
+      case 2:
+        return (source(2) ? 1 : -1) * (2 ** source(54) - source(2));
+      case 3:
+        return (2n ** 53n + BigInt(source(1000))) * (source(2) ? 1n : -1n);
+      case 4:
+        return source(1_000_000) / 1000 + 0.0005;
+      case 5:
+        return text();
+      case 6:
+        return Buffer.alloc(source(300), source(256));
+      case 7:
+        return source(2) ? new Date(source(2 ** 30) * 1000 + source(1000)) : new Extension(source(128), Buffer.alloc(source(20)));
+      case 8:
+        return Array.from({ length: source(18) }, () => value(source, depth - 1));
+      default:
+        return Object.fromEntries(Array.from({ length: source(18) }, () => [`_${text()}`, value(source, depth - 1)]));
     }
   }
 });

@@ -29,7 +29,10 @@ function read(bytes, pieceLengths, reader = collecting()) {
 
 function collecting() {
   const frames = [];
-  return { frames, reader: new FrameReader((type, flags, buffer, start, end) => frames.push([type, flags, buffer.toString('hex', start, end)])) };
+  return {
+    frames,
+    reader: new FrameReader((type, flags, buffer, start, end) => frames.push([type, flags, buffer.toString('hex', start, end)])),
+  };
 }
 
 describe('frames', () => {
@@ -37,7 +40,10 @@ describe('frames', () => {
     context.diagnostic(`NEXA_TEST_SEED=${seed}`);
     const source = random(seed);
     for (let round = 0; round < 300; round++) {
-      const payloads = Array.from({ length: 1 + source(8) }, () => Buffer.alloc(source(4) === 0 ? source(5000) : source(40), source(256)));
+      const payloads = Array.from(
+        { length: 1 + source(8) },
+        () => Buffer.alloc(source(4) === 0 ? source(5000) : source(40), source(256)),
+      );
       const bytes = Buffer.concat(payloads.map((payload, i) => frame(i + 1, payload)));
       const expected = payloads.map((payload, i) => [i + 1, 0, payload.toString('hex')]);
       const lengths = Array.from({ length: 5 }, () => source(3) === 0 ? 1 + source(3000) : 1 + source(20));
@@ -52,7 +58,13 @@ describe('frames', () => {
   });
 
   it('are refused where the beginning is not NEXA, before the header is whole', () => {
-    for (const bytes of [Buffer.from('HTTP/1.1 400 Bad'), Buffer.from('4e45584102000000000000', 'hex'), Buffer.from('4e455842018100', 'hex')]) {
+    for (
+      const bytes of [
+        Buffer.from('HTTP/1.1 400 Bad'),
+        Buffer.from('4e45584102000000000000', 'hex'),
+        Buffer.from('4e455842018100', 'hex'),
+      ]
+    ) {
       assert.throws(() => read(bytes, [bytes.length]), ProtocolError);
       assert.throws(() => read(Buffer.concat([bytes, Buffer.alloc(12)]), [1]), ProtocolError);
     }

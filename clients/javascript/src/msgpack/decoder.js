@@ -3,9 +3,9 @@
 /**
  * MessagePack bytes to JavaScript values.
  *
- * The bytes come from somebody else: every length is checked against what is there before anything is allocated, depth is bounded, text
- * that is not UTF-8 is refused, and no key can reach a prototype (`__proto__` becomes an entry like any other). 64-bit integers are
- * numbers while those are exact and BigInts beyond. A map with a key that is no string becomes a `Map`.
+ * The bytes come from somebody else: every length is checked against what is there before anything is allocated, depth is bounded,
+ * text that is not UTF-8 is refused, and no key can reach a prototype (`__proto__` becomes an entry like any other). 64-bit
+ * integers are numbers while those are exact and BigInts beyond. A map with a key that is no string becomes a `Map`.
  */
 
 const { Extension, Timestamp, DEPTH_MAX } = require('./values');
@@ -45,7 +45,9 @@ class Decoder {
     return value;
   }
 
-  fail(what) { throw new ProtocolError(`Bad MessagePack at byte ${this.position}: ${what}`); }
+  fail(what) {
+    throw new ProtocolError(`Bad MessagePack at byte ${this.position}: ${what}`);
+  }
 
   /** Steps over `count` bytes and gives the place of the first. */
   take(count) {
@@ -64,42 +66,76 @@ class Decoder {
     if (byte < 0xc0) return this.readString(byte & 0x1f);
     if (byte >= 0xe0) return byte - 0x100;
     switch (byte) {
-      case 0xc0: return null;
-      case 0xc2: return false;
-      case 0xc3: return true;
-      case 0xc4: return this.readBinary(this.readUInt8());
-      case 0xc5: return this.readBinary(this.readUInt16());
-      case 0xc6: return this.readBinary(this.readUInt32());
-      case 0xc7: return this.readExtension(this.readUInt8());
-      case 0xc8: return this.readExtension(this.readUInt16());
-      case 0xc9: return this.readExtension(this.readUInt32());
-      case 0xca: return this.readFloat32();
-      case 0xcb: return this.readFloat64();
-      case 0xcc: return this.readUInt8();
-      case 0xcd: return this.readUInt16();
-      case 0xce: return this.readUInt32();
-      case 0xcf: return this.readUInt64();
-      case 0xd0: return (this.readUInt8() << 24) >> 24;
-      case 0xd1: return (this.readUInt16() << 16) >> 16;
-      case 0xd2: return this.readUInt32() | 0;
-      case 0xd3: return this.readInt64();
-      case 0xd4: return this.readExtension(1);
-      case 0xd5: return this.readExtension(2);
-      case 0xd6: return this.readExtension(4);
-      case 0xd7: return this.readExtension(8);
-      case 0xd8: return this.readExtension(16);
-      case 0xd9: return this.readString(this.readUInt8());
-      case 0xda: return this.readString(this.readUInt16());
-      case 0xdb: return this.readString(this.readUInt32());
-      case 0xdc: return this.readArray(this.readUInt16(), depth);
-      case 0xdd: return this.readArray(this.readUInt32(), depth);
-      case 0xde: return this.readMap(this.readUInt16(), depth);
-      case 0xdf: return this.readMap(this.readUInt32(), depth);
-      default: return this.fail('0xc1 begins no value');
+      case 0xc0:
+        return null;
+      case 0xc2:
+        return false;
+      case 0xc3:
+        return true;
+      case 0xc4:
+        return this.readBinary(this.readUInt8());
+      case 0xc5:
+        return this.readBinary(this.readUInt16());
+      case 0xc6:
+        return this.readBinary(this.readUInt32());
+      case 0xc7:
+        return this.readExtension(this.readUInt8());
+      case 0xc8:
+        return this.readExtension(this.readUInt16());
+      case 0xc9:
+        return this.readExtension(this.readUInt32());
+      case 0xca:
+        return this.readFloat32();
+      case 0xcb:
+        return this.readFloat64();
+      case 0xcc:
+        return this.readUInt8();
+      case 0xcd:
+        return this.readUInt16();
+      case 0xce:
+        return this.readUInt32();
+      case 0xcf:
+        return this.readUInt64();
+      case 0xd0:
+        return (this.readUInt8() << 24) >> 24;
+      case 0xd1:
+        return (this.readUInt16() << 16) >> 16;
+      case 0xd2:
+        return this.readUInt32() | 0;
+      case 0xd3:
+        return this.readInt64();
+      case 0xd4:
+        return this.readExtension(1);
+      case 0xd5:
+        return this.readExtension(2);
+      case 0xd6:
+        return this.readExtension(4);
+      case 0xd7:
+        return this.readExtension(8);
+      case 0xd8:
+        return this.readExtension(16);
+      case 0xd9:
+        return this.readString(this.readUInt8());
+      case 0xda:
+        return this.readString(this.readUInt16());
+      case 0xdb:
+        return this.readString(this.readUInt32());
+      case 0xdc:
+        return this.readArray(this.readUInt16(), depth);
+      case 0xdd:
+        return this.readArray(this.readUInt32(), depth);
+      case 0xde:
+        return this.readMap(this.readUInt16(), depth);
+      case 0xdf:
+        return this.readMap(this.readUInt32(), depth);
+      default:
+        return this.fail('0xc1 begins no value');
     }
   }
 
-  readUInt8() { return this.buffer[this.take(1)]; }
+  readUInt8() {
+    return this.buffer[this.take(1)];
+  }
 
   readUInt16() {
     const at = this.take(2);
@@ -138,7 +174,7 @@ class Decoder {
   readFloat64() {
     const at = this.take(8);
     const buffer = this.buffer;
-    if (isLittleEndian) for (let i = 0; i < 8; i++) f64Bytes[7 - i] = buffer[at + i];
+    if (isLittleEndian) { for (let i = 0; i < 8; i++) f64Bytes[7 - i] = buffer[at + i]; }
     else for (let i = 0; i < 8; i++) f64Bytes[i] = buffer[at + i];
     return f64[0];
   }

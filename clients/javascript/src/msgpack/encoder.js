@@ -3,9 +3,9 @@
 /**
  * JavaScript values to MessagePack bytes.
  *
- * One growing buffer that is used again; every form is the shortest there is. Whole numbers up to 2^53 are integers, all other numbers
- * float64, `-0` among them; a BigInt is an integer of up to 64 bits. `undefined` is left out of maps and nil in arrays. What has no
- * meaning (functions, symbols, text that is not Unicode, cycles) is refused rather than guessed.
+ * One growing buffer that is used again; every form is the shortest there is. Whole numbers up to 2^53 are integers, all other
+ * numbers float64, `-0` among them; a BigInt is an integer of up to 64 bits. `undefined` is left out of maps and nil in arrays.
+ * What has no meaning (functions, symbols, text that is not Unicode, cycles) is refused rather than guessed.
  */
 
 const { Extension, Timestamp, DEPTH_MAX } = require('./values');
@@ -48,14 +48,18 @@ class Encoder {
 
   writeValue(value, depth = 0) {
     switch (typeof value) {
-      case 'string': return this.writeString(value);
-      case 'number': return this.writeNumber(value);
+      case 'string':
+        return this.writeString(value);
+      case 'number':
+        return this.writeNumber(value);
       case 'boolean':
         this.reserve(1);
         this.buffer[this.position++] = value ? 0xc3 : 0xc2;
         return;
-      case 'undefined': return this.writeNil();
-      case 'bigint': return this.writeBigInt(value);
+      case 'undefined':
+        return this.writeNil();
+      case 'bigint':
+        return this.writeBigInt(value);
       case 'object':
         if (value === null) return this.writeNil();
         if (depth >= DEPTH_MAX && isContainer(value)) {
@@ -63,7 +67,8 @@ class Encoder {
         }
         if (Array.isArray(value)) return this.writeArray(value, depth + 1);
         return this.writeObject(value, depth + 1);
-      default: throw new ValidationError(`A ${typeof value} cannot be stored`);
+      default:
+        throw new ValidationError(`A ${typeof value} cannot be stored`);
     }
   }
 
@@ -116,7 +121,7 @@ class Encoder {
     } else {
       f64[0] = value;
       buffer[at++] = 0xcb;
-      if (isLittleEndian) for (let i = 7; i >= 0; i--) buffer[at++] = f64Bytes[i];
+      if (isLittleEndian) { for (let i = 7; i >= 0; i--) buffer[at++] = f64Bytes[i]; }
       else for (let i = 0; i < 8; i++) buffer[at++] = f64Bytes[i];
     }
     this.position = at;
@@ -303,8 +308,8 @@ class Encoder {
 
 /** Only what holds further values takes a level; a Date or bytes do not. */
 function isContainer(value) {
-  return !(value instanceof Uint8Array || value instanceof Date || value instanceof Timestamp || value instanceof Extension
-    || value instanceof ArrayBuffer || ArrayBuffer.isView(value));
+  return !(value instanceof Uint8Array || value instanceof Date || value instanceof Timestamp || value instanceof Extension ||
+    value instanceof ArrayBuffer || ArrayBuffer.isView(value));
 }
 
 function put32(buffer, at, value) {
@@ -317,12 +322,18 @@ function put32(buffer, at, value) {
 
 function fixedExtension(count) {
   switch (count) {
-    case 1: return 0xd4;
-    case 2: return 0xd5;
-    case 4: return 0xd6;
-    case 8: return 0xd7;
-    case 16: return 0xd8;
-    default: return 0;
+    case 1:
+      return 0xd4;
+    case 2:
+      return 0xd5;
+    case 4:
+      return 0xd6;
+    case 8:
+      return 0xd7;
+    case 16:
+      return 0xd8;
+    default:
+      return 0;
   }
 }
 

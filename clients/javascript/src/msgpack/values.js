@@ -25,7 +25,9 @@ class Timestamp {
   }
 
   /** The nearest earlier `Date`; invalid where it lies beyond. */
-  toDate() { return new Date(Number(this.seconds) * 1000 + Math.floor(this.nanoseconds / 1e6)); }
+  toDate() {
+    return new Date(Number(this.seconds) * 1000 + Math.floor(this.nanoseconds / 1e6));
+  }
 }
 
 /** The most levels of arrays and maps within each other, as on the node. */

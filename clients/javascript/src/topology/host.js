@@ -1,9 +1,11 @@
 'use strict';
 
 /**
- * One node and the connections to it: opened when wanted, opened again with growing pauses when lost, asked now and then what the node is.
+ * One node and the connections to it: opened when wanted, opened again with growing pauses when lost, asked now and then what the
+ * node is.
  *
- * `wanted` says whether an operation waits for a node: then pauses are short. Everything that changes is told to the owner by `onChange`.
+ * `wanted` says whether an operation waits for a node: then pauses are short. Everything that changes is told to the owner by
+ * `onChange`.
  */
 
 const { Connection } = require('../connection');
@@ -41,11 +43,17 @@ class Host {
   }
 
   /** The node refused the log-in, and nobody tries again just now. */
-  get isRefused() { return !this.isOpen && this.opening === 0 && this.lastError instanceof AuthenticationError; }
+  get isRefused() {
+    return !this.isOpen && this.opening === 0 && this.lastError instanceof AuthenticationError;
+  }
 
-  get isOpen() { return this.connections.length > 0; }
+  get isOpen() {
+    return this.connections.length > 0;
+  }
 
-  get inFlight() { return this.connections.reduce((sum, connection) => sum + connection.pending.size, 0); }
+  get inFlight() {
+    return this.connections.reduce((sum, connection) => sum + connection.pending.size, 0);
+  }
 
   /** The least busy open connection, or null. */
   pick() {
@@ -172,16 +180,24 @@ class Host {
       learn?.();
     };
     try {
-      connection.send({
-        answer: (_, type, status) => done(() => {
-          this.roundTripMS = averaged(this.roundTripMS, performance.now() - askedAt);
-          if (type === Type.SUCCESS) this.learn({ ...status, ...positionOf(status) });
-          else this.lastError = errorFromAnswer(status);
-        }),
-        lost: () => done(),
-      }, Type.STATUS, 0, (encoder) => encoder.writeMapHeader(0));
+      connection.send(
+        {
+          answer: (_, type, status) =>
+            done(() => {
+              this.roundTripMS = averaged(this.roundTripMS, performance.now() - askedAt);
+              if (type === Type.SUCCESS) this.learn({ ...status, ...positionOf(status) });
+              else this.lastError = errorFromAnswer(status);
+            }),
+          lost: () => done(),
+        },
+        Type.STATUS,
+        0,
+        (encoder) => encoder.writeMapHeader(0),
+      );
     } catch (error) {
-      done(() => { this.lastError = error; });
+      done(() => {
+        this.lastError = error;
+      });
     }
   }
 
@@ -192,7 +208,9 @@ class Host {
   }
 
   /** The address, what the node is and can, and what went wrong last. */
-  describe() { return { address: this.address, role: this.role, features: [...this.pick()?.features ?? []], error: this.lastError }; }
+  describe() {
+    return { address: this.address, role: this.role, features: [...this.pick()?.features ?? []], error: this.lastError };
+  }
 }
 
 /** Where STATUS keeps what CONNECT says at the top. */

@@ -3,8 +3,9 @@
 /**
  * Which node an operation goes to: pure functions over what is known of the nodes.
  *
- * A node is `{isOpen, role, epoch, roundTripMS, inFlight}`. The primary is the node that leads the newest epoch, or stands alone. Among
- * several candidates those within the latency window of the fastest are left, and of two drawn from these the less busy one is taken.
+ * A node is `{isOpen, role, epoch, roundTripMS, inFlight}`. The primary is the node that leads the newest epoch, or stands alone.
+ * Among several candidates those within the latency window of the fastest are left, and of two drawn from these the less busy one
+ * is taken.
  */
 
 const isPrimary = (node) => node.isOpen && (node.role === 'leader' || node.role === 'single');
@@ -26,11 +27,16 @@ function choosePrimary(nodes) {
 function chooseForRead(nodes, preference, windowMS, random = Math.random) {
   const primary = choosePrimary(nodes);
   switch (preference) {
-    case 'primary': return primary;
-    case 'primaryPreferred': return primary ?? nearest(nodes.filter(isSecondary), windowMS, random);
-    case 'secondary': return nearest(nodes.filter(isSecondary), windowMS, random);
-    case 'secondaryPreferred': return nearest(nodes.filter(isSecondary), windowMS, random) ?? primary;
-    default: return nearest(nodes.filter((node) => node === primary || isSecondary(node)), windowMS, random);
+    case 'primary':
+      return primary;
+    case 'primaryPreferred':
+      return primary ?? nearest(nodes.filter(isSecondary), windowMS, random);
+    case 'secondary':
+      return nearest(nodes.filter(isSecondary), windowMS, random);
+    case 'secondaryPreferred':
+      return nearest(nodes.filter(isSecondary), windowMS, random) ?? primary;
+    default:
+      return nearest(nodes.filter((node) => node === primary || isSecondary(node)), windowMS, random);
   }
 }
 
@@ -45,7 +51,9 @@ function nearest(nodes, windowMS, random) {
 }
 
 /** The moving average of round trips: one in five of what is new. */
-function averaged(roundTripMS, sample) { return roundTripMS === 0 ? sample : roundTripMS * 0.8 + sample * 0.2; }
+function averaged(roundTripMS, sample) {
+  return roundTripMS === 0 ? sample : roundTripMS * 0.8 + sample * 0.2;
+}
 
 /** How long to wait before the next attempt: doubling from 20 ms up to `mostMS`, half of it by chance. */
 function backOff(attempt, mostMS, random = Math.random) {

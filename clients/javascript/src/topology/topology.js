@@ -3,8 +3,9 @@
 /**
  * The nodes that a client knows: those of its address, and leaders that these name.
  *
- * Nodes are connected to when the first operation comes. While an operation waits for a node, all are asked what they are several times a
- * second; otherwise every `heartbeatMS`. `onChange` of the owner is called whenever the next choice may come out differently.
+ * Nodes are connected to when the first operation comes. While an operation waits for a node, all are asked what they are several
+ * times a second; otherwise every `heartbeatMS`. `onChange` of the owner is called whenever the next choice may come out
+ * differently.
  */
 
 const { Host } = require('./host');
@@ -51,7 +52,9 @@ class Topology {
     this.heartbeat.unref();
   }
 
-  ask() { for (const host of this.hosts.values()) host.ask(SILENCE_MS); }
+  ask() {
+    for (const host of this.hosts.values()) host.ask(SILENCE_MS);
+  }
 
   seek() {
     for (const host of this.hosts.values()) host.ensure();
@@ -95,7 +98,10 @@ class Topology {
   isKnown(target) {
     const isLoopback = (host) => host === 'localhost' || host === '127.0.0.1' || host === '::1';
     for (const host of this.hosts.values()) {
-      if (host.target.port === target.port && (host.target.host === target.host || (isLoopback(host.target.host) && isLoopback(target.host)))) return true;
+      if (
+        host.target.port === target.port &&
+        (host.target.host === target.host || (isLoopback(host.target.host) && isLoopback(target.host)))
+      ) return true;
     }
     return false;
   }
@@ -112,7 +118,9 @@ class Topology {
     return hosts.every((host) => host.isRefused) ? hosts[0].lastError : null;
   }
 
-  describe() { return [...this.hosts.values()].map((host) => host.describe()); }
+  describe() {
+    return [...this.hosts.values()].map((host) => host.describe());
+  }
 
   stop() {
     this.isStopped = true;

@@ -3,16 +3,18 @@
 /**
  * Frames out of a stream of bytes (docs/protocol.md, "Frames").
  *
- * Bytes may come in any pieces. Frames that lie whole in a piece are handed on where they lie; one that spans pieces is gathered in a
- * buffer that doubles, never beyond its announced length, so that each byte is copied a bounded number of times and a peer that announces
- * much and sends little costs little. A length above `maxFrame` is an error before anything is kept.
+ * Bytes may come in any pieces. Frames that lie whole in a piece are handed on where they lie; one that spans pieces is gathered in
+ * a buffer that doubles, never beyond its announced length, so that each byte is copied a bounded number of times and a peer that
+ * announces much and sends little costs little. A length above `maxFrame` is an error before anything is kept.
  */
 
 const { HEADER_BYTES, MAX_FRAME_BYTES } = require('./protocol');
 const { ProtocolError } = require('../errors');
 
 class FrameReader {
-  /** @param {(type: number, flags: number, buffer: Buffer, start: number, end: number) => void} onFrame keeps nothing of the buffer */
+  /**
+   * @param {(type: number, flags: number, buffer: Buffer, start: number, end: number) => void} onFrame keeps nothing of the buffer
+   */
   constructor(onFrame) {
     this.onFrame = onFrame;
     this.maxFrame = MAX_FRAME_BYTES;
@@ -72,7 +74,9 @@ class FrameReader {
   check(buffer, at) {
     this.checkBeginning(buffer, at);
     const count = buffer.readUInt32BE(at + 8);
-    if (count > this.maxFrame) throw new ProtocolError(`The node announced a frame of ${count} bytes; ${this.maxFrame} are allowed`);
+    if (count > this.maxFrame) {
+      throw new ProtocolError(`The node announced a frame of ${count} bytes; ${this.maxFrame} are allowed`);
+    }
     return count;
   }
 

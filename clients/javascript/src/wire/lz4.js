@@ -3,10 +3,11 @@
 /**
  * The LZ4 block format: what travels under the flag COMPRESSED.
  *
- *     token | literals' length... | literals | distance (u16 LE) | match's length...      token: 4 bits of each length, 15: more bytes follow
+ *     token | literals' length... | literals | distance (u16 LE) | match's length...
+ *     token: 4 bits of each length; 15: more bytes follow
  *
- * `decompress` believes nothing: it writes exactly `rawLength` bytes or throws, and reads only what is there. `compress` is the greedy
- * search over a table of the last place of every four bytes; it gives up (null) where the result would not fit in `room`.
+ * `decompress` believes nothing: it writes exactly `rawLength` bytes or throws, and reads only what is there. `compress` is the
+ * greedy search over a table of the last place of every four bytes; it gives up (null) where the result would not fit in `room`.
  */
 
 const { ProtocolError } = require('../errors');
@@ -61,7 +62,9 @@ function decompress(block, start, end, rawLength) {
   return out;
 }
 
-function fail(what) { throw new ProtocolError(`Bad LZ4 block: ${what}`); }
+function fail(what) {
+  throw new ProtocolError(`Bad LZ4 block: ${what}`);
+}
 
 /**
  * @param {Buffer} source @param {number} start @param {number} end
@@ -100,7 +103,8 @@ function compress(source, start, end, room) {
 }
 
 function sameFour(source, a, b) {
-  return source[a] === source[b] && source[a + 1] === source[b + 1] && source[a + 2] === source[b + 2] && source[a + 3] === source[b + 3];
+  return source[a] === source[b] && source[a + 1] === source[b + 1] && source[a + 2] === source[b + 2] &&
+    source[a + 3] === source[b + 3];
 }
 
 /** Writes literals `from..<to` and a match; `length` 0: the last sequence. Gives the new end, or -1 where there is no room. */

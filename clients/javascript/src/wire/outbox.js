@@ -1,8 +1,9 @@
 'use strict';
 
 /**
- * Requests on their way out: frames are written one behind the other into one buffer, and all that one turn of the event loop brought
- * leaves in one write. While the socket still holds a buffer, the next one is filled.
+ * Requests on their way out: frames are written one behind the other into one buffer, and what one turn of the event loop brings
+ * leaves in one write; from `isWorthSending` on in several, so that the node works while the rest is being made. While the socket
+ * still holds a buffer, the next one is filled.
  */
 
 const { Encoder } = require('../msgpack/encoder');
@@ -10,6 +11,7 @@ const { compress } = require('./lz4');
 const { Flag, HEADER_BYTES } = require('./protocol');
 
 const BUFFER_BYTES = 64 << 10;
+const FRAMES_AT_ONCE = 32;
 /** Smaller payloads are not worth compressing, nor those that shrink by less than an eighth. */
 const COMPRESS_FROM = 1024;
 
@@ -17,11 +19,18 @@ class Outbox {
   constructor() {
     this.encoder = new Encoder(BUFFER_BYTES);
     this.spare = [];
+    this.frameCount = 0;
     this.start = 0;
     this.flags = 0;
   }
 
-  get byteCount() { return this.encoder.position; }
+  get byteCount() {
+    return this.encoder.position;
+  }
+
+  get isWorthSending() {
+    return this.frameCount >= FRAMES_AT_ONCE || this.encoder.position >= BUFFER_BYTES;
+  }
 
   /** Begins a frame; the payload is written to the encoder that this gives. An id of 0 means none. */
   begin(type, flags, id) {
@@ -54,8 +63,11 @@ class Outbox {
       encoder.position = this.start;
       return count;
     }
-    if (mayCompress && encoder.position - first >= COMPRESS_FROM) this.compress(first + ((this.flags & Flag.REQUEST_ID) === 0 ? 0 : 4));
+    if (mayCompress && encoder.position - first >= COMPRESS_FROM) {
+      this.compress(first + ((this.flags & Flag.REQUEST_ID) === 0 ? 0 : 4));
+    }
     const count = encoder.position - first;
+    this.frameCount++;
     encoder.buffer[this.start + 6] = this.flags >> 8;
     encoder.buffer[this.start + 7] = this.flags;
     encoder.buffer.writeUInt32BE(count, this.start + 8);
@@ -77,6 +89,7 @@ class Outbox {
   flush(socket) {
     const full = this.encoder;
     if (full.position === 0) return;
+    this.frameCount = 0;
     this.encoder = this.spare.pop() ?? new Encoder(BUFFER_BYTES);
     socket.write(full.buffer.subarray(0, full.position), () => {
       full.position = 0;

@@ -10,13 +10,18 @@ const { Node, binary, environment } = require('./node');
 const { NexaClient } = require('../..');
 
 async function freePorts(count) {
-  const servers = await Promise.all(Array.from({ length: count }, () => new Promise((resolve, reject) => {
-    const server = net.createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => resolve(server));
-  })));
+  const servers = await Promise.all(Array.from({ length: count }, () =>
+    new Promise((resolve, reject) => {
+      const server = net.createServer();
+      server.once('error', reject);
+      server.listen(0, '127.0.0.1', () => resolve(server));
+    })));
   const ports = servers.map((server) => server.address().port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => { server.close(resolve); })));
+  await Promise.all(servers.map((server) =>
+    new Promise((resolve) => {
+      server.close(resolve);
+    })
+  ));
   return ports;
 }
 
@@ -25,7 +30,13 @@ class Cluster {
     const ports = await freePorts(3);
     const members = ports.map((port, i) => `n${i + 1}=127.0.0.1:${port}`).join(',');
     this.nodes = ports.map((port, i) => {
-      const node = new Node('--node-name', `n${i + 1}`, '--members', members, ...(i > 0 ? ['--follow', `127.0.0.1:${ports[0]}`] : []));
+      const node = new Node(
+        '--node-name',
+        `n${i + 1}`,
+        '--members',
+        members,
+        ...(i > 0 ? ['--follow', `127.0.0.1:${ports[0]}`] : []),
+      );
       node.port = port;
       node.name = `n${i + 1}`;
       return node;
@@ -35,7 +46,9 @@ class Cluster {
     return this;
   }
 
-  get hosts() { return this.nodes.map(({ address }) => address); }
+  get hosts() {
+    return this.nodes.map(({ address }) => address);
+  }
 
   /** Until one node leads, feeds both others, and these know it. Gives the leader. */
   async settle(withinMS = 30_000) {
@@ -71,14 +84,19 @@ class Cluster {
       const leader = await this.settle();
       const target = this.nodes[(this.nodes.indexOf(leader) + 1) % 3];
       try {
-        return await promisify(execFile)(binary, ['switchover', leader.address, '--to', target.name], { env: environment(), timeout: 30_000 });
+        return await promisify(execFile)(binary, ['switchover', leader.address, '--to', target.name], {
+          env: environment(),
+          timeout: 30_000,
+        });
       } catch (error) {
         if (Date.now() > deadline || !/not handed over/.test(error.message)) throw error;
       }
     }
   }
 
-  async remove() { await Promise.all((this.nodes ?? []).map((node) => node.remove())); }
+  async remove() {
+    await Promise.all((this.nodes ?? []).map((node) => node.remove()));
+  }
 }
 
 module.exports = { Cluster };

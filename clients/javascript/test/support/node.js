@@ -2,7 +2,7 @@
 
 /** One `nexadb serve` as a child process on a free port of the loopback, stopped by its process id. */
 
-const { spawn } = require('node:child_process');
+const { spawn, execFileSync } = require('node:child_process');
 const { mkdtempSync, rmSync, existsSync, openSync, readFileSync, closeSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const path = require('node:path');
@@ -16,7 +16,15 @@ const START_MS = 30_000;
 
 /** The node's own settings do not come from the environment of the tests. */
 function environment() {
-  return Object.fromEntries([...Object.entries(process.env).filter(([name]) => !name.startsWith('NEXADB_')), ['SWIFT_BACKTRACE', 'enable=no']]);
+  return Object.fromEntries([...Object.entries(process.env).filter(([name]) => !name.startsWith('NEXADB_')), [
+    'SWIFT_BACKTRACE',
+    'enable=no',
+  ]]);
+}
+
+/** Whether the node knows a flag of `serve`; tests of what this binary is too old for are skipped. */
+function knows(flag) {
+  return execFileSync(binary, ['serve', '--help'], { encoding: 'utf8' }).includes(flag);
 }
 
 class Node {
@@ -28,16 +36,36 @@ class Node {
     this.process = null;
   }
 
-  get address() { return `127.0.0.1:${this.port}`; }
+  get address() {
+    return `127.0.0.1:${this.port}`;
+  }
 
   /** The same port is taken when it is started again. */
   async start() {
     const file = path.join(this.directory, 'output');
     const log = openSync(file, 'w');
-    this.process = spawn(binary, ['serve', '--data-dir', path.join(this.directory, 'data'), '--host', '127.0.0.1', '--port', String(this.port), '--admin-port', '0',
-      '--threads', '1', '--workers', '2', '--memory', '64MiB', ...this.options], { stdio: ['ignore', log, log], env: environment() });
+    this.process = spawn(binary, [
+      'serve',
+      '--data-dir',
+      path.join(this.directory, 'data'),
+      '--host',
+      '127.0.0.1',
+      '--port',
+      String(this.port),
+      '--admin-port',
+      '0',
+      '--threads',
+      '1',
+      '--workers',
+      '2',
+      '--memory',
+      '64MiB',
+      ...this.options,
+    ], { stdio: ['ignore', log, log], env: environment() });
     closeSync(log);
-    this.exited = new Promise((resolve) => { this.process.once('exit', resolve); });
+    this.exited = new Promise((resolve) => {
+      this.process.once('exit', resolve);
+    });
     const deadline = Date.now() + START_MS;
     while (Date.now() < deadline) {
       const output = readFileSync(file, 'utf8');
@@ -66,4 +94,4 @@ class Node {
   }
 }
 
-module.exports = { Node, root, binary, python, environment };
+module.exports = { Node, root, binary, python, environment, knows };

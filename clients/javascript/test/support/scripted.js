@@ -31,7 +31,9 @@ class ScriptedNode {
     return this;
   }
 
-  get address() { return `127.0.0.1:${this.port}`; }
+  get address() {
+    return `127.0.0.1:${this.port}`;
+  }
 
   accept(socket) {
     this.accepted++;
@@ -41,7 +43,13 @@ class ScriptedNode {
     socket.on('close', () => this.sockets.delete(socket));
     const reader = new FrameReader((type, flags, buffer, start, end) => {
       const hasID = (flags & Flag.REQUEST_ID) !== 0;
-      this.hear(socket, { type, flags, id: hasID ? buffer.readUInt32BE(start) : 0, value: decode(buffer.subarray(start + (hasID ? 4 : 0), end)), socket });
+      this.hear(socket, {
+        type,
+        flags,
+        id: hasID ? buffer.readUInt32BE(start) : 0,
+        value: decode(buffer.subarray(start + (hasID ? 4 : 0), end)),
+        socket,
+      });
     });
     socket.on('data', (piece) => {
       this.reads++;
@@ -52,8 +60,16 @@ class ScriptedNode {
   hear(socket, request) {
     if (request.type === Type.CONNECT) {
       return this.reply(request, Type.SUCCESS, {
-        status: 'connected', node_id: this.address, role_in_cluster: 'single', leader: null, epoch: 1, lsn: 1, dialect: 'plain',
-        features: request.value.features, max_frame: 1 << 20, ...this.greeting,
+        status: 'connected',
+        node_id: this.address,
+        role_in_cluster: 'single',
+        leader: null,
+        epoch: 1,
+        lsn: 1,
+        dialect: 'plain',
+        features: request.value.features,
+        max_frame: 1 << 20,
+        ...this.greeting,
       });
     }
     if (request.type !== Type.STATUS || this.countsStatus) this.requests.push(request);
@@ -76,16 +92,24 @@ class ScriptedNode {
     if (!request.socket.destroyed) request.socket.write(Buffer.concat([header, length, prefix, payload]));
   }
 
-  success(request, value, more) { this.reply(request, Type.SUCCESS, value, more); }
+  success(request, value, more) {
+    this.reply(request, Type.SUCCESS, value, more);
+  }
 
-  error(request, code, more = {}) { this.reply(request, Type.ERROR, { code, error: `${code} by script`, ...more }); }
+  error(request, code, more = {}) {
+    this.reply(request, Type.ERROR, { code, error: `${code} by script`, ...more });
+  }
 
   /** Cuts all connections. */
-  cut() { for (const socket of this.sockets) socket.destroy(); }
+  cut() {
+    for (const socket of this.sockets) socket.destroy();
+  }
 
   async stop() {
     this.cut();
-    await new Promise((resolve) => { this.server.close(resolve); });
+    await new Promise((resolve) => {
+      this.server.close(resolve);
+    });
   }
 }
 
