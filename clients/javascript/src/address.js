@@ -13,6 +13,7 @@ const { DEFAULT_PORT } = require('./wire/protocol');
 const { readOption } = require('./options');
 const { NAME } = require('./names');
 
+const INSECURE = 'tlsInsecure: certificates are not verified';
 const HOST_NAME = /^[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.])?$/;
 
 /**
@@ -99,7 +100,7 @@ function readOptions(query, warnings) {
   if ((options.tlsCertFile === undefined) !== (options.tlsKeyFile === undefined)) {
     throw new ConfigurationError('tlsCertFile and tlsKeyFile belong together');
   }
-  if (options.tlsInsecure) warnings.push('tlsInsecure: certificates are not verified');
+  if (options.tlsInsecure) warnings.push(INSECURE);
   return options;
 }
 
@@ -121,4 +122,4 @@ function formatHost({ host, port }) {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-module.exports = { parseAddress, readHost, formatHost };
+module.exports = { parseAddress, readHost, formatHost, INSECURE };

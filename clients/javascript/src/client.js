@@ -9,7 +9,7 @@
 
 const { EventEmitter } = require('node:events');
 const { readFileSync } = require('node:fs');
-const { parseAddress, readHost } = require('./address');
+const { parseAddress, readHost, INSECURE } = require('./address');
 const { defaults, checkOptions: checkClientOptions } = require('./options');
 const { Dispatcher } = require('./dispatcher');
 const { Operation } = require('./operation');
@@ -42,11 +42,12 @@ class NexaClient extends EventEmitter {
   constructor(address = {}, options = none) {
     super();
     const given = typeof address === 'string' ? { ...options, uri: address } : { ...address };
-    const { uri, host, port, hosts, username, password, database, ...rest } = given;
+    const { uri, host, port, hosts, username, password, apiKey, database, ...rest } = given;
     const parsed = uri === undefined ? null : parseAddress(uri);
     const checked = checkClientOptions(rest);
     this.options = Object.freeze({ ...defaults, ...parsed?.options, ...checked });
     this.warnings = [...(parsed?.warnings ?? [])];
+    if (checked.tlsInsecure && !parsed?.options.tlsInsecure) this.warnings.push(INSECURE);
     this.#targets = targetsOf({ host, port, hosts }, parsed);
     this.database = database ?? parsed?.database ?? 'default';
     checkName(this.database, 'database');
@@ -54,7 +55,11 @@ class NexaClient extends EventEmitter {
     this.#settings = {
       ...this.options,
       tls: isTLS ? tlsSettings(this.options) : null,
-      greeting: greetingOf(this.options, this.database, username ?? parsed?.username, password ?? parsed?.password),
+      greeting: greetingOf(this.options, this.database, {
+        username: username ?? parsed?.username,
+        password: password ?? parsed?.password,
+        apiKey,
+      }),
     };
   }
 
@@ -471,12 +476,15 @@ function checkPort(port) {
   return port;
 }
 
-function greetingOf(options, database, username, password) {
+/** What CONNECT says. Credentials are kept here alone, where nothing prints them. */
+function greetingOf(options, database, { username, password, apiKey }) {
   const features = options.compress === 'lz4' ? [...FEATURES, 'lz4'] : FEATURES;
   const greeting = { client: 'nexaclient-javascript', version, dialect: 'plain', features, database };
   if (options.appName !== undefined) greeting.app_name = options.appName;
-  if (options.apiKey !== undefined) greeting.api_key = options.apiKey;
-  if (username !== null && username !== undefined) Object.assign(greeting, { username, password: password ?? '' });
+  if (apiKey !== null && apiKey !== undefined) greeting.api_key = String(apiKey);
+  if (username !== null && username !== undefined) {
+    Object.assign(greeting, { username: String(username), password: String(password ?? '') });
+  }
   return greeting;
 }
 

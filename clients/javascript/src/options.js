@@ -49,7 +49,6 @@ const constructorOptions = {
   maxQueueBytes: whole(1 << 10, Number.MAX_SAFE_INTEGER),
   maxResultBytes: whole(1 << 10, Number.MAX_SAFE_INTEGER),
   tlsServerName: text,
-  apiKey: text,
 };
 
 const defaults = Object.freeze({

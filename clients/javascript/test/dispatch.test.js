@@ -457,6 +457,8 @@ describe('the client', () => {
       () => new NexaClient('nexadb://anna:sec/ret@localhost'),
       (error) => !error.message.includes('ret@') && error.code === 'CONFIGURATION',
     );
+    assert.ok(!JSON.stringify(new NexaClient({ apiKey: 'nxdb_secret' })).includes('nxdb_secret'));
+    assert.equal(new NexaClient({ tls: true, tlsInsecure: true }).warnings.length, 1);
     assert.throws(() => new NexaClient({ prot: 1 }), { code: 'CONFIGURATION' });
   });
 });
