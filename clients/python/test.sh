@@ -52,7 +52,7 @@ for run in patient quick; do
     log="$venv/$run.log"
     # The closing lines are counted here and must not be counted twice.
     sed -E "s/^(=+ )?([0-9]+ (passed|failed|skipped|error))/pytest: \\2/" "$log"
-    count() { local n; n=$(tail -1 "$log" | grep -Eo "[0-9]+ $1" | grep -Eo "[0-9]+" | head -1); echo "${n:-0}"; }
+    count() { local n; n=$(grep -E "^(=+ )?[0-9]+ (passed|failed|skipped|error)" "$log" | tail -1 | grep -Eo "[0-9]+ $1" | grep -Eo "[0-9]+" | head -1); echo "${n:-0}"; }
     bad=$(($(count failed) + $(count error)))
     [ "${!run}" -ne 0 ] && [ "$bad" -eq 0 ] && bad=1
     passed=$((passed + $(count passed))) failed=$((failed + bad))

@@ -164,6 +164,8 @@ class Connection(asyncio.Protocol):
             self._timer = None
         if self._greeting is not None and not self._greeting.done():
             self._greeting.set_exception(error)
+            # Whoever waits for it hears of it; there may be nobody.
+            self._greeting.exception()
         waiting = self.link.waiters()
         self.link.pending.clear()
         self._output.clear()
