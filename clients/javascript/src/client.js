@@ -70,7 +70,11 @@ class NexaClient extends EventEmitter {
    * @returns {Promise<this>}
    */
   async connect(options = none) {
-    if (this.#dispatcher?.isClosed) this.#dispatcher = null;
+    if (this.#dispatcher?.isClosed) {
+      const { position } = this;
+      this.#dispatcher = null;
+      this.position = position;
+    }
     await this.ping(options);
     return this;
   }
