@@ -1,6 +1,7 @@
 """Change streams: every change once and in order, through everything that a connection can suffer."""
 
 import asyncio
+import random
 
 import pytest
 from faces import FLAVOURS, client
@@ -105,5 +106,25 @@ def test_a_token_of_another_history_is_refused_by_name(node, name, flavour):
             await stream.close()
             with pytest.raises(ClosedError):
                 await stream.next(10)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_stream_of_a_follower_that_dies_goes_on_at_another_node(make_cluster, flavour):
+    cluster = make_cluster()
+    hosts = ",".join(node.address for node in cluster.nodes)
+
+    async def run():
+        async with client(flavour, f"nexadb://{hosts}/?w=majority&readPreference=secondaryPreferred") as db:
+            users = db.collection("users")
+            async with users.watch(heartbeat_ms=500) as stream:
+                await users.insert_many([{"_id": f"a{n}"} for n in range(20)])
+                seen = [event.key for event in await taken(stream, 15)]
+                follower = cluster[1 + random.randrange(2)]
+                follower.kill()
+                await users.insert_many([{"_id": f"b{n}"} for n in range(20)])
+                seen += [event.key for event in await taken(stream, 25, 20_000)]
+                assert seen == [f"{round_}{n}" for round_ in "ab" for n in range(20)]
 
     asyncio.run(run())

@@ -38,6 +38,8 @@ WRITES = frozenset(
         Request.DROP_DATABASE,
     }
 )
+#: Reads that see at least a position.
+READS = frozenset({Request.READ, Request.QUERY, Request.COUNT, Request.VECTOR_SEARCH, Request.MULTI_READ})
 #: Writes that have no `op_id`: they are sent once.
 ACCOUNT_CHANGES = frozenset({Request.CREATE_USER, Request.DELETE_USER, Request.ALTER_USER, Request.CHANGE_PASSWORD})
 

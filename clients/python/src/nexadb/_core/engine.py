@@ -30,7 +30,7 @@ from ..options import DEFAULT_PORT, ClientOptions
 from ..telemetry import OpenTelemetryListener
 from ..uri import parse_address, parse_uri
 from . import retry
-from .calls import ACCOUNT_CHANGES, WRITES, Call, Position
+from .calls import ACCOUNT_CHANGES, READS, WRITES, Call, Position
 from .codec import decode, encode
 from .frames import DUPLICATE, ERROR, NOT_FOUND, PONG, SUCCESS, Request
 from .link import Link, Reply
@@ -141,7 +141,7 @@ class Engine:
             call.first_sent_at = now
         remaining = 0 if call.deadline == _FOREVER else max(1, round((call.deadline - now) * 1000))
         after = self.position
-        if after is not None and (call.is_write or link.is_alone):
+        if after is not None and (link.is_alone or call.type not in READS):
             after = None
         return link.submit(call, waiter, remaining, call.op_id, after)
 
