@@ -7,6 +7,8 @@ package struct BatchOperation {
     package let key: UnsafeRawBufferPointer
     /// The value of a put, the end key of a range delete, empty for a delete.
     package let value: UnsafeRawBufferPointer
+    /// What the writer noted for readers of the log; empty: nothing. It is in the log only, never in a memtable or a table.
+    package let note: UnsafeRawBufferPointer
 }
 
 /// Why a payload is not a batch.
@@ -17,6 +19,9 @@ package struct MalformedBatch: Error, Equatable {
 
 /// Walks the operations of a payload in order.
 package struct BatchCursor {
+    /// Stands in front of a note where the kind of an operation would.
+    static let noteKind: UInt8 = 4
+
     private let bytes: UnsafeRawBufferPointer
     private var position = 0
 
@@ -26,17 +31,26 @@ package struct BatchCursor {
     package mutating func next() throws(MalformedBatch) -> BatchOperation? {
         guard position < bytes.count else { return nil }
         let start = position
+        var note = UnsafeRawBufferPointer(start: nil, count: 0)
+        if bytes[position] == BatchCursor.noteKind {
+            position += 1
+            guard let found = slice(), position < bytes.count else { throw MalformedBatch(offset: start) }
+            note = found
+        }
         guard let kind = OpKind(rawValue: bytes[position]) else { throw MalformedBatch(offset: start) }
         position += 1
         guard let key = slice(), key.count <= WriteBatch.keyByteCountMax else { throw MalformedBatch(offset: start) }
         if kind == .delete {
-            return BatchOperation(kind: kind, key: key, value: UnsafeRawBufferPointer(start: nil, count: 0))
+            return BatchOperation(kind: kind, key: key, value: UnsafeRawBufferPointer(start: nil, count: 0), note: note)
         }
         guard let value = slice(), kind == .put || value.count <= WriteBatch.keyByteCountMax else {
             throw MalformedBatch(offset: start)
         }
-        return BatchOperation(kind: kind, key: key, value: value)
+        return BatchOperation(kind: kind, key: key, value: value, note: note)
     }
+
+    /// Whether an operation follows.
+    package var isAtEnd: Bool { position >= bytes.count }
 
     private mutating func slice() -> UnsafeRawBufferPointer? {
         guard let length = Varint.decode(bytes, at: &position), length <= UInt64(bytes.count - position) else { return nil }

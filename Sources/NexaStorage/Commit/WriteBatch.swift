@@ -1,7 +1,8 @@
 // A batch of writes that becomes visible and durable as one. Its bytes are the payload of the log record, so that a
 // document is copied once from the caller into the batch and once from the batch into the log:
 //
-//     operation := kind u8 (1 put, 2 delete, 3 range delete) | key length varint | key
+//     operation := [ 4 | note length varint | note ]            for readers of the log; the engine steps over it
+//                  kind u8 (1 put, 2 delete, 3 range delete) | key length varint | key
 //                  [ value length varint | value ]              put: the value; range delete: the end key (exclusive)
 //
 // Within a batch the later operation on a key wins. A range delete hides what earlier batches wrote, never a put of its
@@ -57,6 +58,17 @@ package final class WriteBatch {
             scratch = .allocate(byteCount: max(byteCount, 4096), alignment: 16)
         }
         return UnsafeMutableRawBufferPointer(rebasing: scratch[..<byteCount])
+    }
+
+    /// Puts a note in front of the operation that is added next, which must follow: for readers of the log, see `BatchOperation.note`.
+    package func note(_ bytes: UnsafeRawBufferPointer) {
+        let needed = byteCount + 1 + Varint.byteCountMax + bytes.count
+        if needed > capacity { grow(to: needed) }
+        storage.storeBytes(of: BatchCursor.noteKind, toByteOffset: byteCount, as: UInt8.self)
+        byteCount += 1
+        byteCount += Varint.encode(UInt64(bytes.count), to: storage + byteCount)
+        UnsafeMutableRawBufferPointer(start: storage + byteCount, count: bytes.count).copyMemory(from: bytes)
+        byteCount += bytes.count
     }
 
     /// Sets `key` to `value`.

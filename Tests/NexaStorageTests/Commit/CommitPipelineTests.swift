@@ -25,6 +25,43 @@ import Testing
         #expect(batch.count == 0 && batch.byteCount == 0)
     }
 
+    @Test func notesAreReadWithTheOperationBehindThemAndCountForNothing() throws {
+        let batch = WriteBatch()
+        batch.put("a", "1")
+        withBytes("noted") { batch.note($0) }
+        batch.put("b", "2")
+        withBytes("") { batch.note($0) }
+        batch.delete("c")
+        #expect(batch.count == 3)
+        var cursor = BatchCursor(batch.bytes)
+        var found: [String] = []
+        while let operation = try cursor.next() {
+            found.append("\(operation.kind) \(String(decoding: operation.note, as: UTF8.self))")
+        }
+        #expect(found == ["put ", "put noted", "delete "])
+        #expect(cursor.isAtEnd)
+
+        let engine = try Engine.open(directory: "/db", fileSystem: CrashFileSystem(), options: smallOptions())
+        try engine.waitDurable(try engine.commit(batch, durability: .disk))
+        #expect(try engine.contents().map { String(decoding: $0.key + $0.value, as: UTF8.self) } == ["a1", "b2"])
+        try engine.close()
+    }
+
+    @Test func aNoteWithoutItsOperationIsNoBatch() {
+        let noted = WriteBatch()
+        withBytes("n") { noted.note($0) }
+        let note = Array(noted.bytes)
+        noted.put("k", "v")
+        for bytes in [note, note + note, note + Array(noted.bytes), [4], [4, 9]] as [[UInt8]] {
+            let failed = withBytes(bytes) { bytes in
+                var cursor = BatchCursor(bytes)
+                do { while try cursor.next() != nil {} } catch { return true }
+                return false
+            }
+            #expect(failed, "\(bytes)")
+        }
+    }
+
     @Test func batchCursorRefusesEveryCut() {
         let batch = WriteBatch()
         batch.put("key", "value")
