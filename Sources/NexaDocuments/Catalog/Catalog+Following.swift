@@ -10,8 +10,9 @@ extension Catalog {
             var following = FollowedChange(before)
             var cursor = BatchCursor(payload)
             while let operation = try? cursor.next() { following.take(operation) }
-            return CatalogView(
+            let view = CatalogView(
                 databases: following.databases, users: following.users, nextCollectionID: following.nextCollectionID, lsn: lsn)
+            return (view, following.dropped)
         }
     }
 }
@@ -21,6 +22,7 @@ private struct FollowedChange {
     var databases: [String: [String: Collection]]
     var users: UserTable
     var nextCollectionID: UInt32
+    var dropped: [Collection] = []
 
     init(_ before: CatalogView) {
         databases = before.databases
@@ -73,6 +75,7 @@ private struct FollowedChange {
         for (database, collections) in databases {
             for collection in collections.values where collection.id == id {
                 collection.setDropped()
+                dropped.append(collection)
                 databases[database]?[collection.name] = nil
                 return
             }

@@ -25,6 +25,8 @@ package final class Catalog: Sendable {
     nonisolated(unsafe) private var current: CatalogView
     private let versionCounter = Atomic<UInt64>(1)
     private let usersVersionCounter = Atomic<UInt64>(1)
+    /// Names of collections whose records may still be in the log.
+    let dropped = DroppedCollections()
 
     init(engine: Engine, clock: WallClock, operations: OperationMemory) throws(DocumentError) {
         self.engine = engine
@@ -195,17 +197,26 @@ package final class Catalog: Sendable {
     ) throws(DocumentError) -> LSN {
         let before = view
         let batch = WriteBatch(reserve: 256)
+        let now = clock.microseconds()
         for collection in collections {
             let (lower, upper) = collection.keySpace
             lower.withUnsafeBytes { lower in upper.withUnsafeBytes { batch.deleteRange(start: lower, end: $0) } }
+            ChangeNote.drop(database: collection.database, collection: collection.name, at: now).withUnsafeBytes {
+                batch.note($0)
+            }
             CatalogRecord.key(.collection, CatalogRecord.bytes(of: collection.id)).withUnsafeBytes { batch.delete(key: $0) }
         }
-        if let database { CatalogRecord.key(.database, database.utf8).withUnsafeBytes { batch.delete(key: $0) } }
+        if let database {
+            ChangeNote.drop(database: database, collection: nil, at: now).withUnsafeBytes { batch.note($0) }
+            CatalogRecord.key(.database, database.utf8).withUnsafeBytes { batch.delete(key: $0) }
+        }
         let lsn = try engine.latches.withLatches(Array(0..<KeyLatches.stripeCount)) { () throws(DocumentError) in
             let lsn = try commit(batch, durability, note)
             for collection in collections { collection.setDropped() }
             return lsn
         }
+        // Before the view forgets them: a reader of the log finds every name in one of the two.
+        dropped.add(collections, at: lsn, oldestLSN: engine.oldestLogLSN ?? lsn)
         var databases = before.databases
         for collection in collections { databases[collection.database]?[collection.name] = nil }
         if let database { databases[database] = nil }
@@ -223,11 +234,13 @@ package final class Catalog: Sendable {
         }
     }
 
-    /// Replaces the view by what `body` makes of it; no other change runs meanwhile.
-    func change(_ body: (CatalogView) -> CatalogView) {
+    /// Replaces the view by what `body` makes of it; no other change runs meanwhile. `body` also tells what it dropped.
+    func change(_ body: (CatalogView) -> (view: CatalogView, dropped: [Collection])) {
         changes.lock()
         defer { changes.unlock() }
-        publish(body(view))
+        let (view, gone) = body(view)
+        dropped.add(gone, at: view.lsn, oldestLSN: engine.oldestLogLSN ?? view.lsn)
+        publish(view)
     }
 
     func publish(_ view: CatalogView) {

@@ -13,6 +13,8 @@ package struct DocumentFlags: OptionSet, Sendable {
     package static let ownID = DocumentFlags(rawValue: 1)
     /// There is a top-level field `vector`.
     package static let vector = DocumentFlags(rawValue: 2)
+    /// The write replaced an earlier version: for readers of the log an update, not an insert.
+    package static let replaced = DocumentFlags(rawValue: 4)
 }
 
 /// A stored document, as borrowed bytes: valid until the next call on whatever made the view.

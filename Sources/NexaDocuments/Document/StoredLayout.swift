@@ -15,6 +15,8 @@ struct StoredLayout {
     let fieldCount: Int
     /// Offset of the 26 bytes of `_created_at` in the document.
     let createdAtOffset: Int
+    /// Offset of the 26 bytes of `_updated_at`.
+    var updatedAtOffset: Int { createdAtOffset + Self.timestampFieldByteCount }
     /// Offset of the first of the user's entries.
     let userFieldsStart: Int
 

@@ -43,6 +43,31 @@ package struct TimestampFormatter {
         text[19] = UInt8(ascii: ".")
     }
 
+    /// The microseconds since 1970 of a text that `write` made; nil for any other. Total.
+    package static func microseconds(_ text: UnsafeRawBufferPointer) -> Int64? {
+        guard text.count == byteCount, text[4] == UInt8(ascii: "-"), text[7] == UInt8(ascii: "-"), text[10] == UInt8(ascii: "T"),
+            text[13] == UInt8(ascii: ":"), text[16] == UInt8(ascii: ":"), text[19] == UInt8(ascii: ".")
+        else { return nil }
+        func number(_ range: Range<Int>) -> Int? {
+            var value = 0
+            for byte in text[range] {
+                guard byte >= UInt8(ascii: "0"), byte <= UInt8(ascii: "9") else { return nil }
+                value = value * 10 + Int(byte - UInt8(ascii: "0"))
+            }
+            return value
+        }
+        guard let year = number(0..<4), let month = number(5..<7), let day = number(8..<10), let hour = number(11..<13),
+            let minute = number(14..<16), let second = number(17..<19), let micro = number(20..<26), (1...12).contains(month)
+        else { return nil }
+        // The inverse of `civilDate`.
+        let shifted = month <= 2 ? year - 1 : year
+        let era = (shifted >= 0 ? shifted : shifted - 399) / 400
+        let yearOfEra = shifted - era * 400
+        let dayOfYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
+        let days = era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468
+        return Int64(((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000_000 + Int64(micro)
+    }
+
     /// Proleptic Gregorian date of a day counted from 1970-01-01: years are counted from March, so that the leap day is the last
     /// of its year, in eras of 400 years, which all have 146,097 days.
     private static func civilDate(days: Int) -> (year: Int, month: Int, day: Int) {

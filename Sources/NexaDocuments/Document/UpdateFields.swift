@@ -21,6 +21,8 @@ struct UpdateFields {
     /// Random per list, so that nobody can choose names that collide.
     private var seed: UInt64 = 0
     private(set) var vectorValue = UnsafeRawBufferPointer.none
+    /// Which of the merged document's fields came from the update, for the log: see `ChangeNote`.
+    private(set) var note = ContiguousArray<UInt8>()
     private var setsOwnID = false
 
     /// Lists the fields of the map `updates` for the document of `key`. BAD_UPDATE for operators and for another `_id`.
@@ -57,19 +59,27 @@ struct UpdateFields {
     /// Lists the runs of the merged document.
     mutating func merge(into document: DocumentView, splice: inout DocumentSplice) throws(DocumentError) {
         splice.begin()
+        note.removeAll(keepingCapacity: true)
         guard var walk = FieldWalk(document.bytes), walk.next(), walk.next(), walk.next() else {
             throw StoredLayout.damage(document)
         }
+        var place = 0
         while walk.next() {
             if let index = find(walk.name) {
                 fields[index].isUsed = true
                 splice.append(fields[index].entry, fieldCount: 1)
+                ChangeNote.mark(place, in: &note)
             } else {
                 splice.append(walk.entry, fieldCount: 1)
             }
+            place += 1
         }
         guard walk.isWhole else { throw StoredLayout.damage(document) }
-        for field in fields where !field.isUsed { splice.append(field.entry, fieldCount: 1) }
+        for field in fields where !field.isUsed {
+            splice.append(field.entry, fieldCount: 1)
+            ChangeNote.mark(place, in: &note)
+            place += 1
+        }
     }
 
     /// Lists the runs of a new document (upsert).

@@ -169,12 +169,12 @@ extension DocumentWorker {
             return
         case .create:
             if try isPresent(item, engineKey) { throw Self.duplicate(Self.documentKey(engineKey), collection) }
-            try putNew(item, engineKey, createdAt: now)
+            try putNew(item, engineKey, createdAt: now, isNew: true)
         case .put:
             let earlier = try newest(item, engineKey)
             try checkMatch(item, earlier, engineKey)
             if let earlier { try keepCreationTime(of: earlier) }
-            try putNew(item, engineKey, createdAt: earlier == nil ? now : created)
+            try putNew(item, engineKey, createdAt: earlier == nil ? now : created, isNew: earlier == nil)
         case .update:
             try updateFields.load(item.body, key: Self.documentKey(engineKey), usesIDField: item.options.usesIDField)
             guard let view = try putMerged(engineKey, try newest(item, engineKey), item.options) else {
@@ -185,16 +185,18 @@ extension DocumentWorker {
             let earlier = try newest(item, engineKey)
             guard earlier != nil else { throw Self.missing(Self.documentKey(engineKey)) }
             try checkMatch(item, earlier, engineKey)
-            writes.delete(key: engineKey)
+            deleteNoted(engineKey)
             batchStates.set(item, valueOffset: nil, valueByteCount: 0, in: plan)
         }
     }
 
-    private func putNew(_ item: BatchItem, _ engineKey: UnsafeRawBufferPointer, createdAt: UnsafeRawPointer) throws(DocumentError)
-    {
+    private func putNew(
+        _ item: BatchItem, _ engineKey: UnsafeRawBufferPointer, createdAt: UnsafeRawPointer, isNew: Bool
+    ) throws(DocumentError) {
         let incoming = try IncomingDocument(item.body, usesIDField: item.options.usesIDField)
         incoming.collectRuns(into: &splice)
-        let view = try putSpliced(engineKey, flags: incoming.flags, createdAt: createdAt)
+        let flags = isNew ? incoming.flags : incoming.flags.union(.replaced)
+        let view = try putSpliced(engineKey, flags: flags, createdAt: createdAt)
         noteWritten(item, byteCount: view.bytes.count + 1)
     }
 

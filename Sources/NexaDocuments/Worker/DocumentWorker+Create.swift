@@ -80,7 +80,7 @@ extension DocumentWorker {
             stampNow()
             remember(note, outcome: .none, options)
         }
-        writes.delete(key: engineKey)
+        deleteNoted(engineKey)
         return try withLatch(engineKey, options) { () throws(DocumentError) in
             if collection.isDropped { throw Self.dropped(collection) }
             if let expected = options.ifMatch {

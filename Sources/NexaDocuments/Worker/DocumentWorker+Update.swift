@@ -58,7 +58,9 @@ extension DocumentWorker {
         }
         try keepCreationTime(of: stored)
         try updateFields.merge(into: stored, splice: &splice)
-        return try putSpliced(engineKey, flags: updateFields.flags(merging: stored.flags), createdAt: created)
+        return try putSpliced(
+            engineKey, flags: updateFields.flags(merging: stored.flags).union(.replaced), createdAt: created,
+            note: updateFields.note)
     }
 
     /// Copies the document's `_created_at` to `created`.

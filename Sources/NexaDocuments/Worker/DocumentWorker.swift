@@ -188,7 +188,8 @@ package final class DocumentWorker {
     /// Appends the spliced document to the batch and answers its view (LSN 0), whose bytes lie in the batch.
     @inline(__always)
     func putSpliced(
-        _ engineKey: UnsafeRawBufferPointer, flags: DocumentFlags, createdAt: UnsafeRawPointer
+        _ engineKey: UnsafeRawBufferPointer, flags: DocumentFlags, createdAt: UnsafeRawPointer,
+        note: ContiguousArray<UInt8> = []
     ) throws(DocumentError) -> DocumentView {
         let key = Self.documentKey(engineKey)
         let byteCount = splice.valueByteCount(keyByteCount: key.count)
@@ -196,11 +197,18 @@ package final class DocumentWorker {
             throw DocumentError(
                 .tooLarge, "The document has \(byteCount) bytes, more than the limit of \(DocumentSplice.documentByteCountMax)")
         }
+        if !note.isEmpty { note.withUnsafeBytes { writes.note($0) } }
         writes.put(key: engineKey, valueByteCount: byteCount) { target in
             splice.write(to: target, flags: flags, key: key, createdAt: createdAt, updatedAt: now)
         }
         let value = UnsafeRawBufferPointer(rebasing: writes.bytes.suffix(byteCount))
         return DocumentView(key: key, bytes: UnsafeRawBufferPointer(rebasing: value[1...]), flags: flags, lsn: 0)
+    }
+
+    /// Appends the removal of a document to the batch, with the time of it for readers of the log.
+    func deleteNoted(_ engineKey: UnsafeRawBufferPointer) {
+        withUnsafeBytes(of: ChangeNote.time(store.clock.microseconds())) { writes.note($0) }
+        writes.delete(key: engineKey)
     }
 
     /// Refuses a vector that does not fit the collection; the first one fixes the dimensions. Must not run under a latch: it may
