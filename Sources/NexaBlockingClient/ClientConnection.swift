@@ -98,6 +98,13 @@ package final class ClientConnection {
         return reply
     }
 
+    /// The next event of a subscription. The ERROR that ends one is thrown.
+    package func receiveEvent() throws(ClientError) -> Reply {
+        let reply = try receiveFrame()
+        if reply.type == .error { throw .refused(Refusal(payload: reply.payload)) }
+        return reply
+    }
+
     /// Sends a request that has no answer of its own (CURSOR_CREDIT).
     package func sendUnanswered(_ type: MessageType, _ payload: MessagePackValue) throws(ClientError) {
         enqueue(type, payload)

@@ -7,7 +7,8 @@ struct NexaDB: AsyncParsableCommand {
         commandName: "nexadb", abstract: "A replicated document database node: server, shell and tools in one binary.",
         version: "nexadb " + NodeIdentity.currentVersion,
         subcommands: [
-            Serve.self, UserCommand.self, Ping.self, Status.self, Promote.self, Switch.self, Cluster.self, Shell.self, Bench.self,
+            Serve.self, UserCommand.self, Ping.self, Status.self, Watch.self, Promote.self, Switch.self, Cluster.self, Shell.self,
+            Bench.self,
             Check.self,
             Dump.self, Rollback.self,
         ])

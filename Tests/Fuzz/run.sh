@@ -38,18 +38,19 @@ if stale $out/obj/csupport.stamp CSupport/src CSupport/include Tests/Fuzz/run.sh
 fi
 
 wire=$(find Sources/NexaWire -name '*.swift')
-filter="$(find Sources/NexaDocuments/Filter -name '*.swift') Sources/NexaDocuments/Basics/DocumentError.swift"
+filter="$(find Sources/NexaDocuments/Filter -name '*.swift') Sources/NexaDocuments/Basics/DocumentError.swift
+    $(printf 'Sources/NexaDocuments/Changes/%s.swift ' ChangePosition ResumeToken)"
 storage="$(find Sources/NexaStorage/Basics -name '*.swift') Sources/NexaStorage/FileSystem/FileSystem.swift
     $(printf 'Sources/NexaStorage/WriteAheadLog/%s.swift ' RecordHeader LogRecordDecoder LogRecord LogFileHeader LogNote DurableEvidence EpochStartRecord LogOptions)
     $(printf 'Sources/NexaStorage/Manifest/%s.swift ' VersionEdit VersionEdit+Coding FieldCoding ManifestState ManifestFileName)
-    $(printf 'Sources/NexaStorage/%s.swift ' Replication/ReplicatedRecord Replication/LogPoint Replication/ContentHash Snapshot/CheckpointManifest Version/StoreLayout)"
+    $(printf 'Sources/NexaStorage/%s.swift ' Replication/ReplicatedRecord Replication/LogPoint Replication/ContentHash Snapshot/CheckpointManifest Version/StoreLayout Commit/BatchPayload Commit/WriteBatch)"
 if stale $out/obj/NexaStorage.o $storage $out/obj/csupport.stamp; then
     echo "building the decoders of the log"
     $swiftc $swift_flags -wmo -module-name NexaStorage -emit-module-path $out/obj/NexaStorage.swiftmodule -emit-object $storage \
         -o $out/obj/NexaStorage.o
 fi
 
-if stale $out/obj/NexaDocuments.o $wire $filter $out/obj/csupport.stamp; then
+if stale $out/obj/NexaDocuments.o $wire $filter $out/obj/NexaStorage.o $out/obj/csupport.stamp; then
     echo "building NexaWire and the filter compiler"
     $swiftc $swift_flags -wmo -module-name NexaWire -emit-module-path $out/obj/NexaWire.swiftmodule -emit-object $wire \
         -o $out/obj/NexaWire.o

@@ -1,4 +1,8 @@
 """Existing clients: TOON, collections, databases, and what this version refuses."""
+import itertools
+import threading
+import time
+
 import pytest
 
 from rig import wire
@@ -105,15 +109,30 @@ def test_databases_that_cannot_be_dropped(db):
         db.drop_database("never_made")
 
 
-# What this version leaves to later ones
-
-
 @covers(Three.watch)
-def test_watching_changes_gets_a_clear_refusal(db, things):
-    with pytest.raises(Exception, match="(?i)subscribe.*no change streams") as refused:
-        next(db.watch(things))
-    assert "Not found" not in str(refused.value)
-    assert db.ping()["status"] == "ok", "the connection stays usable"
+def test_watching_changes_hears_them(db, things, node):
+    heard = []
+    with node.wire() as writer:
+        writer.connect()
+        changes = db.watch(things)
+        taker = threading.Thread(target=lambda: heard.extend(itertools.islice(changes, 3)), daemon=True)
+        taker.start()
+        deadline = time.monotonic() + 20
+        while writer.ask(wire.STATUS, {}).value["subscriptions"] == 0:
+            assert time.monotonic() < deadline, "no subscription"
+            time.sleep(0.02)
+        writer.ask(wire.CREATE, {"collection": things, "data": {"_id": "k", "evt": 1}})
+        writer.ask(wire.UPDATE, {"collection": things, "key": "k", "updates": {"evt": 2}})
+        writer.ask(wire.DELETE, {"collection": things, "key": "k"})
+        taker.join(20)
+    assert [change["operationType"] for change in heard] == ["insert", "update", "delete"]
+    assert all(change["ns"] == {"db": "default", "coll": things} and change["documentKey"] == {"_id": "k"} for change in heard)
+    assert heard[0]["fullDocument"]["evt"] == 1 and heard[1]["fullDocument"]["evt"] == 2 and "fullDocument" not in heard[2]
+    assert heard[1]["updateDescription"] == {"updatedFields": {"evt": 2}}
+    assert all(isinstance(change["timestamp"], float) for change in heard)
+
+
+# What this version leaves to later ones
 
 
 @pytest.mark.parametrize("kind", [0x50, 0x51])

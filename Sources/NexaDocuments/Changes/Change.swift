@@ -40,13 +40,26 @@ package struct Change {
         }
     }
 
+    /// What an event carries beside its names and its place; the largest first.
+    package struct Parts: OptionSet, Sendable {
+        package let rawValue: UInt8
+        package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+        package static let document = Parts(rawValue: 1)
+        package static let description = Parts(rawValue: 2)
+        /// In this order they are tried when an event would be too large.
+        package static let bySize: [Parts] = [[.document, .description], .document, .description, []]
+    }
+
     /// Appends the map of a CHANGE_EVENT; `told` is the position behind this change, `now` stands for a time that is not known. The
     /// document's bytes are copied as they are stored.
     package func append(
-        to output: OutputBytes, subscription: UInt64, shape: DocumentShape, told: ChangePosition, now: Double
+        to output: OutputBytes, subscription: UInt64, shape: DocumentShape, told: ChangePosition, now: Double,
+        parts: Parts = Parts.bySize[0]
     ) {
-        let describesUpdate = kind == .update && note.count > 0
-        output.writeMapHeader(7 + (key.isEmpty ? 0 : 1) + (document == nil ? 0 : 1) + (describesUpdate ? 1 : 0))
+        let showsDocument = document != nil && parts.contains(.document)
+        let describesUpdate = kind == .update && note.count > 0 && parts.contains(.description)
+        output.writeMapHeader(7 + (key.isEmpty ? 0 : 1) + (showsDocument ? 1 : 0) + (describesUpdate ? 1 : 0))
         output.writeString("operationType")
         output.writeString(kind.rawValue)
         output.writeString("ns")
@@ -65,11 +78,11 @@ package struct Change {
             output.writeString("_id")
             output.writeString(bytes: key)
         }
-        if let document {
+        if let document, showsDocument {
             output.writeString("fullDocument")
             document.append(to: output, shape: shape)
-            if describesUpdate { appendUpdatedFields(of: document, to: output) }
         }
+        if let document, describesUpdate { appendUpdatedFields(of: document, to: output) }
         Self.appendPosition(told, subscription: subscription, to: output)
     }
 

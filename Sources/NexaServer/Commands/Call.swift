@@ -36,6 +36,10 @@ package enum Outcome {
     case logIn(Credentials)
     /// The connection is for another node, which logged in as `principal`: hand it over; the answer comes from there.
     case replicate(as: Principal?)
+    /// Begin a subscription; the handler answers.
+    case subscribe(SubscriptionRequest)
+    /// End subscriptions; the handler answers.
+    case unsubscribe(SubscriptionTarget)
     /// The client takes `chunkCount` more chunks of a stream; there is no answer.
     case credit(stream: UInt64, chunkCount: Int)
 }

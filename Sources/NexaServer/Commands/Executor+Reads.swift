@@ -106,7 +106,7 @@ extension Executor {
         }
     }
 
-    private func token() throws(DocumentError) -> LogPosition? {
+    func token() throws(DocumentError) -> LogPosition? {
         guard let after = fields.raw(.after) else { return nil }
         var reader = MessagePackReader(after)
         guard (try? reader.readArrayHeader()) == 2, let epoch = try? reader.readUInt64(), let lsn = try? reader.readUInt64()

@@ -41,6 +41,8 @@ struct StatusReport {
                 ),
                 .init("connections", .int(Int64(node.connectionCount.load(ordering: .relaxed)))),
                 .init("streams", .int(Int64(node.streamCount.load(ordering: .relaxed)))),
+                .init("subscriptions", .int(Int64(node.changes.counters.subscriptionCount.load(ordering: .relaxed)))),
+                .init("subscription_lag_records", .uint(node.changes.lag)),
                 .init("requests", .uint(counters.requestCount)),
                 .init("buffered_bytes", .int(Int64(node.bufferedByteCount.load(ordering: .relaxed)))),
                 .init("engine", engineValue),

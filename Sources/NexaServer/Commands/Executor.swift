@@ -109,8 +109,8 @@ package final class Executor {
         case .listUsers: return listUsers(call, session, output)
         case .changePassword: return try changePassword(call, payload, &session, output)
         case .alterUser: return try alterUser(call, payload, session, output)
-        case .subscribeChanges, .unsubscribeChanges:
-            throw DocumentError(.unsupported, "This node has no change streams yet")
+        case .subscribeChanges: return try subscribe(call, session)
+        case .unsubscribeChanges: return try unsubscribe()
         case .createIndex, .dropIndex, .listIndexes, .aggregate, .explain:
             throw DocumentError(.unsupported, "\(call.type.name) is not supported by this node yet")
         // Between nodes; an ordinary connection has no business with them.

@@ -35,6 +35,8 @@ package struct ServerConfiguration: Equatable, Sendable {
     package var operationWindow = TimeLimit.seconds(600)
     /// ... unless all that is remembered needs more than this.
     package var operationByteCountMax = ByteCount(1 << 30)
+    /// Log that is kept, in whole segments, for change streams that go on where they were.
+    package var changeLogByteCount = ByteCount(256 << 20)
 
     // Replication; all of it is off while nothing here is set
     /// HOST:PORT of the node to follow at start.
@@ -73,6 +75,9 @@ package struct ServerConfiguration: Equatable, Sendable {
     package var frameByteCountMax = ByteCount(16 << 20)
     package var inFlightCountMax = 1_024
     package var streamCountMax = 16
+    /// Change streams of one connection, and of all.
+    package var subscriptionCountMax = 16
+    package var nodeSubscriptionCountMax = 10_000
     /// Answers a client has not taken yet: above this the connection is not read any more.
     package var outputByteCountMax = ByteCount(1 << 20)
     /// Requests and answers of all connections together: above this only small connections are read.

@@ -69,6 +69,7 @@ package struct Setting: Sendable {
         byteCount("memory", "memory for memtables and block cache", \.memory),
         limit("op-id-window", "time for which writes with an op_id are remembered", \.operationWindow),
         byteCount("op-id-bytes", "space for them; when it is full, the older half goes", \.operationByteCountMax),
+        byteCount("change-log-bytes", "log that is kept for change streams that resume", \.changeLogByteCount),
         optionalText("follow", "HOST:PORT of the node to follow, off: none", \.follow, isValid: ClusterMember.isAddress),
         optionalText(
             "advertise", "HOST:PORT at which other nodes reach this one, off: host and port", \.advertise,
@@ -106,6 +107,8 @@ package struct Setting: Sendable {
         byteCount("max-frame", "largest request or answer", \.frameByteCountMax),
         number("max-in-flight", "requests under way for each connection", \.inFlightCountMax, 1...1_000_000),
         number("max-streams", "open streams for each connection", \.streamCountMax, 1...10_000),
+        number("max-subscriptions", "change streams for each connection", \.subscriptionCountMax, 1...10_000),
+        number("max-node-subscriptions", "change streams of all connections", \.nodeSubscriptionCountMax, 1...1_000_000),
         byteCount("max-output", "answers kept for a slow reader before its connection is no longer read", \.outputByteCountMax),
         byteCount("max-buffers", "requests and answers kept for all connections", \.bufferByteCountMax),
         limit("handshake-timeout", "time for the first request of a connection", \.handshakeLimit),

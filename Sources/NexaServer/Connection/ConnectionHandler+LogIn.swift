@@ -73,7 +73,8 @@ extension ConnectionHandler {
             switch outcome {
             case .answered: connected()
             case .replicate(let principal): handOver(payload, principal)
-            case .offload, .work, .disconnect, .cancel, .credit, .logIn: preconditionFailure("CONNECT is answered at once")
+            case .offload, .work, .disconnect, .cancel, .credit, .logIn, .subscribe, .unsubscribe:
+                preconditionFailure("CONNECT is answered at once")
             }
         }
     }

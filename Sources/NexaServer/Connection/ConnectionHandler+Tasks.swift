@@ -183,11 +183,13 @@ extension ConnectionHandler {
             }
         }
         task?.cancel()
+        var isCancelled = task != nil
+        if !isCancelled, case .request(let id) = target { isCancelled = cancelSubscription(requestID: id) }
         let output = machine.answers.bytes
         let mark = output.beginFrame(.success, requestID: requestID)
         output.writeMapHeader(1)
         output.writeString("cancelled")
-        output.writeBool(task != nil)
+        output.writeBool(isCancelled)
         output.endFrame(mark)
         pumpStreams()
     }

@@ -24,6 +24,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     var tasks: [PoolTask] = []
     /// A CONNECT whose credentials are being looked at.
     var logIn: LogInAttempt?
+    var subscriptions: [ChangeSubscription] = []
     /// Place in the loop's list.
     var place = -1
     private(set) var context: ChannelHandlerContext?
@@ -45,6 +46,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     /// When answers with a concern are looked at again though nothing has moved.
     private var nextLook = UInt64.max
     private var nextStreamID: UInt64 = 1
+    private var nextSubscriptionNumber: UInt64 = 1
 
     init(loop: LoopContext) {
         self.loop = loop
@@ -85,6 +87,7 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     func channelReadComplete(context: ChannelHandlerContext) {
         endBurst()
+        pumpChanges()
         readOn()
     }
 
@@ -118,6 +121,7 @@ final class ConnectionHandler: ChannelInboundHandler {
         for task in tasks { task.cancel() }
         for task in tasks where task.isStream && !task.isAway { streamEnded() }
         tasks.removeAll()
+        dropSubscriptions()
         inbound = nil
         account.update(0, in: loop.node)
         if place >= 0 { loop.remove(at: place) }
@@ -214,6 +218,8 @@ final class ConnectionHandler: ChannelInboundHandler {
         case .replicate(let principal): handOver(payload, principal)
         case .cancel(let target): cancel(target, requestID: frame.requestID)
         case .credit(let stream, let count): credit(stream, count)
+        case .subscribe(let request): subscribe(request, requestID: frame.requestID)
+        case .unsubscribe(let target): unsubscribe(target, requestID: frame.requestID)
         case .work: preconditionFailure("long work does not begin on an event loop")
         }
     }
@@ -364,6 +370,7 @@ final class ConnectionHandler: ChannelInboundHandler {
         }
         endBurst()
         pumpStreams()
+        pumpChanges()
         readOn()
     }
 
@@ -385,6 +392,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     /// Takes no more requests. Streams that wait for credit end, because none can come any more.
     private func drain() {
         machine.drain()
+        dropSubscriptions()
         pumpStreams()
     }
 
@@ -401,8 +409,10 @@ final class ConnectionHandler: ChannelInboundHandler {
         if isForced {
             context.close(promise: nil)
         } else {
+            endSubscriptions(.shuttingDown)
             drain()
             inbound = nil
+            flush()
             finishIfDone()
         }
     }
@@ -418,6 +428,9 @@ final class ConnectionHandler: ChannelInboundHandler {
             machine.clock.unsent(pending + machine.answers.byteCount, at: now)
         }
         expireStreams(now)
+        // Who listens is not idle.
+        if !subscriptions.isEmpty { machine.clock.served(at: now) }
+        tickChanges(now)
         let isBusy = !tasks.isEmpty || logIn != nil || machine.answers.byteCount > 0
         if let limit = machine.clock.passed(machine.limits, isBusy: isBusy, at: now) {
             loop.metrics.add(to: .connectionsTimedOut)
@@ -441,6 +454,21 @@ final class ConnectionHandler: ChannelInboundHandler {
     func takeStreamID() -> UInt64 {
         defer { nextStreamID += 1 }
         return nextStreamID
+    }
+
+    func takeSubscriptionNumber() -> UInt64 {
+        defer { nextSubscriptionNumber += 1 }
+        return nextSubscriptionNumber
+    }
+
+    /// The socket takes bytes.
+    var canSend: Bool { isWritable && context != nil }
+    var bound: NIOLoopBound<ConnectionHandler> { NIOLoopBound(self, eventLoop: loop.eventLoop) }
+
+    /// Hands over what was put into the output from elsewhere than a request.
+    func flushEvents() {
+        flush()
+        account.update(machine.answers.byteCount + (inbound?.readableBytes ?? 0), in: loop.node)
     }
 
     var burstArrival: UInt64 { arrival }

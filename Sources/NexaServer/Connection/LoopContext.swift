@@ -33,6 +33,9 @@ final class LoopContext {
     private var parkedByteCount = 0
     private static let parkedCountMax = 100_000
     private static let parkedByteCountMax = 64 << 20
+    /// Connections with subscriptions, and those among them that have more to tell at once.
+    private var watchers: [ConnectionHandler] = []
+    private var pumped: [ConnectionHandler] = []
     private var commitCount = 0
     private var isRoundScheduled = false
     private var endRoundTask: (@Sendable () -> Void)!
@@ -88,7 +91,43 @@ final class LoopContext {
             index -= 1
         }
         if node.replication != nil { releaseHeldAnswers(isWake: false) }
+        if !watchers.isEmpty { port.noteOldestChange(watchers.lazy.compactMap(\.oldestChange).min()) }
         if now % 5_000 == 0 { executor.releaseViews() }
+    }
+
+    // MARK: Change streams
+
+    /// Nobody here waits for the log to move.
+    private var isIdle: Bool { waiting.isEmpty && parked.isEmpty && watchers.isEmpty }
+
+    /// The connection has subscriptions: it is called when there may be more to tell.
+    func watch(_ connection: ConnectionHandler) {
+        if isIdle { port.beginWaiting() }
+        watchers.append(connection)
+        port.noteWatchers(watchers.count)
+    }
+
+    func unwatch(_ connection: ConnectionHandler) {
+        watchers.removeAll { $0 === connection }
+        port.noteWatchers(watchers.count)
+        if isIdle { port.endWaiting() }
+    }
+
+    /// There may be more to tell.
+    func pumpWatchers() {
+        for connection in watchers { connection.pumpChanges() }
+    }
+
+    /// The connection goes on telling when others had their turn.
+    func pumpLater(_ connection: ConnectionHandler) {
+        pumped.append(connection)
+        guard pumped.count == 1 else { return }
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        eventLoop.execute {
+            var due: [ConnectionHandler] = []
+            swap(&due, &bound.value.pumped)
+            for connection in due { connection.pumpChanges() }
+        }
     }
 
     // MARK: Durability
@@ -124,13 +163,14 @@ final class LoopContext {
 
     /// The connection holds answers until the log moves; it is called again by `releaseHeldAnswers`.
     func wait(_ connection: ConnectionHandler) {
-        if waiting.isEmpty && parked.isEmpty { port.beginWaiting() }
+        if isIdle { port.beginWaiting() }
         waiting.append(connection)
     }
 
     func releaseHeldAnswers(isWake: Bool) {
         if isWake { metrics.add(to: .durabilityWakes) }
         if !parked.isEmpty { resumeParked() }
+        if !watchers.isEmpty { pumpWatchers() }
         guard !waiting.isEmpty else { return }
         // A connection that still waits puts itself on the other list.
         var released = spare
@@ -139,7 +179,7 @@ final class LoopContext {
         for connection in released { connection.logMoved() }
         released.removeAll(keepingCapacity: true)
         spare = released
-        if waiting.isEmpty && parked.isEmpty { port.endWaiting() }
+        if isIdle { port.endWaiting() }
     }
 
     // MARK: Requests that wait
@@ -147,7 +187,7 @@ final class LoopContext {
     /// The request is asked again when what it waits for is there, or its time is over. False when too many wait already.
     func park(_ request: ParkedRequest) -> Bool {
         guard parked.count < Self.parkedCountMax, parkedByteCount < Self.parkedByteCountMax else { return false }
-        if waiting.isEmpty && parked.isEmpty { port.beginWaiting() }
+        if isIdle { port.beginWaiting() }
         parked.append(request)
         parkedByteCount += request.task.payloadByteCount
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
@@ -180,6 +220,6 @@ final class LoopContext {
             parkedByteCount -= request.task.payloadByteCount
             request.handler.resume(request.task)
         }
-        if waiting.isEmpty && parked.isEmpty { port.endWaiting() }
+        if isIdle { port.endWaiting() }
     }
 }

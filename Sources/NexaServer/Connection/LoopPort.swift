@@ -12,6 +12,10 @@ package final class LoopPort: Sendable {
     package let eventLoop: any EventLoop
     private let isWaiting = Atomic<Bool>(false)
     private let isPosted = Atomic<Bool>(false)
+    private let watcherCount = Atomic<Int>(0)
+    private let isReadPosted = Atomic<Bool>(false)
+    /// See `oldestChange`; `.max`: none.
+    private let oldest = Atomic<LSN>(.max)
     /// Set once before the first wake-up; the context itself is touched on the loop only.
     private let context: NIOLoopBound<LoopContext>
 
@@ -28,6 +32,30 @@ package final class LoopPort: Sendable {
 
     /// On the loop: nobody waits any more.
     func endWaiting() { isWaiting.store(false, ordering: .relaxed) }
+
+    // MARK: Change streams
+
+    /// On the loop: so many of its connections have subscriptions.
+    func noteWatchers(_ count: Int) {
+        watcherCount.store(count, ordering: .releasing)
+        if count == 0 { oldest.store(.max, ordering: .relaxed) }
+    }
+
+    /// On the loop, now and then: the record that the slowest of its subscriptions needs next.
+    func noteOldestChange(_ lsn: LSN?) { oldest.store(lsn ?? .max, ordering: .relaxed) }
+
+    /// The record that the slowest subscription of the loop needed next a moment ago.
+    var oldestChange: LSN { oldest.load(ordering: .relaxed) }
+
+    /// On any thread: records were read that subscriptions may have waited for.
+    func changesRead() {
+        guard watcherCount.load(ordering: .acquiring) > 0 else { return }
+        guard !isReadPosted.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        eventLoop.execute {
+            _ = self.isReadPosted.exchange(false, ordering: .acquiringAndReleasing)
+            self.context.value.pumpWatchers()
+        }
+    }
 
     /// On the thread with the log role, after the acknowledged position moved or the log failed.
     func logMoved() {

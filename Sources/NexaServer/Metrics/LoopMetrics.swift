@@ -38,6 +38,7 @@ package enum LoopCell: Int, CaseIterable, Sendable {
     case connectionsAccepted, connectionsRefused, connectionsClosed, connectionsTimedOut
     case bytesReceived, bytesSent, flushes, durabilityWakes, inlineSyncs
     case jobs, streamsOpened, streamsClosed, readPauses
+    case subscriptionsOpened, changeEvents, changeBytes
 
     package var name: String {
         switch self {
@@ -54,6 +55,9 @@ package enum LoopCell: Int, CaseIterable, Sendable {
         case .streamsOpened: "streams_opened"
         case .streamsClosed: "streams_closed"
         case .readPauses: "read_pauses"
+        case .subscriptionsOpened: "subscriptions_opened"
+        case .changeEvents: "change_events"
+        case .changeBytes: "change_bytes"
         }
     }
 
@@ -72,6 +76,9 @@ package enum LoopCell: Int, CaseIterable, Sendable {
         case .streamsOpened: "Streams opened."
         case .streamsClosed: "Streams closed."
         case .readPauses: "Times that a connection was not read because all buffers are full."
+        case .subscriptionsOpened: "Change streams begun."
+        case .changeEvents: "Change events told."
+        case .changeBytes: "Bytes of change events told."
         }
     }
 }

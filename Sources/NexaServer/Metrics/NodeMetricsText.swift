@@ -12,6 +12,7 @@ extension NodeContext {
         let counters = metricsSnapshot()
         writeRequests(counters, &text)
         writeConnections(counters, &text)
+        writeChanges(&text)
         writeEngine(engine.metrics(), &text)
         writeOperations(&text)
         ReplicationReport(self)?.write(&text)
@@ -78,6 +79,18 @@ extension NodeContext {
         text.gauge("nexadb_connections", "Connections open.", connectionCount.load(ordering: .relaxed))
         text.gauge("nexadb_streams", "Streams open.", streamCount.load(ordering: .relaxed))
         text.gauge("nexadb_buffered_bytes", "Requests and answers buffered.", bufferedByteCount.load(ordering: .relaxed))
+    }
+
+    private func writeChanges(_ text: inout PrometheusText) {
+        text.gauge(
+            "nexadb_subscriptions", "Change streams open.", changes.counters.subscriptionCount.load(ordering: .relaxed))
+        text.gauge(
+            "nexadb_subscription_lag_records", "Records that the slowest change stream has in front of it.",
+            Int(clamping: changes.lag))
+        text.family("nexadb_subscriptions_lost_total", "counter", "Change streams that the node ended, by reason.")
+        for end in SubscriptionEnd.allCases {
+            text.sample("nexadb_subscriptions_lost_total", "reason=\"\(end.rawValue)\"", changes.counters.ended(end))
+        }
     }
 
     private func writeEngine(_ metrics: EngineMetrics, _ text: inout PrometheusText) {

@@ -72,6 +72,7 @@ package final class NexaNode: Sendable {
                 loops.append(loop)
                 ports.append(port)
             }
+            context.changes.connect(ports)
             let observer = context.engine.addDurabilityObserver { [ports] _, error in
                 context.noteLog(failed: error != nil)
                 for port in ports { port.logMoved() }
@@ -107,6 +108,7 @@ package final class NexaNode: Sendable {
                     "seconds": "\(progress.nanoseconds / 1_000_000_000)",
                 ])
         }
+        options.retainedSegmentCount = configuration.changeLogByteCount.value.dividedUp(by: options.segmentByteCount)
         options.follows = configuration.replicates
         if configuration.replicates { options.retention[RetentionNames.start] = 1 }
         try ProcessSetup.createDirectories(above: configuration.dataDirectory)
@@ -174,6 +176,11 @@ package final class NexaNode: Sendable {
             try? await loop.eventLoop.submit { body(loop.value) }.get()
         }
     }
+}
+
+extension Int {
+    /// The quotient, rounded up.
+    fileprivate func dividedUp(by divisor: Int) -> Int { (self + divisor - 1) / divisor }
 }
 
 /// Why a node could not start, as a sentence with a way out.

@@ -21,6 +21,7 @@ package final class NodeContext: Sendable {
     /// Nil on a standalone node.
     package let replication: ReplicationService?
     package let limits: ConnectionLimits
+    package let changes: ChangeFeed
     package let startedAt: TimeOfDay
     package let startedNanoseconds: UInt64
 
@@ -53,6 +54,7 @@ package final class NodeContext: Sendable {
             threadCount: max(1, System.coreCount / 2))
         self.replication = replication
         limits = ConnectionLimits(configuration)
+        changes = ChangeFeed(store, gate: gate, isClustered: replication != nil, logger: logger)
         startedAt = .now()
         startedNanoseconds = MonotonicTime.nanoseconds()
     }

@@ -146,7 +146,7 @@ package final class PoolTask: @unchecked Sendable {
             let wait = executor.pendingWait!
             executor.pendingWait = nil
             return .waiting(wait)
-        case .offload, .disconnect, .cancel, .credit, .replicate, .logIn:
+        case .offload, .disconnect, .cancel, .credit, .replicate, .logIn, .subscribe, .unsubscribe:
             let error = DocumentError(.internal, "\(type.name) cannot be served by the work pool")
             executor.fail(error, session, requestID: requestID, into: output)
             return .finished(hold: 0, commitCount: 0)

@@ -22,6 +22,8 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case notLeader = "NOT_LEADER"
     case staleRead = "STALE_READ"
     case tokenLost = "TOKEN_LOST"
+    case historyLost = "HISTORY_LOST"
+    case subscriptionLost = "SUBSCRIPTION_LOST"
     case writeConcernTimeout = "WRITE_CONCERN_TIMEOUT"
     case timeout = "TIMEOUT"
     case cancelled = "CANCELLED"

@@ -17,6 +17,8 @@ package enum RequestField: UInt8, Sendable, CaseIterable {
     case client, version, username, password, token, apiKey, dialect, features, purpose
     // Streams.
     case credit, requestID
+    // Change streams.
+    case subscription, resumeAfter, heartbeatMilliseconds
     // Riding on other types (existing clients).
     case createDatabase, dropDatabase, getDatabaseStats
 
@@ -73,6 +75,9 @@ package enum RequestField: UInt8, Sendable, CaseIterable {
         case .purpose: "purpose"
         case .credit: "credit"
         case .requestID: "request_id"
+        case .subscription: "subscription"
+        case .resumeAfter: "resume_after"
+        case .heartbeatMilliseconds: "heartbeat_ms"
         case .createDatabase: "create_database"
         case .dropDatabase: "drop_database"
         case .getDatabaseStats: "get_database_stats"
@@ -143,7 +148,9 @@ package enum RequestField: UInt8, Sendable, CaseIterable {
         case (10, 0x72): return field(.requestID)
         case (11, 0x64): return synonym("document_id", .key)
         case (11, 0x77): return field(.writeTimeoutMilliseconds)
-        case (12, 0x72): return field(.readConcern)
+        case (12, 0x72): return field(.readConcern) ?? field(.resumeAfter)
+        case (12, 0x73): return field(.subscription)
+        case (12, 0x68): return field(.heartbeatMilliseconds)
         case (12, 0x71): return synonym("query_vector", .vector)
         case (13, 0x64): return field(.dropDatabase)
         case (14, 0x69): return field(.includeVector)

@@ -15,6 +15,7 @@ struct ServeSettings: ParsableArguments {
     @Option(help: "Memory for memtables and block cache. (default: 1GiB)") var memory: String?
     @Option(help: "Time for which writes with an op_id are remembered. (default: 10m)") var opIDWindow: String?
     @Option(help: "Space for them. (default: 1GiB)") var opIDBytes: String?
+    @Option(help: "Log that is kept for change streams that resume. (default: 256MiB)") var changeLogBytes: String?
     @Option(help: "HOST:PORT of the node to follow.") var follow: String?
     @Option(help: "HOST:PORT at which other nodes reach this one. (default: host and port)") var advertise: String?
     @Option(help: "Name of this node in its cluster; turns replication on. (default: its id)") var nodeName: String?
@@ -37,6 +38,8 @@ struct ServeSettings: ParsableArguments {
     @Option(help: "Largest request or answer. (default: 16MiB)") var maxFrame: String?
     @Option(help: "Requests under way for each connection. (default: 1024)") var maxInFlight: String?
     @Option(help: "Open streams for each connection. (default: 16)") var maxStreams: String?
+    @Option(help: "Change streams for each connection. (default: 16)") var maxSubscriptions: String?
+    @Option(help: "Change streams of all connections. (default: 10000)") var maxNodeSubscriptions: String?
     @Option(help: "Answers kept for a slow reader. (default: 1MiB)") var maxOutput: String?
     @Option(help: "Requests and answers kept for all connections. (default: 256MiB)") var maxBuffers: String?
     @Option(help: "Time for the first request of a connection. (default: 60s)") var handshakeTimeout: String?
@@ -54,14 +57,16 @@ struct ServeSettings: ParsableArguments {
             ("data-dir", dataDir), ("host", host), ("port", port), ("admin-port", adminPort),
             ("admin-host", adminHost),
             ("auth", auth), ("insecure", insecure ? "true" : nil), ("durability", durability), ("memory", memory),
-            ("op-id-window", opIDWindow), ("op-id-bytes", opIDBytes), ("follow", follow),
+            ("op-id-window", opIDWindow), ("op-id-bytes", opIDBytes),
+            ("change-log-bytes", changeLogBytes), ("follow", follow),
             ("advertise", advertise), ("node-name", nodeName), ("members", members), ("commit-quorum", commitQuorum),
             ("replication-compression", replicationCompression), ("replication-user", replicationUser),
             ("replication-password-file", replicationPasswordFile), ("slot-bytes", slotBytes), ("slot-time", slotTime),
             ("lag-slow-bytes", lagSlowBytes), ("lag-slow-time", lagSlowTime), ("lag-refuse-bytes", lagRefuseBytes),
             ("lag-refuse-time", lagRefuseTime), ("threads", threads),
             ("workers", workers), ("max-connections", maxConnections), ("max-frame", maxFrame),
-            ("max-in-flight", maxInFlight), ("max-streams", maxStreams), ("max-output", maxOutput),
+            ("max-in-flight", maxInFlight), ("max-streams", maxStreams),
+            ("max-subscriptions", maxSubscriptions), ("max-node-subscriptions", maxNodeSubscriptions), ("max-output", maxOutput),
             ("max-buffers", maxBuffers), ("handshake-timeout", handshakeTimeout), ("idle-timeout", idleTimeout),
             ("frame-timeout", frameTimeout), ("write-timeout", writeTimeout), ("request-timeout", requestTimeout),
             ("shutdown-timeout", shutdownTimeout), ("log-level", logLevel), ("log-format", logFormat),
