@@ -35,15 +35,16 @@ bench: build ## Compare with Redis (and the engine with RocksDB's db_bench) in o
 bench-replication: build ## Lag, durable copies, cost, read scaling and full copies beside Redis and PostgreSQL in one run
 	@Tests/bench/replication.py $(ARGS)
 
-bench-clients: build ## How fast the clients for Python and JavaScript are against one node
+bench-clients: build ## How fast the clients for Python, JavaScript and Swift are against one node
+	@$(BUILD) --product client-bench
 	@clients/bench/run.sh
 
 lint: setup ## swift-format in strict mode, warnings of our own targets (tests included) as errors
-	@$(SWIFT) format lint --strict --recursive Package.swift Sources Tests
+	@$(SWIFT) format lint --strict --recursive Package.swift Sources Tests clients/bench/swift
 	@NEXA_STRICT=1 $(BUILD) --build-tests
 
 format: ## Rewrite the sources in the house format
-	@$(SWIFT) format --in-place --recursive Package.swift Sources Tests
+	@$(SWIFT) format --in-place --recursive Package.swift Sources Tests clients/bench/swift
 
 asan: setup ## Swift tests under AddressSanitizer, the C core under UndefinedBehaviorSanitizer as well
 	@SWIFT=$(SWIFT) Tests/scripts/sanitize.sh asan

@@ -19,11 +19,14 @@ let settings: [SwiftSetting] =
 let package = Package(
     name: "nexadb",
     products: [
-        .executable(name: "nexadb", targets: ["nexadb"])
+        .executable(name: "nexadb", targets: ["nexadb"]),
+        .library(name: "NexaClient", targets: ["NexaClient"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
@@ -59,6 +62,18 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
+        .target(
+            name: "NexaClient",
+            dependencies: [
+                "NexaWire",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "Tracing", package: "swift-distributed-tracing"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ], swiftSettings: settings + [.enableUpcomingFeature("NonisolatedNonsendingByDefault")]),
         .target(name: "NexaBlockingClient", dependencies: ["NexaWire"], swiftSettings: settings),
         // The language of `nexadb shell`, apart from the executable so that tests can link it.
         .target(name: "NexaShell", dependencies: ["NexaWire"], swiftSettings: settings),
@@ -80,6 +95,10 @@ let package = Package(
                     ["-static-stdlib", "-l_FoundationCShims", "-l_FoundationCollections", "-lswiftSynchronization"],
                     .when(configuration: .release))
             ]),
+        // `make bench-clients`.
+        .executableTarget(
+            name: "client-bench", dependencies: ["NexaClient", .product(name: "NIOPosix", package: "swift-nio")],
+            path: "clients/bench/swift", swiftSettings: settings),
         .testTarget(name: "NexaWireTests", dependencies: ["NexaWire", "CSupport", "NexaTestKit"], swiftSettings: settings),
         .testTarget(name: "NexaStorageTests", dependencies: ["NexaStorage", "CSupport", "NexaTestKit"], swiftSettings: settings),
         .testTarget(
@@ -94,6 +113,7 @@ let package = Package(
         .testTarget(
             name: "NexaToolsTests", dependencies: ["NexaShell", "NexaBlockingClient", "NexaWire", "NexaStorage", "NexaTestKit"],
             swiftSettings: settings),
+        .testTarget(name: "NexaClientTests", dependencies: ["NexaClient", "NexaWire"], swiftSettings: settings),
         .testTarget(
             name: "NexaReplicationTests", dependencies: ["NexaReplication", "NexaStorage", "NexaWire", "NexaTestKit"],
             swiftSettings: settings),

@@ -8,3 +8,6 @@ clients/python/setup.sh
 if [ -f clients/bench/javascript_bench.js ] && command -v node >/dev/null; then
     node clients/bench/javascript_bench.js
 fi
+if [ -x .build/release/client-bench ]; then
+    clients/bench/swift_bench.py
+fi
