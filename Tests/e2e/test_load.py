@@ -247,3 +247,16 @@ def test_more_in_flight_than_allowed_waits_and_loses_nothing(make_node, depth):
         answers = [c.recv() for _ in range(3000)]
         sender.join()
     assert sorted(a.request_id for a in answers) == [*range(3000)] and {a.type for a in answers} == {wire.SUCCESS}
+
+
+@pytest.mark.parametrize("numbered", [False, True])
+def test_more_answers_than_are_kept_for_a_client_all_come(make_node, numbered):
+    """500 answers of 100 KB asked for in one write, to a client that reads: the node waits at its limit and goes on."""
+    node = make_node("node").start()
+    with node.wire(timeout=30) as c:
+        c.connect(dialect="plain", features=["request_id"])
+        c.ask(wire.CREATE, {"collection": "c", "data": {"_id": "k", "text": "x" * 100_000}})
+        c.raw(b"".join(wire.request(wire.READ, {"collection": "c", "key": "k"}, request_id=n if numbered else None) for n in range(500)))
+        answers = [c.recv() for _ in range(500)]
+    assert {a.type for a in answers} == {wire.SUCCESS}
+    assert not numbered or sorted(a.request_id for a in answers) == [*range(500)]

@@ -43,6 +43,10 @@ final class ConnectionHandler: ChannelInboundHandler {
     private var isActive = false
     private var isWaiting = false
     private var isFlushing = false
+    /// The front of `inbound` is a request that waits for its turn, or for answers to leave.
+    private var requestWaits = false
+    /// `goOn` is already on its way.
+    private var isGoingOn = false
     /// When answers with a concern are looked at again though nothing has moved.
     private var nextLook = UInt64.max
     private var nextStreamID: UInt64 = 1
@@ -87,6 +91,7 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     func channelReadComplete(context: ChannelHandlerContext) {
         endBurst()
+        serveRestSoon()
         pumpChanges()
         readOn()
     }
@@ -152,6 +157,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     private func serve(_ bytes: UnsafeRawBufferPointer) -> Int {
         var offset = 0
         var isPartial = false
+        requestWaits = false
         loop: while true {
             let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
             switch machine.decide(rest) {
@@ -171,7 +177,9 @@ final class ConnectionHandler: ChannelInboundHandler {
                     offset = bytes.count
                 }
                 break loop
-            case .wait: break loop
+            case .wait:
+                requestWaits = true
+                break loop
             case .discard:
                 offset = bytes.count
                 break loop
@@ -369,9 +377,22 @@ final class ConnectionHandler: ChannelInboundHandler {
             takeInbound()
         }
         endBurst()
+        serveRestSoon()
         pumpStreams()
         pumpChanges()
         readOn()
+    }
+
+    /// A socket that took all answers at once tells nobody so later: what waited for them is served then, after the other connections,
+    /// and not in this turn of the loop, which ends only when no task is left.
+    private func serveRestSoon() {
+        guard requestWaits, inbound != nil, isWritable, !isGoingOn, machine.takesRequests else { return }
+        isGoingOn = true
+        let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
+        loop.eventLoop.scheduleTask(in: .microseconds(20)) {
+            bound.value.isGoingOn = false
+            bound.value.goOn()
+        }
     }
 
     /// Asks the socket for more, unless something has to be taken or finished first.

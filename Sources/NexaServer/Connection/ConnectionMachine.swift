@@ -90,6 +90,11 @@ package struct ConnectionMachine: ~Copyable {
         }
     }
 
+    /// Whether nothing keeps the next request from being executed.
+    package var takesRequests: Bool {
+        phase == .open && !isHeld && answers.byteCount <= limits.outputByteCountMax && inFlightCount < limits.inFlightCountMax
+    }
+
     /// Whether the socket should be read.
     package func wantsInput(bufferedByteCount: Int) -> Bool {
         guard phase == .open, !inputHasEnded else { return false }

@@ -30,6 +30,14 @@ async function fill(name, count, more = {}) {
   await bulk.close();
 }
 
+describe('large answers', () => {
+  it('asked for at once all come, though the node keeps only few of them', async () => {
+    await db.create('huge', { _id: 'k', text: 'x'.repeat(100_000) });
+    const answers = await Promise.all(Array.from({ length: 500 }, () => db.get('huge', 'k')));
+    assert.ok(answers.every((answer) => answer.text.length === 100_000));
+  });
+});
+
 describe('cursors', () => {
   before(() => fill('large', 20_000, { text }));
 
