@@ -24,6 +24,7 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
@@ -51,10 +52,20 @@ let package = Package(
         .target(name: "NexaStorage", dependencies: ["CSupport"], swiftSettings: settings),
         .target(name: "NexaReplication", dependencies: ["CSupport", "NexaWire", "NexaStorage"], swiftSettings: settings),
         .target(name: "NexaDocuments", dependencies: ["CSupport", "NexaWire", "NexaStorage"], swiftSettings: settings),
+        // TLS alone, so that nothing else waits for BoringSSL's build.
+        .target(
+            name: "NexaTLS",
+            dependencies: [
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "NIOTLS", package: "swift-nio"),
+            ], swiftSettings: settings),
         .target(
             name: "NexaServer",
             dependencies: [
-                "CSupport", "NexaWire", "NexaStorage", "NexaDocuments", "NexaReplication",
+                "CSupport", "NexaWire", "NexaStorage", "NexaDocuments", "NexaReplication", "NexaTLS",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -74,7 +85,7 @@ let package = Package(
                 .product(name: "Tracing", package: "swift-distributed-tracing"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: settings + [.enableUpcomingFeature("NonisolatedNonsendingByDefault")]),
-        .target(name: "NexaBlockingClient", dependencies: ["NexaWire"], swiftSettings: settings),
+        .target(name: "NexaBlockingClient", dependencies: ["NexaTLS", "NexaWire"], swiftSettings: settings),
         // The language of `nexadb shell`, apart from the executable so that tests can link it.
         .target(name: "NexaShell", dependencies: ["NexaWire"], swiftSettings: settings),
         .target(
@@ -84,7 +95,7 @@ let package = Package(
             name: "nexadb",
             dependencies: [
                 "CSupport", "NexaBlockingClient", "NexaDocuments", "NexaReplication", "NexaServer", "NexaShell", "NexaStorage",
-                "NexaWire",
+                "NexaTLS", "NexaWire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),

@@ -1,4 +1,5 @@
 import Glibc
+import NexaTLS
 
 /// A TCP stream with blocking calls that have time limits.
 ///
@@ -15,6 +16,16 @@ package final class BlockingSocket {
 
     deinit {
         if descriptor >= 0 { close(descriptor) }
+    }
+
+    /// Connects with TLS; what lies behind it is a descriptor like any other.
+    package static func connect(to endpoint: Endpoint, tls: ClientTLS, timeout: Duration) throws(ClientError) -> BlockingSocket {
+        do throws(TLSFailure) {
+            let descriptor = try TLSBridge.connect(host: endpoint.host, port: Int(endpoint.port), tls: tls, timeout: timeout)
+            return BlockingSocket(descriptor: descriptor, endpoint: endpoint)
+        } catch {
+            throw .cannotConnect(endpoint, reason: error.description)
+        }
     }
 
     /// Connects to the first address of the host that accepts, with small packets sent at once (TCP_NODELAY).

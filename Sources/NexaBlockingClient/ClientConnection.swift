@@ -1,3 +1,4 @@
+import NexaTLS
 import NexaWire
 
 /// One answer frame, decoded.
@@ -22,6 +23,8 @@ package final class ClientConnection {
         package var features: [String] = []
         /// "replication" for messages between nodes and their administration.
         package var purpose: String?
+        /// Nil: plaintext.
+        package var tls: ClientTLS?
         /// For connecting and for each answer.
         package var timeout: Duration = .seconds(30)
 
@@ -52,7 +55,12 @@ package final class ClientConnection {
 
     /// Connects and introduces itself.
     package static func open(_ endpoint: Endpoint, _ options: Options = Options()) throws(ClientError) -> ClientConnection {
-        let socket = try BlockingSocket.connect(to: endpoint, timeout: options.timeout)
+        let socket =
+            if let tls = options.tls {
+                try BlockingSocket.connect(to: endpoint, tls: tls, timeout: options.timeout)
+            } else {
+                try BlockingSocket.connect(to: endpoint, timeout: options.timeout)
+            }
         let connection = ClientConnection(socket: socket, timeout: options.timeout)
         var hello: [MessagePackValue.Entry] = [
             .init("client", .string(options.clientName)), .init("version", "1"), .init("dialect", "plain"),

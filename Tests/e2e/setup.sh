@@ -13,6 +13,7 @@ apt_install() {
 }
 
 command -v strace >/dev/null || apt_install strace || echo "setup.sh: without strace the fsync lint is skipped" >&2
+command -v openssl >/dev/null || apt_install openssl
 command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ] || apt_install haproxy \
     || echo "setup.sh: without haproxy the tests of its configuration are skipped" >&2
 

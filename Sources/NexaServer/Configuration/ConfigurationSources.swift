@@ -41,7 +41,9 @@ package enum ConfigurationSources {
     package static let configVariable = "NEXADB_CONFIG"
 
     /// Variables that are no settings of a node: the file's name, and what only the tools read.
-    private static let otherVariables: Set<String> = [configVariable, "NEXADB_USER", "NEXADB_PASSWORD"]
+    private static let otherVariables: Set<String> = [
+        configVariable, "NEXADB_USER", "NEXADB_PASSWORD", "NEXADB_TLS", "NEXADB_TLS_AUTHORITY",
+    ]
 
     /// All settings as a file that `merge` reads back.
     package static func print(_ configuration: ServerConfiguration) -> String {

@@ -6,6 +6,7 @@
 import NexaDocuments
 import NexaReplication
 import NexaStorage
+import NexaTLS
 
 /// How log lines look on standard error.
 package enum LogFormat: String, CaseIterable, Sendable { case text, json }
@@ -25,6 +26,11 @@ package struct ServerConfiguration: Equatable, Sendable {
     package var adminHost = "127.0.0.1"
     /// Whether clients have to log in.
     package var authentication = AuthenticationMode.auto
+    /// PEM files of this node's certificate and key; with them its port speaks TLS alone.
+    package var tlsCertificate: String?
+    package var tlsKey: String?
+    /// PEM file of who signs the certificates that clients must have; nil: clients need none.
+    package var tlsAuthority: String?
     /// Lets a node without authentication listen on an address that is not loopback.
     package var insecure = false
 
@@ -63,6 +69,10 @@ package struct ServerConfiguration: Equatable, Sendable {
     /// The user that this node logs in as at other nodes, and the file whose first line is its password.
     package var replicationUser: String?
     package var replicationPasswordFile: String?
+    /// Whether this node speaks TLS to others, and the PEM file of who signs their certificates; nil: whom the system trusts. With a
+    /// certificate of its own it shows that one to nodes that ask for it.
+    package var replicationTLS = false
+    package var replicationTLSAuthority: String?
     /// Whether records travel compressed to the followers of this node.
     package var replicationCompression = ReplicationCompression.auto
 
@@ -131,6 +141,13 @@ package struct ServerConfiguration: Equatable, Sendable {
             throw ConfigurationError("op-id-window must be at least 1s, and op-id-bytes at least 1MiB")
         }
         if memory.value < 16 << 20 { throw ConfigurationError("memory is \(memory.text); at least 16MiB are needed") }
+        guard (tlsCertificate == nil) == (tlsKey == nil) else {
+            throw ConfigurationError("tls-cert and tls-key are given together")
+        }
+        if tlsAuthority != nil && tlsCertificate == nil { throw ConfigurationError("tls-ca needs tls-cert and tls-key") }
+        if replicationTLSAuthority != nil && !replicationTLS {
+            throw ConfigurationError("replication-tls-ca needs replication-tls")
+        }
         try validateCluster()
     }
 
@@ -161,6 +178,11 @@ package struct ServerConfiguration: Equatable, Sendable {
         if commitQuorum > members.count {
             throw ConfigurationError("commit-quorum is \(commitQuorum), but there are \(members.count) members")
         }
+    }
+
+    package var tlsFiles: ServerTLS.Files? {
+        guard let tlsCertificate, let tlsKey else { return nil }
+        return ServerTLS.Files(certificate: tlsCertificate, key: tlsKey, clientAuthority: tlsAuthority)
     }
 
     /// Whether only this machine can reach `host`.

@@ -44,17 +44,14 @@ package struct Setting: Sendable {
             show: { $0.adminPort.map { "\($0)" } ?? "off" }),
         text("admin-host", "address that the admin port listens on", \.adminHost),
         choice("auth", "whether clients must log in: auto (once there is a user), on or off", \.authentication),
-        Setting(
-            name: "insecure", help: "true: listen beyond loopback without authentication",
-            read: { configuration, text in
-                switch text {
-                case "true", "yes", "1": configuration.insecure = true
-                case "false", "no", "0": configuration.insecure = false
-                default: return false
-                }
-                return true
-            },
-            show: { "\($0.insecure)" }),
+        optionalText("tls-cert", "PEM file of the certificate: the port speaks TLS 1.3, off: it does not", \.tlsCertificate) {
+            !$0.isEmpty
+        },
+        optionalText("tls-key", "PEM file of the certificate's key", \.tlsKey) { !$0.isEmpty },
+        optionalText("tls-ca", "PEM file of who signs the certificates that clients must have, off: none", \.tlsAuthority) {
+            !$0.isEmpty
+        },
+        flag("insecure", "true: listen beyond loopback without authentication", \.insecure),
         Setting(
             name: "durability", help: "disk: answer after fdatasync; os: answer after write",
             read: { configuration, text in
@@ -93,6 +90,11 @@ package struct Setting: Sendable {
         optionalText("replication-password-file", "file whose first line is that user's password", \.replicationPasswordFile) {
             !$0.isEmpty
         },
+        flag("replication-tls", "true: speak TLS to other nodes", \.replicationTLS),
+        optionalText(
+            "replication-tls-ca", "PEM file of who signs other nodes' certificates, off: whom the system trusts",
+            \.replicationTLSAuthority
+        ) { !$0.isEmpty },
         byteCount("slot-bytes", "log that is kept for a follower that is away", \.slotByteCountMax),
         limit("slot-time", "time for which it is kept", \.slotAgeMax),
         byteCount(
@@ -142,6 +144,19 @@ package struct Setting: Sendable {
                 configuration[keyPath: path] = text == "off" ? nil : text
                 return text == "off" || isValid(text)
             }, show: { $0[keyPath: path] ?? "off" })
+    }
+
+    private static func flag(_ name: String, _ help: String, _ path: Path<Bool>) -> Setting {
+        Setting(
+            name: name, help: help,
+            read: { configuration, text in
+                switch text {
+                case "true", "yes", "1": configuration[keyPath: path] = true
+                case "false", "no", "0": configuration[keyPath: path] = false
+                default: return false
+                }
+                return true
+            }, show: { "\($0[keyPath: path])" })
     }
 
     private static func number(_ name: String, _ help: String, _ path: Path<Int>, _ range: ClosedRange<Int>) -> Setting {

@@ -4,6 +4,7 @@
 
 import NIOCore
 import NexaDocuments
+import NexaTLS
 import NexaWire
 
 extension ConnectionHandler {
@@ -14,10 +15,7 @@ extension ConnectionHandler {
             machine.drain()
             return
         }
-        let copy = try? context.channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
-            of: NIOBSDSocket.Handle.self
-        ) { DescriptorCloser.duplicate($0) }
-        guard case .some(.some(let descriptor)) = copy else {
+        guard let descriptor = loop.node.tls == nil ? duplicate(context) : relay(context) else {
             refuse(DocumentError(.internal, "The socket cannot be handed over"), requestID: nil)
             machine.drain()
             return
@@ -25,7 +23,25 @@ extension ConnectionHandler {
         let authenticator = loop.node.authenticator
         service.adopt(descriptor, hello: hello) { authenticator.stillReplicates(principal) }
         machine.drain()
-        // Closes the first descriptor only: the socket lives on behind the second.
-        context.close(promise: nil)
+        // Closes the first descriptor only: the socket lives on behind the second. A relay needs the channel.
+        if loop.node.tls == nil { context.close(promise: nil) }
+    }
+
+    private func duplicate(_ context: ChannelHandlerContext) -> NIOBSDSocket.Handle? {
+        let copy = try? context.channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
+            of: NIOBSDSocket.Handle.self
+        ) { DescriptorCloser.duplicate($0) }
+        return copy ?? nil
+    }
+
+    /// What is encrypted stays on this loop, with a descriptor of its plaintext in place of this handler.
+    private func relay(_ context: ChannelHandlerContext) -> NIOBSDSocket.Handle? {
+        let channel = context.channel
+        context.pipeline.syncOperations.removeHandler(self, promise: nil)
+        guard let descriptor = try? Relay.descriptor(for: channel) else {
+            channel.close(promise: nil)
+            return nil
+        }
+        return descriptor
     }
 }

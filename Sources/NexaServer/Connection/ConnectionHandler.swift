@@ -10,10 +10,11 @@ import Logging
 import NIOCore
 import NexaDocuments
 import NexaStorage
+import NexaTLS
 import NexaWire
 import Synchronization
 
-final class ConnectionHandler: ChannelInboundHandler {
+final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
@@ -42,6 +43,8 @@ final class ConnectionHandler: ChannelInboundHandler {
     /// The socket is registered; a read that is asked for earlier would be lost.
     private var isActive = false
     private var isWaiting = false
+    /// The TLS handshake is not done: nothing can be said to the client.
+    private var awaitsHandshake: Bool
     private var isFlushing = false
     /// The front of `inbound` is a request that waits for its turn, or for answers to leave.
     private var requestWaits = false
@@ -54,6 +57,7 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     init(loop: LoopContext) {
         self.loop = loop
+        awaitsHandshake = loop.node.tls != nil
         machine = ConnectionMachine(limits: loop.node.limits, now: loop.now)
     }
 
@@ -98,11 +102,16 @@ final class ConnectionHandler: ChannelInboundHandler {
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         isWritable = context.channel.isWritable
+        // What happens within a flush is looked at behind it.
         guard isWritable, !isFlushing else { return }
         goOn()
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if awaitsHandshake, isHandshakeCompleted(event) {
+            awaitsHandshake = false
+            loop.metrics.add(to: .handshakes)
+        }
         // The client will send no more, but may be waiting for answers.
         if case .some(ChannelEvent.inputClosed) = event as? ChannelEvent {
             machine.endInput()
@@ -113,7 +122,15 @@ final class ConnectionHandler: ChannelInboundHandler {
         }
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if awaitsHandshake, let reason = TLSFailure.reason(of: error) {
+            loop.metrics.add(to: .handshakesFailed)
+            loop.node.logger.notice(
+                "TLS handshake failed",
+                metadata: ["address": "\(context.channel.remoteAddress?.ipAddress ?? "unknown")", "reason": "\(reason)"])
+        }
+        context.close(promise: nil)
+    }
 
     func channelInactive(context: ChannelHandlerContext) { forget() }
 
@@ -168,7 +185,7 @@ final class ConnectionHandler: ChannelInboundHandler {
                 refuse(DocumentError(rejection.error), requestID: rejection.requestID)
                 offset += rejection.byteCount
             case .fail(let error):
-                refuse(DocumentError(error), requestID: nil)
+                refuse(DocumentError(TLSHello.begins(rest) ? TLSHello.refusal : error), requestID: nil)
                 drain()
             case .needMoreBytes:
                 isPartial = !rest.isEmpty
@@ -427,7 +444,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     /// The node stops: finish what is under way and close, or close at once.
     func stop(isForced: Bool) {
         guard let context else { return }
-        if isForced {
+        if isForced || awaitsHandshake {
             context.close(promise: nil)
         } else {
             endSubscriptions(.shuttingDown)
@@ -456,7 +473,7 @@ final class ConnectionHandler: ChannelInboundHandler {
         if let limit = machine.clock.passed(machine.limits, isBusy: isBusy, at: now) {
             loop.metrics.add(to: .connectionsTimedOut)
             loop.node.logger.debug("connection closed", metadata: ["reason": "\(limit.text)"])
-            if limit == .frame || limit == .handshake {
+            if !awaitsHandshake, limit == .frame || limit == .handshake {
                 refuse(DocumentError(.timeout, "Closing: \(limit.text)"), requestID: nil)
                 machine.drain()
                 inbound = nil

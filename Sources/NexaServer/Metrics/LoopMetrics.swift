@@ -39,6 +39,7 @@ package enum LoopCell: Int, CaseIterable, Sendable {
     case bytesReceived, bytesSent, flushes, durabilityWakes, inlineSyncs
     case jobs, streamsOpened, streamsClosed, readPauses
     case subscriptionsOpened, changeEvents, changeBytes
+    case handshakes, handshakesFailed
 
     package var name: String {
         switch self {
@@ -58,6 +59,8 @@ package enum LoopCell: Int, CaseIterable, Sendable {
         case .subscriptionsOpened: "subscriptions_opened"
         case .changeEvents: "change_events"
         case .changeBytes: "change_bytes"
+        case .handshakes: "tls_handshakes"
+        case .handshakesFailed: "tls_handshakes_failed"
         }
     }
 
@@ -75,6 +78,8 @@ package enum LoopCell: Int, CaseIterable, Sendable {
         case .jobs: "Turns of requests in the work pool."
         case .streamsOpened: "Streams opened."
         case .streamsClosed: "Streams closed."
+        case .handshakes: "TLS handshakes done."
+        case .handshakesFailed: "TLS handshakes that failed, plaintext on a TLS port included."
         case .readPauses: "Times that a connection was not read because all buffers are full."
         case .subscriptionsOpened: "Change streams begun."
         case .changeEvents: "Change events told."

@@ -3,9 +3,11 @@
 /// Above `max-connections` a client gets one ERROR frame and is closed. When the process runs out of file descriptors the
 /// accept pauses for a second (`AcceptBackoffHandler`) instead of spinning.
 
+import Logging
 import NIOCore
 import NIOPosix
 import NexaDocuments
+import NexaTLS
 import NexaWire
 import Synchronization
 
@@ -43,6 +45,7 @@ enum Listener {
                     if count > context.configuration.connectionCountMax {
                         try channel.pipeline.syncOperations.addHandler(RefusalHandler(loop: loop))
                     } else {
+                        try context.tls?.addHandlers(to: channel, plaintext: plaintextGuard(loop, channel.remoteAddress))
                         try channel.pipeline.syncOperations.addHandler(ConnectionHandler(loop: loop))
                     }
                 }
@@ -51,6 +54,19 @@ enum Listener {
             return try await bootstrap.bind(host: configuration.host, port: configuration.port).get()
         } catch {
             throw StartError("cannot listen on \(configuration.host):\(configuration.port): \(error) (another port: --port N)")
+        }
+    }
+}
+
+extension Listener {
+    /// What a client gets that does not speak TLS to a node that does.
+    private static func plaintextGuard(_ loop: LoopContext, _ address: SocketAddress?) -> PlaintextGuard {
+        let output = OutputBytes(capacity: 256)
+        output.writeErrorFrame(WireError(.unsupported, "This node speaks TLS on this port: connect with nexadbs://"))
+        return PlaintextGuard(refusal: Array(output.bytes)) {
+            loop.metrics.add(to: .handshakesFailed)
+            loop.node.logger.notice(
+                "plaintext on the TLS port", metadata: ["address": "\(address?.ipAddress ?? "unknown")"])
         }
     }
 }

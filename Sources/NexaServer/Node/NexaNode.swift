@@ -11,6 +11,7 @@ import NIOPosix
 import NexaDocuments
 import NexaReplication
 import NexaStorage
+import NexaTLS
 import Synchronization
 
 package final class NexaNode: Sendable {
@@ -47,7 +48,8 @@ package final class NexaNode: Sendable {
         policy: FlushPolicy = FlushPolicy(), counters: ReplicationCounters = ReplicationCounters()
     ) async throws -> NexaNode {
         try configuration.validate()
-        let context = try openStore(configuration, logger, fileSystem, counters)
+        let tls = try configuration.tlsFiles.map { files throws(TLSFailure) in try ServerTLS(files) }
+        let context = try openStore(configuration, tls, logger, fileSystem, counters)
         do {
             try configuration.checkExposure(asksForLogIn: context.authenticator.isRequired)
         } catch {
@@ -93,7 +95,8 @@ package final class NexaNode: Sendable {
     }
 
     private static func openStore(
-        _ configuration: ServerConfiguration, _ logger: Logger, _ fileSystem: any FileSystem, _ counters: ReplicationCounters
+        _ configuration: ServerConfiguration, _ tls: ServerTLS?, _ logger: Logger, _ fileSystem: any FileSystem,
+        _ counters: ReplicationCounters
     ) throws -> NodeContext {
         let start = MonotonicTime.nanoseconds()
         logger.info("opening data", metadata: ["data_dir": "\(configuration.dataDirectory)"])
@@ -129,7 +132,7 @@ package final class NexaNode: Sendable {
                     counters: counters) : nil
             return NodeContext(
                 configuration: configuration, store: store, logger: logger, identity: identity, gate: gate,
-                replication: replication)
+                replication: replication, tls: tls)
         } catch {
             try? engine.close()
             throw error
@@ -146,6 +149,17 @@ package final class NexaNode: Sendable {
             throw StartError(
                 "cannot listen on admin port \(configuration.adminHost):\(port): \(error) (another port: --admin-port N; none: --admin-port off)"
             )
+        }
+    }
+
+    /// Reads the certificate's files again, for connections from now on.
+    package func reloadTLS() {
+        guard let tls = context.tls else { return }
+        do throws(TLSFailure) {
+            try tls.reload()
+            context.logger.notice("certificate read again")
+        } catch {
+            context.logger.error("the certificate stays as it is", metadata: ["reason": "\(error)"])
         }
     }
 

@@ -6,6 +6,7 @@ import Logging
 import NIOCore
 import NexaDocuments
 import NexaStorage
+import NexaTLS
 import Synchronization
 
 package final class NodeContext: Sendable {
@@ -16,6 +17,8 @@ package final class NodeContext: Sendable {
     package let identity: NodeIdentity
     /// Whether writes are taken; always open on a standalone node.
     package let gate: ReplicationGate
+    /// Nil: the port speaks plaintext.
+    package let tls: ServerTLS?
     /// Who may come in.
     package let authenticator: Authenticator
     /// Nil on a standalone node.
@@ -41,7 +44,7 @@ package final class NodeContext: Sendable {
 
     package init(
         configuration: ServerConfiguration, store: DocumentStore, logger: Logger, identity: NodeIdentity,
-        gate: ReplicationGate = ReplicationGate(isClustered: false), replication: ReplicationService? = nil
+        gate: ReplicationGate = ReplicationGate(isClustered: false), replication: ReplicationService? = nil, tls: ServerTLS? = nil
     ) {
         self.configuration = configuration
         self.store = store
@@ -49,6 +52,7 @@ package final class NodeContext: Sendable {
         self.logger = logger
         self.identity = identity
         self.gate = gate
+        self.tls = tls
         authenticator = Authenticator(
             mode: configuration.authentication, catalog: store.catalog, logger: logger,
             threadCount: max(1, System.coreCount / 2))

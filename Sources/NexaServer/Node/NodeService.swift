@@ -40,6 +40,12 @@ package struct NodeService: Service {
 
     /// Returns when the node is to stop: with a reason when it is to start again, nil when it is asked to end.
     private static func end(of node: NexaNode) async -> ReplicationShell.RestartReason? {
+        let reloading = node.context.tls.map { _ in
+            Task {
+                for await _ in await UnixSignalsSequence(trapping: .sighup) { node.reloadTLS() }
+            }
+        }
+        defer { reloading?.cancel() }
         let (restarts, continuation) = AsyncStream<Void>.makeStream()
         node.context.replication?.whenRestartIsNeeded { continuation.yield() }
         return await withGracefulShutdownHandler {

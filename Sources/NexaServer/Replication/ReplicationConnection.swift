@@ -10,6 +10,7 @@ import CSupport
 import NIOCore
 import NexaReplication
 import NexaStorage
+import NexaTLS
 import NexaWire
 
 final class ReplicationConnection: ChannelInboundHandler {
@@ -112,7 +113,10 @@ final class ReplicationConnection: ChannelInboundHandler {
 
     func channelInactive(context: ChannelHandlerContext) { forget() }
     func handlerRemoved(context: ChannelHandlerContext) { forget() }
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if !isConnected, let reason = TLSFailure.reason(of: error) { shell.refused(self, "TLS: \(reason)") }
+        context.close(promise: nil)
+    }
 
     private func forget() {
         guard !isClosed else { return }

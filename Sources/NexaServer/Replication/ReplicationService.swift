@@ -9,6 +9,7 @@ import NIOCore
 import NIOPosix
 import NexaReplication
 import NexaStorage
+import NexaTLS
 import NexaWire
 import Synchronization
 
@@ -24,6 +25,8 @@ struct ReplicationParts: Sendable {
     let compression: ReplicationCompression
     /// What this node logs in with at others.
     let logIn: NodeLogIn?
+    /// Nil: it speaks plaintext to them.
+    let tls: ClientTLS?
 }
 
 /// The user that this node is to others.
@@ -74,9 +77,19 @@ package final class ReplicationService: Sendable {
         parts = ReplicationParts(
             engine: engine, gate: gate, logger: logger, directory: configuration.dataDirectory, fileSystem: fileSystem,
             identity: identity, counters: counters, compression: configuration.replicationCompression,
-            logIn: try NodeLogIn(configuration))
+            logIn: try NodeLogIn(configuration), tls: try Self.tls(configuration))
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         eventLoop = group.next()
+    }
+
+    private static func tls(_ configuration: ServerConfiguration) throws(StartError) -> ClientTLS? {
+        guard configuration.replicationTLS else { return nil }
+        let own = configuration.tlsFiles.map { (certificate: $0.certificate, key: $0.key) }
+        do throws(TLSFailure) {
+            return try ClientTLS(authority: configuration.replicationTLSAuthority, identity: own)
+        } catch {
+            throw StartError("replication-tls: \(error)")
+        }
     }
 
     // MARK: - Life

@@ -5,6 +5,7 @@ import NIOCore
 import NIOPosix
 import NexaReplication
 import NexaStorage
+import NexaTLS
 import NexaWire
 
 extension ReplicationShell {
@@ -33,8 +34,11 @@ extension ReplicationShell {
             .channelOption(
                 .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 4 << 10, initial: 64 << 10, maximum: 1 << 20)
             )
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(handler.value) }
+            .channelInitializer { [tls] channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try tls?.addHandler(to: channel, host: host)
+                    try channel.pipeline.syncOperations.addHandler(handler.value)
+                }
             }
             .connect(host: host, port: port)
             .whenFailure { _ in

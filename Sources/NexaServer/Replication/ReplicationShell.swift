@@ -13,6 +13,7 @@ import NIOPosix
 import NexaDocuments
 import NexaReplication
 import NexaStorage
+import NexaTLS
 import NexaWire
 
 final class ReplicationShell {
@@ -27,6 +28,7 @@ final class ReplicationShell {
     let counters: ReplicationCounters
     let compression: ReplicationCompression
     let logIn: NodeLogIn?
+    let tls: ClientTLS?
     private let ports: [LoopPort]
     private(set) var node: ReplicaNode
     private let coordination: StaticCoordination
@@ -105,6 +107,7 @@ final class ReplicationShell {
         counters = parts.counters
         compression = parts.compression
         logIn = parts.logIn
+        tls = parts.tls
         self.worker = worker
         self.snapshotThread = snapshotThread
         self.ports = ports

@@ -16,7 +16,7 @@ struct NodeAddress: ExpressibleByArgument {
         var options = ClientConnection.Options()
         options.clientName = "nexadb-admin"
         options.purpose = "replication"
-        LogInOptions.applyEnvironment(to: &options)
+        try LogInOptions.applyEnvironment(to: &options)
         options.timeout = .seconds(timeout)
         return try ClientConnection.open(endpoint, options)
     }
@@ -25,7 +25,7 @@ struct NodeAddress: ExpressibleByArgument {
     func connect(timeout: Double) throws(ClientError) -> ClientConnection {
         var options = ClientConnection.Options()
         options.clientName = "nexadb-cluster"
-        LogInOptions.applyEnvironment(to: &options)
+        try LogInOptions.applyEnvironment(to: &options)
         options.timeout = .seconds(timeout)
         return try ClientConnection.open(endpoint, options)
     }

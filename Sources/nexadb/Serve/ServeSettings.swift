@@ -10,6 +10,9 @@ struct ServeSettings: ParsableArguments {
     var adminPort: String?
     @Option(help: "Address that the admin port listens on. (default: 127.0.0.1)") var adminHost: String?
     @Option(help: "Whether clients must log in: auto (once there is a user), on or off. (default: auto)") var auth: String?
+    @Option(help: "PEM file of the certificate: the port speaks TLS 1.3.") var tlsCert: String?
+    @Option(help: "PEM file of the certificate's key.") var tlsKey: String?
+    @Option(help: "PEM file of who signs the certificates that clients must have.") var tlsCa: String?
     @Flag(help: "Listen beyond loopback without authentication.") var insecure = false
     @Option(help: "disk: answer after fdatasync; os: answer after write. (default: disk)") var durability: String?
     @Option(help: "Memory for memtables and block cache. (default: 1GiB)") var memory: String?
@@ -25,6 +28,9 @@ struct ServeSettings: ParsableArguments {
     var replicationCompression: String?
     @Option(help: "User that this node logs in as at other nodes.") var replicationUser: String?
     @Option(help: "File whose first line is that user's password.") var replicationPasswordFile: String?
+    @Flag(help: "Speak TLS to other nodes.") var replicationTls = false
+    @Option(help: "PEM file of who signs other nodes' certificates. (default: whom the system trusts)")
+    var replicationTlsCa: String?
     @Option(help: "Log that is kept for a follower that is away. (default: 10GiB)") var slotBytes: String?
     @Option(help: "Time for which it is kept. (default: 24h)") var slotTime: String?
     @Option(help: "Lag of the followers that a commit needs that slows writes. (default: 32MiB)") var lagSlowBytes: String?
@@ -56,12 +62,14 @@ struct ServeSettings: ParsableArguments {
         let given: [(name: String, text: String?)] = [
             ("data-dir", dataDir), ("host", host), ("port", port), ("admin-port", adminPort),
             ("admin-host", adminHost),
-            ("auth", auth), ("insecure", insecure ? "true" : nil), ("durability", durability), ("memory", memory),
+            ("auth", auth), ("tls-cert", tlsCert), ("tls-key", tlsKey), ("tls-ca", tlsCa),
+            ("insecure", insecure ? "true" : nil), ("durability", durability), ("memory", memory),
             ("op-id-window", opIDWindow), ("op-id-bytes", opIDBytes),
             ("change-log-bytes", changeLogBytes), ("follow", follow),
             ("advertise", advertise), ("node-name", nodeName), ("members", members), ("commit-quorum", commitQuorum),
             ("replication-compression", replicationCompression), ("replication-user", replicationUser),
-            ("replication-password-file", replicationPasswordFile), ("slot-bytes", slotBytes), ("slot-time", slotTime),
+            ("replication-password-file", replicationPasswordFile), ("replication-tls", replicationTls ? "true" : nil),
+            ("replication-tls-ca", replicationTlsCa), ("slot-bytes", slotBytes), ("slot-time", slotTime),
             ("lag-slow-bytes", lagSlowBytes), ("lag-slow-time", lagSlowTime), ("lag-refuse-bytes", lagRefuseBytes),
             ("lag-refuse-time", lagRefuseTime), ("threads", threads),
             ("workers", workers), ("max-connections", maxConnections), ("max-frame", maxFrame),

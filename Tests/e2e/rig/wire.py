@@ -68,13 +68,15 @@ def request(message_type: int, value, **options) -> bytes:
 class Wire:
     """One connection: `send` and `recv` apart, so that tests can pipeline, or `ask` for one of each."""
 
-    def __init__(self, port: int, timeout: float = 15, receive_buffer: int | None = None):
+    def __init__(self, port: int, timeout: float = 15, receive_buffer: int | None = None, tls=None):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(timeout)
         self.socket.connect(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname="127.0.0.1")
         self.input = self.socket.makefile("rb", buffering=1 << 16)
 
     def __enter__(self):
