@@ -9,7 +9,6 @@ const assert = require('node:assert/strict');
 const { setTimeout: sleep } = require('node:timers/promises');
 const { NexaClient } = require('..');
 const { Cluster } = require('./support/cluster');
-const { knows } = require('./support/node');
 
 describe('a cluster', () => {
   let cluster;
@@ -91,7 +90,7 @@ describe('a cluster', () => {
     assert.deepEqual(new Set(acknowledged), distinct);
   });
 
-  it('tells changes in order, on whatever node, while the leadership moves', { skip: !knows('--change-log-bytes') }, async () => {
+  it('tells changes in order, on whatever node, while the leadership moves', async () => {
     const db = client({ w: 'majority' });
     const streams = await Promise.all(
       ['primary', 'secondary'].map((readPreference) => db.collection('told').watch({ readPreference }).ready()),

@@ -6,7 +6,7 @@ const { describe, it, before, after } = require('node:test');
 const assert = require('node:assert/strict');
 const { setTimeout: sleep } = require('node:timers/promises');
 const { NexaClient, AuthenticationError, PermissionError, ValidationError } = require('..');
-const { Node, knows } = require('./support/node');
+const { Node } = require('./support/node');
 const { ScriptedNode } = require('./support/scripted');
 const { Type } = require('../src/wire/protocol');
 
@@ -21,7 +21,7 @@ async function next(stream) {
   return event;
 }
 
-describe('a change stream', { skip: !knows('--change-log-bytes') }, () => {
+describe('a change stream', () => {
   let node;
   let db;
   before(async () => {

@@ -12,7 +12,6 @@ ROOT = Path(__file__).resolve().parents[3]
 sys.path[:0] = [str(ROOT / "Tests" / "e2e"), str(Path(__file__).parent)]
 from rig import cluster as rig_cluster  # noqa: E402
 from rig import node as rig_node  # noqa: E402
-from rig import wire  # noqa: E402
 
 SEED = int(os.environ.get("NEXA_TEST_SEED") or time.time_ns() % 1_000_000_007)
 
@@ -72,12 +71,3 @@ def node(tmp_path_factory):
 def name(request):
     """A collection name of the test's own."""
     return "c_" + "".join(c if c.isalnum() else "_" for c in request.node.name)[:100]
-
-
-@pytest.fixture
-def change_streams(node):
-    """Skips where the node is older than change streams."""
-    with node.wire() as link:
-        link.connect(dialect="plain")
-        if link.ask(wire.SUBSCRIBE_CHANGES, {"collection": "probe"}).code == "UNSUPPORTED":
-            pytest.skip("this node has no change streams")

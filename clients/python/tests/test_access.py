@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from faces import FLAVOURS, client
 
-from nexadb import AuthenticationError, NexaClient, PermissionError, ServerError
+from nexadb import AuthenticationError, NexaClient, PermissionError
 
 
 @pytest.fixture(scope="module")
@@ -16,13 +16,7 @@ def guarded(tmp_path_factory):
     one = rig_node.Node(tmp_path_factory.mktemp("guarded") / "node", "--memory", "64MiB", "--threads", "1")
     one.start()
     with NexaClient(host="127.0.0.1", port=one.port) as db:
-        try:
-            db.create_user("root", "r00t", "admin")
-        except ServerError as error:
-            one.kill()
-            if error.code == "UNSUPPORTED":
-                pytest.skip("this node has no users")
-            raise
+        db.create_user("root", "r00t", "admin")
     with NexaClient(host="127.0.0.1", port=one.port, username="root", password="r00t") as db:
         db.create_user("reader", "re:ad@er/", "read")
         one.api_key = db.create_user("key", "unused", "write")["api_key"]

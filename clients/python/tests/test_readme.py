@@ -18,9 +18,7 @@ EXAMPLES = [(path.name, path.read_text()) for path in sorted((ROOT / "examples")
 
 
 @pytest.mark.parametrize(("label", "source"), BLOCKS + EXAMPLES, ids=[label for label, _ in BLOCKS + EXAMPLES])
-def test_what_is_shown_runs(label, source, node, tmp_path, request):
-    if ".watch(" in source:
-        request.getfixturevalue("change_streams")
+def test_what_is_shown_runs(label, source, node, tmp_path):
     here = source.replace("localhost:6970", f"127.0.0.1:{node.port}").replace("nexadb://localhost", f"nexadb://127.0.0.1:{node.port}")
     here = here.replace('host="localhost", port=6970', f'host="127.0.0.1", port={node.port}')
     here = here.replace("NexaClient()", f'NexaClient(host="127.0.0.1", port={node.port})')

@@ -8,8 +8,6 @@ from faces import FLAVOURS, client
 
 from nexadb import ClosedError, HistoryLostError, StaleReadError
 
-pytestmark = pytest.mark.usefixtures("change_streams")
-
 
 async def taken(stream, count, within_ms=10_000):
     events = []

@@ -2,7 +2,7 @@
 
 /** One `nexadb serve` as a child process on a free port of the loopback, stopped by its process id. */
 
-const { spawn, execFileSync } = require('node:child_process');
+const { spawn } = require('node:child_process');
 const { mkdtempSync, rmSync, existsSync, openSync, readFileSync, closeSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const path = require('node:path');
@@ -20,11 +20,6 @@ function environment() {
     'SWIFT_BACKTRACE',
     'enable=no',
   ]]);
-}
-
-/** Whether the node knows a flag of `serve`; tests of what this binary is too old for are skipped. */
-function knows(flag) {
-  return execFileSync(binary, ['serve', '--help'], { encoding: 'utf8' }).includes(flag);
 }
 
 class Node {
@@ -94,4 +89,4 @@ class Node {
   }
 }
 
-module.exports = { Node, root, binary, python, environment, knows };
+module.exports = { Node, root, binary, python, environment };
