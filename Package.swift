@@ -21,6 +21,7 @@ let package = Package(
     products: [
         .executable(name: "nexadb", targets: ["nexadb"]),
         .library(name: "NexaClient", targets: ["NexaClient"]),
+        .library(name: "NexaClientTLS", targets: ["NexaClientTLS"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -85,6 +86,9 @@ let package = Package(
                 .product(name: "Tracing", package: "swift-distributed-tracing"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: settings + [.enableUpcomingFeature("NonisolatedNonsendingByDefault")]),
+        .target(
+            name: "NexaClientTLS", dependencies: ["NexaClient", "NexaTLS", .product(name: "NIOCore", package: "swift-nio")],
+            swiftSettings: settings),
         .target(name: "NexaBlockingClient", dependencies: ["NexaTLS", "NexaWire"], swiftSettings: settings),
         // The language of `nexadb shell`, apart from the executable so that tests can link it.
         .target(name: "NexaShell", dependencies: ["NexaWire"], swiftSettings: settings),
@@ -124,7 +128,7 @@ let package = Package(
         .testTarget(
             name: "NexaToolsTests", dependencies: ["NexaShell", "NexaBlockingClient", "NexaWire", "NexaStorage", "NexaTestKit"],
             swiftSettings: settings),
-        .testTarget(name: "NexaClientTests", dependencies: ["NexaClient", "NexaWire"], swiftSettings: settings),
+        .testTarget(name: "NexaClientTests", dependencies: ["NexaClient", "NexaClientTLS", "NexaWire"], swiftSettings: settings),
         .testTarget(
             name: "NexaReplicationTests", dependencies: ["NexaReplication", "NexaStorage", "NexaWire", "NexaTestKit"],
             swiftSettings: settings),

@@ -58,7 +58,7 @@ if stale $out/obj/NexaDocuments.o $wire $filter $out/obj/NexaStorage.o $out/obj/
         -o $out/obj/NexaDocuments.o
 fi
 
-replication="$(find Sources/NexaReplication/Messages -name '*.swift') Sources/NexaReplication/Position/EpochHistory.swift
+replication="$(find Sources/NexaReplication/Messages -name '*.swift') $(printf 'Sources/NexaReplication/Position/%s.swift ' EpochHistory EpochLimit)
     $(printf 'Sources/NexaReplication/Basics/%s.swift ' NodeID ClusterConfiguration) Sources/NexaReplication/Serving/ReplicationSlot.swift
     Sources/NexaReplication/Basics/ReplicationOptions.swift"
 if stale $out/obj/NexaReplication.o $replication $out/obj/NexaStorage.o $out/obj/NexaDocuments.o; then

@@ -19,6 +19,7 @@ ldconfig -p | grep -q libedit.so.2 || packages+=(libedit2)
 if [ "$want" = test ]; then
     python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3-venv)
     command -v strace >/dev/null || packages+=(strace)
+    command -v openssl >/dev/null || packages+=(openssl)
 fi
 if [ "$want" = cluster ]; then
     command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ] || packages+=(haproxy)

@@ -7,12 +7,6 @@
 
 import NexaStorage
 
-extension Epoch {
-    /// Epochs from here on are refused wherever they come from: nothing that is counted up from a smaller one overflows, and the file that
-    /// keeps a promise has two bits to spare.
-    static let tooHigh: Epoch = 1 << 62 - 64
-}
-
 /// What a node's word is worth when leaders are made.
 package enum Standing: UInt8, Hashable, Sendable {
     /// It remembers what it acknowledged and promised.
