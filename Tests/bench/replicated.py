@@ -51,7 +51,7 @@ class NexaNode(peers.Peer):
     def __init__(self, program: str, directory: pathlib.Path, name: str, port: int, *more: str):
         self.name, self.port, self.program = name, port, program
         super().__init__([program, "serve", "--data-dir", str(directory), "--port", str(port), "--admin-port", str(peers.free_port()),
-                          "--node-name", name, *more], directory)
+                          "--node-name", name, "--change-log-bytes", "0", *more], directory)
         self.log_path = directory.with_suffix(".log")
 
     def bench_arguments(self) -> list[str]:

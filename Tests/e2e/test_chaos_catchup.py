@@ -31,7 +31,7 @@ def forget(cluster, follower, *, but_data=False):
 
 
 def test_a_follower_joins_under_load_after_the_log_was_recycled(proxied, rng, report):
-    c = proxied(3, "--memory", "16MiB")
+    c = proxied(3, "--memory", "16MiB", "--change-log-bytes", "0")
     with Crew(c, rng, pause=0.02) as crew, Flood(c[0], rng, size=32 << 10, batch=16) as flood:
         crew.wait(10)
         forget(c, c[2])
@@ -63,7 +63,7 @@ def begin_slow_snapshot(c, rng):
 
 
 def test_a_follower_that_dies_in_the_middle_of_a_snapshot_goes_on_with_it(proxied, rng, report):
-    c = proxied(3, "--memory", "16MiB")
+    c = proxied(3, "--memory", "16MiB", "--change-log-bytes", "0")
     way, flood = begin_slow_snapshot(c, rng)
     c[2].kill()
     before = way.chunk_bytes
@@ -78,7 +78,7 @@ def test_a_follower_that_dies_in_the_middle_of_a_snapshot_goes_on_with_it(proxie
 
 
 def test_a_line_that_goes_silent_in_the_middle_of_a_snapshot_is_left(proxied, rng, report):
-    c = proxied(3, "--memory", "16MiB")
+    c = proxied(3, "--memory", "16MiB", "--change-log-bytes", "0")
     way, flood = begin_slow_snapshot(c, rng)
     held = c.proxy.between("n1", "n3")
     c.proxy.hold(*held)
@@ -199,7 +199,7 @@ def test_bits_that_flip_in_any_frame_in_any_direction_do_no_harm(proxied, rng, r
 
 
 def test_bits_that_flip_in_a_snapshot_are_noticed_and_never_stored(proxied, rng, report):
-    c = proxied(3, "--memory", "16MiB")
+    c = proxied(3, "--memory", "16MiB", "--change-log-bytes", "0")
     way, flood = begin_slow_snapshot(c, rng)
     way.flip(3, SNAPSHOT_CHUNK)
     way.bytes_per_second = None

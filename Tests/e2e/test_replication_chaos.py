@@ -84,7 +84,7 @@ def test_no_majority_write_is_lost_when_leaders_are_killed(cluster, rng, report)
 
 
 def test_a_follower_that_joins_late_takes_a_snapshot_and_streams_on(cluster, rng):
-    c = cluster(2, "--memory", "16MiB", with_members=False)
+    c = cluster(2, "--memory", "16MiB", "--change-log-bytes", "0", with_members=False)
     batch_count = 0
 
     def write(link, count):

@@ -64,7 +64,7 @@ def start_alone(node):
 
 
 def test_verify_finds_nodes_equal_while_they_are_written_to(cluster):
-    c = cluster(3, "--memory", "16MiB")
+    c = cluster(3, "--memory", "16MiB", "--change-log-bytes", "0")
     with c[0].wire() as link:
         assert link.ask(wire.CREATE_COLLECTION, {"database": "other", "collection": "empty", "w": 3}).type == wire.SUCCESS
         for number in range(5):
@@ -167,7 +167,7 @@ def test_a_switchover_that_comes_to_nothing_only_delays_writes(cluster):
 
 
 def test_a_slot_survives_its_node_and_keeps_the_log_for_who_comes_back(cluster):
-    c = cluster(2, "--memory", "16MiB", with_members=False)
+    c = cluster(2, "--memory", "16MiB", "--change-log-bytes", "0", with_members=False)
     with c[0].wire() as link:
         create(link, "a", "k")
     c.wait_caught_up(c[1])

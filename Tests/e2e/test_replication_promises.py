@@ -151,7 +151,7 @@ def test_what_a_deposed_leader_wrote_alone_is_cut_and_kept(cluster):
 
 
 def test_a_deposed_leader_whose_tables_hold_what_is_to_be_cut_takes_a_copy_and_keeps_the_rest(cluster, rng):
-    c = cluster(3, "--memory", "16MiB")
+    c = cluster(3, "--memory", "16MiB", "--change-log-bytes", "0")
     with c[0].wire() as link:
         create(link, "t", "kept", options={"w": 3})
         for follower in c.nodes[1:]:
