@@ -270,6 +270,8 @@ extension ReplicaNode {
         downstreams[index].inFlight.acknowledged(ack.written)
         slots.advance(
             downstreams[index].slot, to: ack.durable + 1, byteCount: marks.byteCount(at: ack.durable), now: now)
+        // A newcomer that has everything learns so at once: only then it counts.
+        if ack.isNewcomer && ack.durable >= shipLimit { sendHeartbeat(index, into: &effects) }
         if role == .leader {
             leaderHeard(index, into: &effects)
         } else {
