@@ -138,6 +138,21 @@ import Testing
         #expect(bench.tell(.promote(.none)).failure == nil)
     }
 
+    @Test func aNewcomerThatLacksNothingCountsWithTheFirstWordOfItsLeader() {
+        var bench = greeted(DurableState())
+        bench.tell(welcome(.stream))
+        bench.tell(.promisePersisted(Promise(epoch: 1, leader: Self.leader, standing: .newcomer)))
+        bench.tell(batch(1, 3, previous: 0, chain: 5))
+        bench.tell(.durable(3, generation: 0))
+        bench.tell(.applied(3, generation: 0))
+        #expect(bench.node.promise.standing == .newcomer)
+        let stamp = FrameStamp(epoch: 1, committed: 0, end: 3, sentAt: 78, echo: bench.now)
+        let effects = bench.tell(
+            .upstream(Self.session, .heartbeat(Heartbeat(stamp: stamp, leader: Self.leader, topologyVersion: 1))))
+        let settled = Promise(epoch: 1, leader: Self.leader)
+        #expect(effects.contains { if case .persistPromise(settled, Bench.cluster) = $0 { true } else { false } })
+    }
+
     @Test func aNewcomerMayBeForced() {
         var bench = greeted(DurableState())
         bench.tell(welcome(.stream))

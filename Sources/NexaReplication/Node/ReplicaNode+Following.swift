@@ -264,6 +264,7 @@ extension ReplicaNode {
         if stamp.echo > 0 {
             following.staleness.note(end: stamp.end, since: stamp.echo - min(stamp.echo, stamp.endAge))
             following.staleness.shown(log.visible)
+            settle(into: &effects)
         }
         learnCommitted(stamp.committed, into: &effects)
     }

@@ -61,7 +61,9 @@ extension ClusterSimulation {
         }
         let left = machines.indices.filter { !disaster.isHeld[$0] }
         let voters = left.filter { configuration.isVoter(machines[$0].id) }
-        guard now >= disaster.settledAt, voters.allSatisfy({ machines[$0].core?.role == .follower }) else { return }
+        // Who led before stands up again and again by itself; that is no hindrance.
+        guard now >= disaster.settledAt, voters.allSatisfy({ [.follower, .candidate].contains(machines[$0].core?.role) })
+        else { return }
         guard let best = voters.max(by: { machines[$0].core!.log.durablePosition < machines[$1].core!.log.durablePosition })
         else { return }
         for index in left where !voters.contains(index) && !isPrefix(machines[index].disk, of: machines[best].disk) {
