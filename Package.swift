@@ -31,6 +31,9 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        // Without the traits for configuration files and the whole of Foundation.
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
@@ -89,17 +92,34 @@ let package = Package(
         .target(
             name: "NexaClientTLS", dependencies: ["NexaClient", "NexaTLS", .product(name: "NIOCore", package: "swift-nio")],
             swiftSettings: settings),
+        // The HTTP/JSON door of the same node.
+        .target(
+            name: "NexaGateway",
+            dependencies: [
+                "CSupport", "NexaWire", "NexaStorage", "NexaDocuments", "NexaServer",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ], swiftSettings: settings),
         .target(name: "NexaBlockingClient", dependencies: ["NexaTLS", "NexaWire"], swiftSettings: settings),
         // The language of `nexadb shell`, apart from the executable so that tests can link it.
         .target(name: "NexaShell", dependencies: ["NexaWire"], swiftSettings: settings),
+        // What `nexadb import` and `nexadb export` do, and `nexadb backup`, apart from the executable for the same reason.
+        .target(name: "NexaTransfer", dependencies: ["CSupport", "NexaBlockingClient", "NexaWire"], swiftSettings: settings),
+        .target(
+            name: "NexaBackup", dependencies: ["CSupport", "NexaBlockingClient", "NexaReplication", "NexaStorage", "NexaWire"],
+            swiftSettings: settings),
         .target(
             name: "NexaTestKit", dependencies: ["CSupport", "NexaWire", "NexaStorage", "NexaReplication", "NexaDocuments"],
             swiftSettings: settings),
         .executableTarget(
             name: "nexadb",
             dependencies: [
-                "CSupport", "NexaBlockingClient", "NexaDocuments", "NexaReplication", "NexaServer", "NexaShell", "NexaStorage",
-                "NexaTLS", "NexaWire",
+                "CSupport", "NexaBackup", "NexaBlockingClient", "NexaDocuments", "NexaGateway", "NexaReplication", "NexaServer",
+                "NexaShell", "NexaStorage", "NexaTLS", "NexaTransfer", "NexaWire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
@@ -126,8 +146,20 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
         .testTarget(
-            name: "NexaToolsTests", dependencies: ["NexaShell", "NexaBlockingClient", "NexaWire", "NexaStorage", "NexaTestKit"],
+            name: "NexaToolsTests",
+            dependencies: [
+                "CSupport", "NexaBackup", "NexaShell", "NexaBlockingClient", "NexaTransfer", "NexaWire", "NexaStorage",
+                "NexaTestKit",
+            ],
             swiftSettings: settings),
+        .testTarget(
+            name: "NexaGatewayTests",
+            dependencies: [
+                "NexaGateway", "NexaServer", "NexaDocuments", "NexaStorage", "NexaWire", "NexaTestKit",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+            ], swiftSettings: settings),
         .testTarget(name: "NexaClientTests", dependencies: ["NexaClient", "NexaClientTLS", "NexaWire"], swiftSettings: settings),
         .testTarget(
             name: "NexaReplicationTests", dependencies: ["NexaReplication", "NexaStorage", "NexaWire", "NexaTestKit"],

@@ -160,7 +160,7 @@ extension ReplicaNode {
 
     mutating func take(_ reply: Fenced, from peer: NodeID, into effects: inout [NodeEffect]) {
         sawEpoch(reply.promised)
-        if role == .leader, reply.promised > promise.epoch, reply.node == peer, setup.configuration.isVoter(peer) {
+        if role == .leader, reply.promised > promise.epoch, reply.node == peer, setup.configuration.member(peer) != nil {
             return stepDown(to: nil, reason: "\(peer) promised epoch \(reply.promised)", resumeAfter: 0, into: &effects)
         }
         guard let state = candidacy, reply.node == peer, setup.configuration.member(peer) != nil else { return }
