@@ -5,6 +5,8 @@ public struct ClientConfiguration: Sendable {
     public var hosts: [HostAddress]
     public var username: String?
     public var password: String?
+    /// Instead of user and password.
+    public var apiKey: String?
     /// Nil: the node's, "default".
     public var database: String?
     /// A name for the node's log.

@@ -29,39 +29,38 @@ public final class NexaClient: Service, Sendable {
     public let logger: Logger
 
     /// A client for `configuration`.
-    public init(
+    public convenience init(
         configuration: ClientConfiguration, eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
         logger: Logger = Logger(label: "nexadb.client")
     ) throws(NexaError) {
-        guard configuration.tls == nil || configuration.transport != nil else {
-            throw NexaError(
-                .validation, "TLS needs a transport: import NexaClientTLS and set configuration.transport = NexaTLSTransport()")
-        }
-        self.configuration = configuration
-        self.logger = logger
-        warnings = []
-        topology = Topology(configuration, group: eventLoopGroup, logger: logger)
-        readFields = .reads(configuration)
-        writeFields = .writes(configuration)
-        telemetry = Telemetry()
+        try self.init(configuration, warnings: [], eventLoopGroup, logger)
     }
 
     /// A client for an address, `nexadb://user:password@host:port,host:port/database?option=value`. `adjust` has the last word over it.
-    public init(
+    public convenience init(
         _ address: String, eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
         logger: Logger = Logger(label: "nexadb.client"), adjust: (inout ClientConfiguration) -> Void = { _ in }
     ) throws(NexaError) {
         let parsed = try ConnectionString(address)
         var configuration = parsed.configuration
         adjust(&configuration)
+        try self.init(configuration, warnings: parsed.warnings, eventLoopGroup, logger)
+    }
+
+    private init(
+        _ configuration: ClientConfiguration, warnings: [String], _ eventLoopGroup: any EventLoopGroup, _ logger: Logger
+    ) throws(NexaError) {
         guard configuration.tls == nil || configuration.transport != nil else {
             throw NexaError(
                 .validation, "TLS needs a transport: import NexaClientTLS and set configuration.transport = NexaTLSTransport()")
         }
+        guard configuration.apiKey == nil || configuration.username == nil else {
+            throw NexaError(.validation, "either a user or an API key, not both")
+        }
         self.configuration = configuration
         self.logger = logger
-        warnings = parsed.warnings
-        for warning in parsed.warnings { logger.warning("\(warning)") }
+        self.warnings = warnings
+        for warning in warnings { logger.warning("\(warning)") }
         topology = Topology(configuration, group: eventLoopGroup, logger: logger)
         readFields = .reads(configuration)
         writeFields = .writes(configuration)

@@ -30,15 +30,20 @@ import Testing
                     return numbers
                 }
             }
+            var pauses: [Duration] = []
             for _ in 0..<20 {
                 try await Task.sleep(for: .milliseconds(100))
                 node.kill()
                 try node.start()
-                let began = ContinuousClock.now
+                try await node.waitUntilListening()
+                let back = ContinuousClock.now
                 try await client.ping()
-                // The start of the node included, which takes its part of a busy machine.
-                #expect(ContinuousClock.now - began < .seconds(3))
+                pauses.append(ContinuousClock.now - back)
             }
+            // Half of them, and not all: others use the machine, too.
+            let pause = pauses.sorted()[pauses.count / 2]
+            print("the client went on \(pause) after the node was back (median of \(pauses.count))")
+            #expect(pause < .seconds(1))
             isOver.set()
             return try await group.reduce([], +)
         }

@@ -32,6 +32,22 @@ struct ClientTests {
         }
     }
 
+    @Test func compressionIsAgreedOnAndChangesNoByte() async throws {
+        try await ClientNode.run(options: "compress=lz4") { client, _ in
+            let connection = try #require(client.topology.choose(.read(.primary)))
+            #expect(connection.hello.hasCompression)
+            let texts = client.collection("texts")
+            let text = String(repeating: "all work and no play ", count: 20_000)
+            let made = try await texts.create(["_id": "k", "text": .string(text)])
+            #expect(try await texts.get("k") == made)
+            #expect(made["text"]?.stringValue == text)
+            try await texts.createMany((0..<2_000).map { ["_id": .string("n\($0)"), "text": "short", "n": .int(Int64($0))] })
+            var sum = 0
+            for try await document in texts.find(["n": ["$gte": 0]]) { sum += document["n"]?.intValue ?? 0 }
+            #expect(sum == 1_999_000)
+        }
+    }
+
     @Test func manyTasksShareOneConnectionAndGetTheirOwnAnswers() async throws {
         try await ClientNode.run { client, _ in
             let numbers = client.collection("numbers")

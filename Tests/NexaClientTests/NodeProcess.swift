@@ -49,6 +49,29 @@ final class NodeProcess: @unchecked Sendable {
         try process.run()
     }
 
+    /// Until the port takes connections.
+    func waitUntilListening() async throws {
+        let deadline = ContinuousClock.now + .seconds(30)
+        while !isListening() {
+            guard ContinuousClock.now < deadline else { throw CocoaError(.executableLoad) }
+            try await Task.sleep(for: .milliseconds(2))
+        }
+    }
+
+    private func isListening() -> Bool {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(port).bigEndian
+        address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
+        return withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+            }
+        }
+    }
+
     /// SIGKILL: nothing is finished, nothing is said.
     func kill() {
         Glibc.kill(process.processIdentifier, SIGKILL)

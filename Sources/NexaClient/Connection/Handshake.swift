@@ -16,6 +16,7 @@ package enum Handshake {
         if let database = configuration.database { entries.append(("database", .string(database))) }
         if let username = configuration.username { entries.append(("username", .string(username))) }
         if let password = configuration.password { entries.append(("password", .string(password))) }
+        if let apiKey = configuration.apiKey { entries.append(("api_key", .string(apiKey))) }
         return Document(entries)
     }
 

@@ -137,8 +137,10 @@ extension ConnectionHandler {
     }
 
     private func takesEvents(_ subscription: ChangeSubscription) -> Bool {
+        // What a write in the pool has committed may be told only behind its answer.
+        if tasks.contains(where: { $0.isAway && $0.type.isWrite }) { return false }
         // Without request ids an event could be taken for a part of the stream that is under way.
-        canSend && machine.answers.byteCount < Self.outputByteCountMax
+        return canSend && machine.answers.byteCount < Self.outputByteCountMax
             && (subscription.requestID != nil || !machine.isHeldByStream)
     }
 

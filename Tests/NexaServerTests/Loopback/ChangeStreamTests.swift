@@ -55,6 +55,19 @@ struct ChangeStreamTests {
         }
     }
 
+    /// A new collection is made in the work pool: its commit is known before its answer is back.
+    @Test func aWriteFromThePoolIsAnsweredBeforeItsEvent() async throws {
+        try await LoopbackNode.run { port in
+            let client = try RawClient(port: port)
+            _ = try client.call(.subscribeChanges, [:])
+            for number in 0..<300 {
+                try client.send(.create, ["collection": .string("c\(number)"), "data": ["_id": "k"]])
+                #expect(try #require(try client.receive()).type == .success)
+                #expect(try Self.event(client)["ns"]?["coll"] == .string("c\(number)"))
+            }
+        }
+    }
+
     @Test func aSubscriberThatDoesNotReadHoldsUpNeitherAnswersNorOthers() async throws {
         try await LoopbackNode.run { port in
             let silent = try RawClient(port: port, receiveByteCount: 8 << 10)
