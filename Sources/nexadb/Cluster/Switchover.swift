@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import NexaBlockingClient
 import NexaReplication
 import NexaWire
@@ -37,7 +38,11 @@ struct Switch: ParsableCommand {
                 case "draining": Console.say("writes are held until \(to) has the whole log")
                 case "handed_over": Console.say("\(to) has everything and takes over")
                 case "done":
-                    Console.say("done: \(to) leads")
+                    if followsAnother() {
+                        Console.say("done: \(to) leads")
+                    } else {
+                        Console.say("done here: \(to) takes over, but \(node.endpoint) has not heard from it yet")
+                    }
                     return
                 default:
                     Console.complain("not handed over: \(reason)")
@@ -45,5 +50,19 @@ struct Switch: ParsableCommand {
                 }
             }
         }
+    }
+
+    /// Waits until the node that led follows a leader that is open: a moment later than its own fencing, of which "done" tells.
+    private func followsAnother() -> Bool {
+        let deadline = ContinuousClock.now + .seconds(10)
+        while ContinuousClock.now < deadline {
+            if let status = try? node.connect(timeout: 2).request(.status).payload, status["role_in_cluster"] == "follower",
+                status["replication"]?["leader"]?.stringValue != nil
+            {
+                return true
+            }
+            usleep(20_000)
+        }
+        return false
     }
 }
