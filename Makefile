@@ -6,7 +6,7 @@ BUILD  := Tests/scripts/release.sh build
 NEXADB := .build/release/nexadb
 DATA   ?= ./data
 
-.PHONY: help setup build run test e2e bench bench-replication bench-clients cluster lint format asan tsan ubsan fuzz soak clean
+.PHONY: help setup build run test e2e bench bench-replication bench-clients cluster docs-swift lint format asan tsan ubsan fuzz soak clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ bench-replication: build ## Lag, durable copies, cost, read scaling and full cop
 bench-clients: build ## How fast the clients for Python, JavaScript and Swift are against one node
 	@$(BUILD) --product client-bench
 	@clients/bench/run.sh
+
+docs-swift: build ## The API reference of the Swift client, with DocC, into .build/docs/swift
+	@$(BUILD) --target NexaClient && clients/swift/docs.sh
 
 lint: setup ## swift-format in strict mode, warnings of our own targets (tests included) as errors
 	@$(SWIFT) format lint --strict --recursive Package.swift Sources Tests clients/bench/swift
