@@ -74,7 +74,7 @@ def test_a_request_that_was_given_up_shifts_no_answer_and_its_id_stays_taken():
     cancel = sent(link.abandon(first))
     assert cancel[0][0] == Request.CANCEL
     assert cancel[0][2] == {"request_id": first}
-    link._next_id = first
+    link.next_id = first
     _, second = link.submit(read(), "second", 0, None, None)
     assert second != first
     late = frame(SUCCESS, {"n": 1}, first) + frame(SUCCESS, {"n": 2}, second)

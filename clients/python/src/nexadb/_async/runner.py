@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 from .._core.calls import Call
 from .._core.codec import decode
@@ -14,7 +15,7 @@ from .._core.link import Reply
 from .._core.retry import Sent
 from .._core.stream import StreamState
 from .._core.topology import Server
-from ..errors import ClosedError, NexaError, QueueFullError
+from ..errors import ClosedError, NexaError
 from ..types import Document
 from .connection import Connection, Expired, Sink
 from .pool import Pool
@@ -53,10 +54,23 @@ class Runner:
         if self._pool is not None:
             await self._pool.close()
 
+    def read(
+        self,
+        collection: str,
+        key: bytes,
+        options: Mapping[str, Any] | None,
+        database: str | None,
+        preference: str | None,
+        timeout_ms: int | None,
+    ) -> Awaitable[Reply]:
+        """The answer to READ for a packed key."""
+        call = self.engine.call(Request.READ, collection, (key,), options, database=database, preference=preference)
+        return self.run(call, timeout_ms)
+
     async def run(self, call: Call, timeout_ms: int | None = None) -> Reply:
         """The answer to a call. ERROR answers are raised."""
         engine = self.engine
-        started = self._begin(call, timeout_ms)
+        started = engine.begin(call, timeout_ms)
         server: Server | None = None
         failure: BaseException | None = None
         try:
@@ -92,14 +106,12 @@ class Runner:
             failure = error
             raise
         finally:
-            engine.in_flight -= 1
-            if engine.listeners:
-                engine.told(call, server, started, failure)
+            engine.end(call, server, started, failure)
 
     async def open_stream(self, call: Call, timeout_ms: int | None, state: StreamState | None = None) -> tuple[Sink, Reply]:
         """Starts a call whose result may come in pieces, and waits for the first of them."""
         engine = self.engine
-        started = self._begin(call, timeout_ms)
+        started = engine.begin(call, timeout_ms)
         server: Server | None = None
         failure: BaseException | None = None
         try:
@@ -128,23 +140,11 @@ class Runner:
             failure = error
             raise
         finally:
-            engine.in_flight -= 1
-            if engine.listeners:
-                engine.told(call, server, started, failure)
+            engine.end(call, server, started, failure)
 
     def _after(self, call: Call, connection: Connection, error: NexaError) -> float:
         """Seconds until the next attempt. Raises when there is none."""
         return self.pool.changed(lambda: self.engine.failed(call, connection.server, error, connection.link.has_op_ids, clock()))
-
-    def _begin(self, call: Call, timeout_ms: int | None) -> float:
-        engine = self.engine
-        if engine.in_flight >= engine.options.max_queue:
-            raise QueueFullError(f"{engine.in_flight} operations wait already (maxQueue)")
-        engine.in_flight += 1
-        now = clock()
-        if call.attempts == 0:
-            call.deadline = engine.deadline(timeout_ms, now)
-        return now
 
     async def _connection(self, call: Call, started: float) -> Connection:
         pool = self.pool

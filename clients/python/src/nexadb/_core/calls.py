@@ -63,6 +63,8 @@ class Call:
     deadline = 0.0
     wants_position = False
     is_write = False
+    #: A read from the connection's database without options.
+    is_plain = False
     preference = "primary"
 
     def __init__(self, kind: int, database: str | None, collection: str | None, values: tuple[bytes, ...] = ()):
@@ -78,15 +80,17 @@ class Call:
         self.option_count, self.options = packed[0] & 0x0F, packed[1:]
 
 
-_HEADS = tuple(bytes((0x90 + count,)) for count in range(16))
+#: The first byte of a compact payload of so many elements.
+COMPACT_HEADS = tuple(bytes((0x90 + count,)) for count in range(16))
 _MAPS = tuple(bytes((0x80 + count,)) for count in range(16))
 
 
 def payload(call: Call, prefix: bytes | None, remaining_ms: int, op_id: bytes | None, after: Position | None) -> bytes:
     """The payload of a call. `prefix`: the packed handle or name of its collection in the compact form; None: as a map."""
-    count, parts = call.option_count, [call.options]
+    count, values = call.option_count, call.values
+    parts = [call.options]
     if remaining_ms:
-        parts.append(_timeouts.get(remaining_ms) or _timeout(remaining_ms))
+        parts.append(timeouts.get(remaining_ms) or timeout_field(remaining_ms))
         count += 1
     if op_id is not None:
         parts.append(_OP_ID + op_id)
@@ -94,11 +98,10 @@ def payload(call: Call, prefix: bytes | None, remaining_ms: int, op_id: bytes | 
     if after is not None:
         parts.append(_AFTER + _POSITION.pack(0x92, 0xCF, after[0], 0xCF, after[1]))
         count += 1
-    values = call.values
     if prefix is not None:
         if count:
-            return b"".join((_HEADS[len(values) + 2], prefix, *values, _MAPS[count], *parts))
-        return b"".join((_HEADS[len(values) + 1], prefix, *values))
+            return b"".join((COMPACT_HEADS[len(values) + 2], prefix, *values, _MAPS[count], *parts))
+        return b"".join((COMPACT_HEADS[len(values) + 1], prefix, *values))
     if call.collection is not None:
         parts += (_COLLECTION, encode(call.collection))
         count += 1
@@ -111,16 +114,17 @@ def payload(call: Call, prefix: bytes | None, remaining_ms: int, op_id: bytes | 
     return b"".join((_MAPS[count] if count < 16 else b"\xde" + count.to_bytes(2, "big"), *parts))
 
 
-_timeouts: dict[int, bytes] = {}
+#: The field of a budget, for those that are in use.
+timeouts: dict[int, bytes] = {}
 
 
-def _timeout(milliseconds: int) -> bytes:
+def timeout_field(milliseconds: int) -> bytes:
     known = _TIMEOUT + encode(milliseconds)
-    if len(_timeouts) < 64:
-        _timeouts[milliseconds] = known
+    if len(timeouts) < 64:
+        timeouts[milliseconds] = known
     return known
 
 
 def array_header(count: int) -> bytes:
     """In front of `count` values that are packed already."""
-    return _HEADS[count] if count < 16 else b"\xdd" + count.to_bytes(4, "big")
+    return COMPACT_HEADS[count] if count < 16 else b"\xdd" + count.to_bytes(4, "big")

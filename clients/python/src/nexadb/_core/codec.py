@@ -82,14 +82,29 @@ _msgpack_unpackb: Callable[..., Any] = getattr(msgpack, "unpackb")  # noqa: B009
 
 
 def _msgpack_encode(value: object) -> bytes:
-    return _msgpack_packb(value, default=_for_msgpack, use_bin_type=True)
+    try:
+        return _msgpack_packb(value, default=_for_msgpack, use_bin_type=True)
+    except NexaError:
+        raise
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise invalid(f"this value cannot be stored: {error}") from error
+
+
+_UNREADABLE = (TypeError, ValueError, OverflowError, RecursionError, MemoryError, msgpack.UnpackException)
+
+
+def _unreadable(error: BaseException) -> ProtocolError:
+    return ProtocolError(f"the node sent a payload that is not MessagePack: {error}")
 
 
 def _msgpack_decode(data: bytes | memoryview) -> Any:
     try:
-        return _msgpack_unpackb(data, raw=False, strict_map_key=True, ext_hook=_from_extension, timestamp=3)
-    except OverflowError:
-        return _moments(_msgpack_unpackb(data, raw=False, strict_map_key=True, ext_hook=_from_extension, timestamp=0))
+        try:
+            return _msgpack_unpackb(data, raw=False, strict_map_key=True, ext_hook=_from_extension, timestamp=3)
+        except OverflowError:
+            return _moments(_msgpack_unpackb(data, raw=False, strict_map_key=True, ext_hook=_from_extension, timestamp=0))
+    except _UNREADABLE as error:
+        raise _unreadable(error) from error
 
 
 def _moments(value: Any) -> Any:
@@ -101,8 +116,10 @@ def _moments(value: Any) -> Any:
     return _from_extension(-1, value.to_bytes()) if isinstance(value, msgpack.Timestamp) else value
 
 
-_encode: Callable[[object], bytes] = _msgpack_encode
-_decode: Callable[[bytes | memoryview], Any] = _msgpack_decode
+#: A value in MessagePack. Raises what `errors.invalid` makes for one that cannot be stored.
+encode: Callable[[object], bytes] = _msgpack_encode
+#: The one value in these bytes. Raises ProtocolError.
+decode: Callable[[bytes | memoryview], Any] = _msgpack_decode
 
 if ormsgpack is not None:
     _OPTIONS = ormsgpack.OPT_PASSTHROUGH_DATETIME | ormsgpack.OPT_PASSTHROUGH_DATACLASS | ormsgpack.OPT_PASSTHROUGH_UUID
@@ -114,33 +131,20 @@ if ormsgpack is not None:
     def _ormsgpack_encode(value: object) -> bytes:
         try:
             return _packb(value, _plain, _OPTIONS)
-        except TypeError:
-            # It has no ext types below 0, which timestamps are.
+        except (TypeError, ValueError, OverflowError, RecursionError):
+            # It has no ext types below 0, which timestamps are. What nobody can pack is refused there, too.
             return _msgpack_encode(value)
 
     def _ormsgpack_decode(data: bytes | memoryview) -> Any:
         # The library ignores bytes behind the value; in a pair with the mark they cannot hide.
-        value, mark = _unpackb(b"".join((b"\x92", data, _MARK_BYTES)), ext_hook=_from_extension)
+        try:
+            value, mark = _unpackb(b"".join((b"\x92", data, _MARK_BYTES)), ext_hook=_from_extension)
+        except _UNREADABLE as error:
+            raise _unreadable(error) from error
         if mark != _MARK:
-            raise ValueError("bytes behind the value")
+            raise _unreadable(ValueError("bytes behind the value"))
         return value
 
-    _encode, _decode = _ormsgpack_encode, _ormsgpack_decode
+    encode, decode = _ormsgpack_encode, _ormsgpack_decode
 
 IS_FAST = ormsgpack is not None
-
-
-def encode(value: object) -> bytes:
-    try:
-        return _encode(value)
-    except NexaError:
-        raise
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise invalid(f"this value cannot be stored: {error}") from error
-
-
-def decode(data: bytes | memoryview) -> Any:
-    try:
-        return _decode(data)
-    except (TypeError, ValueError, OverflowError, RecursionError, MemoryError, msgpack.UnpackException) as error:
-        raise ProtocolError(f"the node sent a payload that is not MessagePack: {error}") from error

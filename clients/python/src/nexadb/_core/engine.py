@@ -19,6 +19,7 @@ from ..errors import (
     ConfigurationError,
     NexaError,
     ProtocolError,
+    QueueFullError,
     ServerError,
     TimeoutError,
     UnknownOutcomeError,
@@ -30,7 +31,7 @@ from ..options import DEFAULT_PORT, ClientOptions
 from ..telemetry import OpenTelemetryListener
 from ..uri import parse_address, parse_uri
 from . import retry
-from .calls import ACCOUNT_CHANGES, READS, WRITES, Call, Position
+from .calls import ACCOUNT_CHANGES, READS, WRITES, Call, Position, timeout_field
 from .codec import decode, encode
 from .frames import DUPLICATE, ERROR, NOT_FOUND, PONG, SUCCESS, Request
 from .link import Link, Reply
@@ -42,6 +43,9 @@ clock = time.monotonic
 _FOREVER = float("inf")
 #: With less time left than this, another attempt would only blur what the last one said.
 _ATTEMPT_SECONDS = 0.02
+
+#: A shorter budget than this is watched more closely than the short way of a read does.
+_PLAIN_MS_MIN = 1000
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
@@ -72,6 +76,10 @@ class Engine:
             self._read_options["read_concern"] = options.read_concern
         if options.max_staleness_seconds:
             self._read_options["max_staleness_ms"] = options.max_staleness_seconds * 1000
+        #: The budget of a read that asks for nothing in particular, and the same packed: empty where this client's options ask for more.
+        self.plain_seconds = options.timeout_ms / 1000
+        is_plain = options.read_preference == "primary" and not self._read_options
+        self.plain_budget = timeout_field(options.timeout_ms) if is_plain and options.timeout_ms > _PLAIN_MS_MIN else b""
 
     def _begin_anew(self) -> None:
         """What belongs to one process: above all the name under which its writes are known."""
@@ -107,7 +115,7 @@ class Engine:
         preference: str | None = None,
         names: tuple[str, ...] | None = None,
     ) -> Call:
-        call = Call(kind, None if database == self.options.database else database, collection, values)
+        call = Call(kind, None if database is None or database == self.options.database else database, collection, values)
         if kind in WRITES:
             call.is_write = call.wants_position = True
             defaults = self._write_options
@@ -121,6 +129,9 @@ class Engine:
             chosen = preference or self.options.read_preference
             if chosen != "primary":
                 call.preference, call.wants_position = chosen, True
+            elif collection is not None and call.database is None and not options and not defaults and names is None:
+                call.is_plain = True
+                return call
         if options:
             given = {name: value for name, value in options.items() if value is not None}
             call.set_options({**defaults, **given})
@@ -134,12 +145,27 @@ class Engine:
         budget = self.options.timeout_ms if timeout_ms is None else timeout_ms
         return now + budget / 1000 if budget else _FOREVER
 
+    def begin(self, call: Call, timeout_ms: int | None) -> float:
+        """Counts a call in and starts its time. Whoever calls this calls `end` in any case, once it has returned."""
+        if self.in_flight >= self.options.max_queue:
+            raise QueueFullError(f"{self.in_flight} operations wait already (maxQueue)")
+        self.in_flight += 1
+        now = clock()
+        if call.attempts == 0:
+            budget = self.options.timeout_ms if timeout_ms is None else timeout_ms
+            call.deadline = now + budget / 1000 if budget else _FOREVER
+        return now
+
     def submit(self, link: Link[Any], call: Call, waiter: Any, now: float) -> tuple[bytes, int]:
         """The bytes of the next attempt of a call."""
         call.attempts += 1
         if call.first_sent_at == 0.0:
             call.first_sent_at = now
-        remaining = 0 if call.deadline == _FOREVER else max(1, round((call.deadline - now) * 1000))
+        remaining = 0
+        if call.deadline != _FOREVER:
+            remaining = int((call.deadline - now) * 1000 + 0.5)
+            if remaining < 1:
+                remaining = 1
         after = self.position
         if after is not None and (link.is_alone or call.type not in READS):
             after = None
@@ -211,7 +237,13 @@ class Engine:
 
     # Telemetry
 
-    def told(self, call: Call, server: Server | None, started: float, error: BaseException | None) -> None:
+    def end(self, call: Call, server: Server | None, started: float, error: BaseException | None) -> None:
+        """A call is over, with this error or an answer."""
+        self.in_flight -= 1
+        if self.listeners:
+            self._tell(call, server, started, error)
+
+    def _tell(self, call: Call, server: Server | None, started: float, error: BaseException | None) -> None:
         event = CommandEvent(
             operation=Request(call.type).name.lower(),
             database=call.database or "default",

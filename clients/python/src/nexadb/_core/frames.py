@@ -67,14 +67,19 @@ _ANSWER_TYPES = frozenset({*range(0x81, 0x89), CHANGE_EVENT})
 Frame = tuple[int, int, bytes | memoryview]
 """Message type, flags, and everything behind the header."""
 
+#: Up to this many bytes a copy costs less than a view.
+_COPY_BYTE_COUNT = 1024
+
 
 class Framer:
     """Cuts what arrives into frames. `feed` gives the frames that are complete, in order."""
 
-    __slots__ = ("_have", "_need", "_parts", "limit")
+    __slots__ = ("_have", "_need", "_parts", "is_between_frames", "limit")
 
     def __init__(self, limit: int):
         self.limit = limit
+        #: The next byte begins a frame.
+        self.is_between_frames = True
         self._parts: list[bytes] = []
         self._have = 0
         self._need = HEADER_BYTE_COUNT
@@ -88,20 +93,20 @@ class Framer:
             data = b"".join(self._parts)
             self._parts.clear()
         frames: list[Frame] = []
-        start, end = 0, len(data)
-        view = memoryview(data)
+        start, end, limit, unpack = 0, len(data), self.limit, HEADER.unpack_from
         while end - start >= HEADER_BYTE_COUNT:
-            magic, version, kind, flags, length = HEADER.unpack_from(data, start)
-            if magic != MAGIC or version != VERSION or length > self.limit or flags > _FLAGS_MAX or kind not in _ANSWER_TYPES:
+            magic, version, kind, flags, length = unpack(data, start)
+            if magic != MAGIC or version != VERSION or length > limit or flags > _FLAGS_MAX or kind not in _ANSWER_TYPES:
                 raise self._problem(magic, version, kind, flags, length)
             body = start + HEADER_BYTE_COUNT
             if end - body < length:
                 self._need = HEADER_BYTE_COUNT + length
                 break
             start = body + length
-            frames.append((kind, flags, view[body:start]))
+            frames.append((kind, flags, data[body:start] if length <= _COPY_BYTE_COUNT else memoryview(data)[body:start]))
         else:
             self._need = HEADER_BYTE_COUNT
+        self.is_between_frames = start == end
         if start < end:
             self._parts.append(data[start:] if start else data)
             self._have = end - start

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar, cast
 from ..errors import ConnectionError, ProtocolError, server_error
 from ..options import ClientOptions
 from . import lz4
-from .calls import Call, Position, payload
+from .calls import COMPACT_HEADS, Call, Position, payload, timeouts
 from .codec import decode, encode
 from .frames import (
     CHANGE_EVENT,
@@ -43,17 +43,20 @@ Name = str | tuple[str, str]
 
 W = TypeVar("W")
 
+_ID = struct.Struct(">I")
 _PREFIX = {
-    FLAG_REQUEST_ID: struct.Struct(">I"),
+    FLAG_REQUEST_ID: _ID,
     FLAG_TOKEN: struct.Struct(">QQ"),
     FLAG_REQUEST_ID | FLAG_TOKEN: struct.Struct(">IQQ"),
 }
 _CONTINUES = frozenset({STREAM_START, STREAM_CHUNK, CHANGE_EVENT})
+_SUBSCRIBE = Request.SUBSCRIBE_CHANGES
+_pack = REQUEST_HEADER.pack
 #: How far a node may go on with a stream that was cancelled before the connection counts as flooded.
 FLOOD_CHUNK_COUNT = 64
 #: Collections whose handle a connection remembers.
 _HANDLE_COUNT_MAX = 512
-_ID_MAX = 0xFFFF_FFFF
+ID_MAX = 0xFFFF_FFFF
 
 
 @dataclass(frozen=True)
@@ -126,8 +129,8 @@ class Link(Generic[W]):
         self.is_alone = True
         self.is_slowed = False
         self._subscriptions: set[int] = set()
-        self._next_id = 1
-        self._prefixes: dict[Name, bytes] = {}
+        self.next_id = 1
+        self.prefixes: dict[Name | None, bytes] = {}
         #: Requests that were given up where nothing could be sent, such as by a destructor.
         self.orphans: deque[int] = deque()
 
@@ -182,24 +185,33 @@ class Link(Generic[W]):
 
     def submit(self, call: Call, waiter: W, remaining_ms: int, op_id: bytes | None, after: Position | None) -> tuple[bytes, int]:
         """The frame of a call, whose answer goes to `waiter`, and the id to give it up by."""
+        request_id = self.next_id
+        if op_id is None and after is None and call.is_plain and request_id not in self.pending and request_id <= ID_MAX:
+            # What nearly every read is: its payload is made of parts that are there.
+            prefix, timeout = self.prefixes.get(call.collection), timeouts.get(remaining_ms)
+            if prefix is not None and timeout is not None and self.has_ids:
+                self.next_id = request_id + 1
+                self.pending[request_id] = waiter
+                body = b"".join((COMPACT_HEADS[len(call.values) + 2], prefix, *call.values, b"\x81", timeout))
+                return _pack(MAGIC, VERSION, call.type, FLAG_REQUEST_ID, len(body) + 4, request_id) + body, request_id
+        return self._submit(call, waiter, remaining_ms, op_id, after)
+
+    def _submit(self, call: Call, waiter: W, remaining_ms: int, op_id: bytes | None, after: Position | None) -> tuple[bytes, int]:
         prefix: bytes | None = None
         bind = b""
         collection = call.collection
         if collection is not None and self.has_compact and call.names is None:
             key = collection if call.database is None else (call.database, collection)
-            prefix = self._prefixes.get(key)
+            prefix = self.prefixes.get(key)
             if prefix is None:
                 prefix, bind = self._bind(key)
         body = payload(call, prefix, remaining_ms, op_id if self.has_op_ids else None, after)
         flags = FLAG_TOKEN if call.wants_position and self.has_tokens else 0
         if self.has_lz4 and len(body) >= lz4.WORTHWHILE_BYTE_COUNT and (smaller := lz4.compressed(body)) is not None:
             body, flags = smaller, flags | FLAG_COMPRESSED
-        request_id = self._next_id
-        if request_id in self.pending or request_id > _ID_MAX:
-            request_id = self._free_id()
-        self._next_id = request_id + 1
+        request_id = self._take_id()
         self.pending[request_id] = waiter
-        if call.type == Request.SUBSCRIBE_CHANGES:
+        if call.type is _SUBSCRIBE:
             self._subscriptions.add(request_id)
         return bind + self._frame(call.type, flags, request_id, body), request_id
 
@@ -209,14 +221,14 @@ class Link(Generic[W]):
         return HEADER.pack(MAGIC, VERSION, kind, flags, len(body)) + body
 
     def _free_id(self) -> int:
-        request_id = self._next_id
-        while request_id in self.pending or request_id > _ID_MAX:
-            request_id = request_id % _ID_MAX + 1
+        request_id = self.next_id
+        while request_id in self.pending or request_id > ID_MAX:
+            request_id = request_id % ID_MAX + 1
         return request_id
 
     def _take_id(self) -> int:
         request_id = self._free_id()
-        self._next_id = request_id + 1
+        self.next_id = request_id + 1
         return request_id
 
     def _bind(self, key: Name) -> tuple[bytes | None, bytes]:
@@ -226,10 +238,10 @@ class Link(Generic[W]):
         """
         database, collection = (None, key) if isinstance(key, str) else key
         name = encode(collection) if database is None else None
-        if len(self._prefixes) >= _HANDLE_COUNT_MAX:
+        if len(self.prefixes) >= _HANDLE_COUNT_MAX:
             return name, b""
         if name is not None:
-            self._prefixes[key] = name
+            self.prefixes[key] = name
         elif any(isinstance(each, Bind) and each.key == key for each in self.pending.values()):
             return None, b""
         fields = {"collection": collection} if database is None else {"collection": collection, "database": database}
@@ -272,13 +284,13 @@ class Link(Generic[W]):
     def receive(self, data: bytes) -> list[tuple[W, Reply]]:
         """Whose answers came. An answer to nobody, such as a second one, is dropped."""
         answered: list[tuple[W, Reply]] = []
-        pending = self.pending
+        pending, subscriptions = self.pending, self._subscriptions
         for kind, flags, body in self.framer.feed(data):
-            if flags == FLAG_REQUEST_ID and kind not in _CONTINUES and len(body) >= 4:
+            if flags == FLAG_REQUEST_ID and kind < STREAM_START and len(body) >= 4:
                 # What nearly every answer is.
-                request_id = int.from_bytes(body[:4], "big")
+                (request_id,) = _ID.unpack_from(body)
                 waiter = pending.get(request_id)
-                if waiter is not None and type(waiter) not in _OWN and request_id not in self._subscriptions:
+                if waiter is not None and type(waiter) not in _OWN and request_id not in subscriptions:
                     del pending[request_id]
                     self.is_slowed = False
                     answered.append((cast(W, waiter), (kind, flags, body[4:], None)))
@@ -331,7 +343,7 @@ class Link(Generic[W]):
     def _bound(self, bind: Bind, kind: int, body: bytes | memoryview) -> None:
         handle = decode(body)
         if kind == SUCCESS and isinstance(handle, int) and handle >= 0:
-            self._prefixes[bind.key] = encode(handle)
+            self.prefixes[bind.key] = encode(handle)
 
     def waiters(self) -> list[W]:
         return [each for each in self.pending.values() if not isinstance(each, (Tombstone, Bind))]

@@ -20,13 +20,14 @@ TICK_SECONDS = 0.5
 
 
 class Channel:
-    __slots__ = ("_buffer", "_limit", "_view", "socket")
+    __slots__ = ("_buffer", "_view", "limit", "socket")
 
     def __init__(self, connected: socket.socket, byte_count: int = 1 << 18):
         self.socket = connected
         self._buffer = bytearray(byte_count)
         self._view = memoryview(self._buffer)
-        self._limit = 0.0
+        #: How long a blocking wait of the socket takes at most.
+        self.limit = 0.0
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connected.setblocking(_HAS_TIMEOUT)
 
@@ -45,7 +46,7 @@ class Channel:
             elif _HAS_TIMEOUT:
                 if seconds > TICK_SECONDS:
                     seconds = TICK_SECONDS
-                if seconds != self._limit:
+                if seconds != self.limit:
                     self._set_limit(seconds)
                 count = self.socket.recv_into(self._buffer)
             else:
@@ -58,7 +59,7 @@ class Channel:
     def _set_limit(self, seconds: float) -> None:
         microseconds = max(1000, int(seconds * 1_000_000))
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL.pack(*divmod(microseconds, 1_000_000)))
-        self._limit = seconds
+        self.limit = seconds
 
     def wait(self, for_input: bool, for_output: bool, seconds: float) -> bool:
         """Waits until the socket has input or takes output. Whether it has input."""

@@ -101,8 +101,7 @@ class NexaClient:
     ) -> Document | None:
         """The document with this key, or None. `rev` adds its revision as `_rev`."""
         options = {"rev": rev, "read_concern": read_concern} if rev or read_concern else None
-        call = self._engine.call(Request.READ, collection, (encode(key),), options, database=database, preference=read_preference)
-        reply = self._runner.run(call, timeout_ms)
+        reply = self._runner.read(collection, encode(key), options, database, read_preference, timeout_ms)
         if reply[0] == SUCCESS:
             return document_of(decode(reply[2]))
         return None if reply[0] == NOT_FOUND else document_of(self._engine.result(reply))

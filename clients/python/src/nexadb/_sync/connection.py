@@ -25,7 +25,7 @@ from .channel import TICK_SECONDS, Channel
 
 PROBE_SECONDS, LOST_SECONDS = 2.0, 8.0
 #: A connection that was idle for so long is looked at before it is used, since its node may be gone.
-_IDLE_SECONDS = 0.2
+IDLE_SECONDS = 0.2
 _NEVER = float("inf")
 
 
@@ -36,13 +36,11 @@ class Expired(TimeoutError):
 class Waiter:
     """Who waits for one answer. `wake` is held while its thread sleeps."""
 
-    __slots__ = ("error", "is_promoted", "is_ready", "reply", "wake")
-
-    def __init__(self) -> None:
-        self.reply: Reply | None = None
-        self.error: NexaError | None = None
-        self.is_ready = self.is_promoted = False
-        self.wake: threading.Lock | None = None
+    # Class attributes, since most waiters change few of them.
+    reply: Reply | None = None
+    error: NexaError | None = None
+    is_ready = is_promoted = False
+    wake: threading.Lock | None = None
 
     def deliver(self, reply: Reply) -> None:
         self.reply, self.is_ready = reply, True
@@ -54,10 +52,7 @@ class Waiter:
 class Sink(Waiter):
     """Where the frames of a stream arrive."""
 
-    __slots__ = ("connection", "request_id", "state")
-
     def __init__(self, connection: Connection, state: StreamState):
-        super().__init__()
         self.connection, self.state = connection, state
         self.request_id = 0
 
@@ -194,12 +189,15 @@ class Connection:
         """Sends a call and waits for its answer."""
         waiter = Waiter()
         request_id, reads = self._submit(call, waiter, now)
+        return self._answer(waiter, request_id, reads, call.deadline)
+
+    def _answer(self, waiter: Waiter, request_id: int, reads: bool, deadline: float, data: bytes = b"") -> Reply:
+        """Waits for the answer to what was sent. `reads`: this thread is the one that reads, and has read `data`."""
         try:
             if reads:
-                # Nobody else waits: the usual case of a thread that is alone.
-                self._read_for(waiter, call.deadline)
+                self._read_for(waiter, deadline, data)
             elif not waiter.is_ready:
-                self.wait(waiter, call.deadline)
+                self.wait(waiter, deadline)
         except BaseException:
             self.abandon(request_id)
             raise
@@ -238,19 +236,19 @@ class Connection:
 
     def _submit(self, call: Call, waiter: Waiter, now: float) -> tuple[int, bool]:
         """Sends a call. Its id, and whether this thread has become the one that reads."""
-        if now - self._heard_at > _IDLE_SECONDS:
+        if now - self._heard_at > IDLE_SECONDS:
             self._look_after_idling()
         problem: NexaError
-        reads = False
+        link = self.link
         with self._send_lock:
             with self._lock:
                 if not self.is_usable:
                     raise NotSent("the connection was lost before the request left")
-                frame, request_id = self.engine.submit(self.link, call, waiter, now)
-                if self.link.orphans:
-                    frame += self.link.abandon_orphans()
-                if not self._is_reading:
-                    self._is_reading = reads = True
+                frame, request_id = self.engine.submit(link, call, waiter, now)
+                if link.orphans:
+                    frame += link.abandon_orphans()
+                reads = not self._is_reading
+                self._is_reading = True
             try:
                 if self._tls is not None:
                     frame = self._tls.encrypted(frame)
@@ -361,9 +359,15 @@ class Connection:
                 raise Expired("no answer in time")
         self._read_for(waiter, deadline)
 
-    def _read_for(self, waiter: Waiter, deadline: float) -> None:
-        """Reads for all until this waiter is ready."""
+    def _read_for(self, waiter: Waiter, deadline: float, data: bytes = b"") -> None:
+        """Reads for all until this waiter is ready. `data` was read already."""
         try:
+            if data:
+                try:
+                    with self._lock:
+                        self._deliver(data)
+                except NexaError as error:
+                    self._end(error)
             while not waiter.is_ready:
                 remaining = deadline - clock()
                 if remaining <= 0:
@@ -378,15 +382,17 @@ class Connection:
     def _hand_over(self) -> None:
         """This thread reads no more: the one that has slept longest does."""
         with self._lock:
-            self._is_reading = False
-            if not self._sleepers:
+            self._read_no_more()
+
+    def _read_no_more(self) -> None:
+        """`_hand_over` for who has the lock."""
+        self._is_reading = False
+        for waiter in self._sleepers:
+            if not waiter.is_ready and waiter.wake is not None:
+                self._is_reading = waiter.is_promoted = True
+                del self._sleepers[waiter]
+                waiter.wake.release()
                 return
-            for waiter in self._sleepers:
-                if not waiter.is_ready and waiter.wake is not None:
-                    self._is_reading = waiter.is_promoted = True
-                    del self._sleepers[waiter]
-                    waiter.wake.release()
-                    return
 
     def _receive(self, seconds: float) -> None:
         """Reads what is there, waiting for it at most so long, and gives it to those that wait for it."""
@@ -406,11 +412,15 @@ class Connection:
             except ssl.SSLError as error:
                 raise ConnectionError(f"TLS failed: {error}") from error
         with self._lock:
-            for waiter, reply in self.link.receive(data):
-                waiter.deliver(reply)
-                if waiter.wake is not None and waiter.is_ready and waiter in self._sleepers:
-                    del self._sleepers[waiter]
-                    waiter.wake.release()
+            self._deliver(data)
+
+    def _deliver(self, data: bytes) -> None:
+        """Gives what came to those that wait for it. The caller has the lock."""
+        for waiter, reply in self.link.receive(data):
+            waiter.deliver(reply)
+            if waiter.wake is not None and waiter.is_ready and waiter in self._sleepers:
+                del self._sleepers[waiter]
+                waiter.wake.release()
 
     def _probe(self) -> None:
         """Nothing came for a while: asks the node whether it is there, and gives it up when it is not."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from .._core.calls import Call
 from .._core.codec import decode
@@ -14,8 +15,9 @@ from .._core.link import Reply
 from .._core.retry import Sent
 from .._core.stream import StreamState
 from .._core.topology import Server
-from ..errors import ClosedError, NexaError, QueueFullError
+from ..errors import ClosedError, NexaError
 from ..types import Document
+from .alone import read_alone
 from .connection import Connection, Expired, Sink
 from .pool import Pool
 
@@ -55,50 +57,89 @@ class Runner:
         if self._pool is not None:
             self._pool.close()
 
+    def read(
+        self,
+        collection: str,
+        key: bytes,
+        options: Mapping[str, Any] | None,
+        database: str | None,
+        preference: str | None,
+        timeout_ms: int | None,
+    ) -> Reply:
+        """The answer to READ for a packed key. A thread that is alone, and wants nothing in particular, goes the short way."""
+        engine, pool = self.engine, self._pool
+        connection = None if pool is None else pool.current
+        is_plain = not (options or database or preference or timeout_ms is not None or engine.in_flight or engine.listeners)
+        if connection is not None and is_plain and engine.plain_budget and (engine.position is None or connection.link.is_alone):
+            started, error = clock(), None
+            deadline = started + engine.plain_seconds
+            engine.in_flight += 1
+            try:
+                reply = read_alone(connection, collection, key, engine.plain_budget, started, deadline)
+                if reply is not None:
+                    if reply[0] != ERROR:
+                        return reply
+                    error = engine.refusal(reply)
+            except NexaError as problem:
+                error = problem
+            finally:
+                engine.in_flight -= 1
+            if error is not None:
+                return self._read_again(engine.call(Request.READ, collection, (key,)), connection, error, started, deadline)
+        call = engine.call(Request.READ, collection, (key,), options, database=database, preference=preference)
+        return self.run(call, timeout_ms)
+
+    def _read_again(self, call: Call, connection: Connection, error: NexaError, started: float, deadline: float) -> Reply:
+        """What follows where the short way led to an error."""
+        call.attempts, call.first_sent_at, call.deadline = 1, started, deadline
+        if isinstance(error, Expired):
+            raise self.engine.timed_out(call) from None
+        pause = self._after(call, connection, error)
+        if pause:
+            time.sleep(pause)
+        return self.run(call)
+
     def run(self, call: Call, timeout_ms: int | None = None) -> Reply:
         """The answer to a call. ERROR answers are raised."""
         engine = self.engine
-        started = self._begin(call, timeout_ms)
+        started = engine.begin(call, timeout_ms)
         server: Server | None = None
         failure: BaseException | None = None
         try:
             while True:
-                connection = self._current if call.preference == "primary" and not engine.pace.pause else None
+                pool = self._pool
+                connection = None
+                if pool is not None and call.preference == "primary" and not engine.pace.pause:
+                    connection = pool.current
                 if connection is None or not connection.is_usable:
                     connection = self._connection(call, started)
                 server = connection.server
+                server.in_flight += 1
                 try:
-                    return self._attempt(connection, call)
+                    reply = connection.exchange(call, clock() if call.attempts else started)
+                    if call.wants_position:
+                        engine.answered(call, reply, connection.link.is_slowed)
+                    if reply[0] != ERROR:
+                        return reply
+                    raise engine.refusal(reply)
                 except Expired:
                     raise engine.timed_out(call) from None
                 except NexaError as error:
                     pause = self._after(call, connection, error)
+                finally:
+                    server.in_flight -= 1
                 if pause:
                     time.sleep(pause)
         except BaseException as error:
             failure = error
             raise
         finally:
-            engine.in_flight -= 1
-            if engine.listeners:
-                engine.told(call, server, started, failure)
-
-    def _attempt(self, connection: Connection, call: Call) -> Reply:
-        connection.server.in_flight += 1
-        try:
-            reply = connection.exchange(call, clock())
-        finally:
-            connection.server.in_flight -= 1
-        if call.wants_position:
-            self.engine.answered(call, reply, connection.link.is_slowed)
-        if reply[0] == ERROR:
-            raise self.engine.refusal(reply)
-        return reply
+            engine.end(call, server, started, failure)
 
     def open_stream(self, call: Call, timeout_ms: int | None, state: StreamState | None = None) -> tuple[Sink, Reply]:
         """Starts a call whose result may come in pieces, and waits for the first of them."""
         engine = self.engine
-        started = self._begin(call, timeout_ms)
+        started = engine.begin(call, timeout_ms)
         server: Server | None = None
         failure: BaseException | None = None
         try:
@@ -124,27 +165,11 @@ class Runner:
             failure = error
             raise
         finally:
-            engine.in_flight -= 1
-            if engine.listeners:
-                engine.told(call, server, started, failure)
+            engine.end(call, server, started, failure)
 
     def _after(self, call: Call, connection: Connection, error: NexaError) -> float:
         """Seconds until the next attempt. Raises when there is none."""
         return self.pool.changed(lambda: self.engine.failed(call, connection.server, error, connection.link.has_op_ids, clock()))
-
-    @property
-    def _current(self) -> Connection | None:
-        return None if self._pool is None else self._pool.current
-
-    def _begin(self, call: Call, timeout_ms: int | None) -> float:
-        engine = self.engine
-        if engine.in_flight >= engine.options.max_queue:
-            raise QueueFullError(f"{engine.in_flight} operations wait already (maxQueue)")
-        engine.in_flight += 1
-        now = clock()
-        if call.attempts == 0:
-            call.deadline = engine.deadline(timeout_ms, now)
-        return now
 
     def _connection(self, call: Call, started: float) -> Connection:
         pool = self.pool
