@@ -105,6 +105,10 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: settings),
         .target(name: "NexaBlockingClient", dependencies: ["NexaTLS", "NexaWire"], swiftSettings: settings),
+        // The terminal's side of the shell, where C is needed.
+        .target(
+            name: "CTerminal",
+            cSettings: [.define("_GNU_SOURCE"), .unsafeFlags(["-Wall", "-Wextra"] + (isStrict ? ["-Werror"] : []))]),
         // The language of `nexadb shell`, apart from the executable so that tests can link it.
         .target(name: "NexaShell", dependencies: ["NexaWire"], swiftSettings: settings),
         // What `nexadb import` and `nexadb export` do, and `nexadb backup`, apart from the executable for the same reason.
@@ -118,8 +122,8 @@ let package = Package(
         .executableTarget(
             name: "nexadb",
             dependencies: [
-                "CSupport", "NexaBackup", "NexaBlockingClient", "NexaDocuments", "NexaGateway", "NexaReplication", "NexaServer",
-                "NexaShell", "NexaStorage", "NexaTLS", "NexaTransfer", "NexaWire",
+                "CSupport", "CTerminal", "NexaBackup", "NexaBlockingClient", "NexaClient", "NexaDocuments", "NexaGateway",
+                "NexaReplication", "NexaServer", "NexaShell", "NexaStorage", "NexaTLS", "NexaTransfer", "NexaWire",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),

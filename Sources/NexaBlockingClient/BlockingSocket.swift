@@ -65,7 +65,7 @@ package final class BlockingSocket {
     private func finishConnecting(_ address: addrinfo, deadline: ContinuousClock.Instant) -> String? {
         if Glibc.connect(descriptor, address.ai_addr, address.ai_addrlen) == 0 { return nil }
         guard errno == EINPROGRESS else { return ClientError.text(of: errno) }
-        guard wait(for: POLLOUT, until: deadline) else { return "no answer within the time limit" }
+        guard wait(for: POLLOUT, until: deadline) == .ready else { return "no answer within the time limit" }
         var failure: Int32 = 0
         var length = socklen_t(MemoryLayout<Int32>.size)
         getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &failure, &length)
@@ -80,22 +80,27 @@ package final class BlockingSocket {
             if count >= 0 {
                 sent += count
             } else if errno == EAGAIN {
-                guard wait(for: POLLOUT, until: deadline) else { throw .timedOut(operation: "sending a request") }
+                guard wait(for: POLLOUT, until: deadline) == .ready else { throw .timedOut(operation: "sending a request") }
             } else if errno != EINTR {
                 throw .disconnected(operation: "sending a request", reason: ClientError.text(of: errno))
             }
         }
     }
 
-    /// Reads what is there into `buffer`, at least one byte; 0 when the other side has closed.
+    /// Reads what is there into `buffer`, at least one byte; 0 when the other side has closed. Nil when `interrupt` became readable
+    /// before anything came.
     package func receive(
-        into buffer: UnsafeMutableRawBufferPointer, until deadline: ContinuousClock.Instant
-    ) throws(ClientError) -> Int {
+        into buffer: UnsafeMutableRawBufferPointer, until deadline: ContinuousClock.Instant, interrupt: Int32? = nil
+    ) throws(ClientError) -> Int? {
         while true {
             let count = recv(descriptor, buffer.baseAddress!, buffer.count, 0)
             if count >= 0 { return count }
             if errno == EAGAIN {
-                guard wait(for: POLLIN, until: deadline) else { throw .timedOut(operation: "waiting for an answer") }
+                switch wait(for: POLLIN, until: deadline, interrupt: interrupt) {
+                case .ready: continue
+                case .interrupted: return nil
+                case .late: throw .timedOut(operation: "waiting for an answer")
+                }
             } else if errno != EINTR {
                 throw .disconnected(operation: "waiting for an answer", reason: ClientError.text(of: errno))
             }
@@ -108,15 +113,23 @@ package final class BlockingSocket {
         return descriptor
     }
 
-    /// False when the deadline passed first.
-    private func wait(for events: Int32, until deadline: ContinuousClock.Instant) -> Bool {
+    private enum Waited { case ready, interrupted, late }
+
+    private func wait(for events: Int32, until deadline: ContinuousClock.Instant, interrupt: Int32? = nil) -> Waited {
         while true {
             let left = deadline - ContinuousClock.now
             let milliseconds = left.components.seconds * 1000 + left.components.attoseconds / 1_000_000_000_000_000
-            var entry = pollfd(fd: descriptor, events: Int16(events), revents: 0)
-            let ready = poll(&entry, 1, Int32(clamping: max(0, milliseconds)))
-            if ready > 0 { return true }
-            if ready == 0 && milliseconds <= 0 { return false }
+            // poll(2) passes over negative descriptors.
+            var entries = (
+                pollfd(fd: descriptor, events: Int16(events), revents: 0),
+                pollfd(fd: interrupt ?? -1, events: Int16(POLLIN), revents: 0)
+            )
+            let ready = withUnsafeMutablePointer(to: &entries) { pair in
+                pair.withMemoryRebound(to: pollfd.self, capacity: 2) { poll($0, 2, Int32(clamping: max(0, milliseconds))) }
+            }
+            if entries.1.revents != 0 { return .interrupted }
+            if ready > 0 { return .ready }
+            if ready == 0 && milliseconds <= 0 { return .late }
         }
     }
 }

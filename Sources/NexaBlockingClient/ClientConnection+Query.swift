@@ -2,7 +2,8 @@ import NexaWire
 
 extension ClientConnection {
     /// Runs a QUERY and gives the documents to `body` as they come, whether the node answers with one list or, on a connection that
-    /// negotiated "stream", with a stream. Each chunk taken gives the node credit for another. Returns the number of documents.
+    /// negotiated "stream", with a stream. Each chunk taken gives the node credit for another; what still comes of a cancelled one is
+    /// dropped. Returns the number of documents.
     package func query(_ payload: MessagePackValue, _ body: (MessagePackValue) -> Void) throws(ClientError) -> Int {
         let first = try request(.query, payload)
         var count = 0
@@ -19,7 +20,7 @@ extension ClientConnection {
                 case .streamChunk:
                     let documents = next.payload["documents"]?.arrayValue ?? []
                     count += documents.count
-                    for document in documents { body(document) }
+                    if !isCancelled { for document in documents { body(document) } }
                     try sendUnanswered(.cursorCredit, credit)
                 case .streamEnd: return count
                 default: throw .protocolViolation("\(next.type.name) inside a stream")

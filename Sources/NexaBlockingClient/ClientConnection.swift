@@ -7,6 +7,7 @@ package struct Reply: Sendable {
     package let payload: MessagePackValue
     /// The node asks for slower writes.
     package let isSlowDown: Bool
+    fileprivate let requestID: UInt32?
 }
 
 /// A blocking connection to a node for the tools: plain dialect, first in, first out, optionally pipelined.
@@ -33,12 +34,20 @@ package final class ClientConnection {
 
     private let socket: BlockingSocket
     private let timeout: Duration
+    /// What cancels a request while its answer is waited for: with the feature "request_id" by CANCEL, else by giving the connection up.
+    package var interruption: Interruption?
     private let output = OutputBytes()
     private var input = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 * 1024, alignment: 8)
     private var inputStart = 0
     private var inputEnd = 0
     private var owed = 0
-    private var isBroken = false
+    package private(set) var isBroken = false
+    /// Of the newest message; nil while messages carry none.
+    private var newestID: UInt32?
+    /// Of the request whose answer `receive` waits for.
+    private var awaitedID: UInt32?
+    /// The node was asked to cancel the request that was sent last.
+    package private(set) var isCancelled = false
     /// What the node said about itself in the answer to CONNECT.
     package private(set) var serverInfo: MessagePackValue = .null
     /// Largest frame that this client takes; a node announces its own limit in CONNECT.
@@ -70,19 +79,23 @@ package final class ClientConnection {
         if let password = options.password { hello.append(.init("password", .string(password))) }
         if let purpose = options.purpose { hello.append(.init("purpose", .string(purpose))) }
         connection.serverInfo = try connection.request(.connect, .map(hello)).payload
+        if connection.serverInfo["features"]?.arrayValue?.contains("request_id") == true { connection.newestID = 0 }
         return connection
     }
 
     /// One request and its answer. An ERROR answer is thrown; NOT_FOUND and DUPLICATE are answers.
     package func request(_ type: MessageType, _ payload: MessagePackValue = .map([])) throws(ClientError) -> Reply {
         precondition(owed == 0, "answers to pipelined requests are still to be received")
+        isCancelled = false
         enqueue(type, payload)
+        awaitedID = newestID
         return try receive()
     }
 
     /// Puts a request into the output without sending it: `receive` and `flush` send.
     package func enqueue(_ type: MessageType, _ payload: MessagePackValue) {
-        let mark = output.beginFrame(type)
+        newestID = newestID.map { $0 &+ 1 }
+        let mark = output.beginFrame(type, requestID: newestID)
         payload.encode(into: output)
         output.endFrame(mark)
         owed += 1
@@ -99,7 +112,9 @@ package final class ClientConnection {
 
     /// The answer to the oldest request without one.
     package func receive() throws(ClientError) -> Reply {
-        let reply = try receiveFrame()
+        var reply = try receiveFrame()
+        // What answers a CANCEL says nothing that the answer to the request itself does not.
+        while let id = reply.requestID, id != awaitedID { reply = try receiveFrame() }
         // A stream's answer is complete with its last frame.
         if reply.type != .streamStart && reply.type != .streamChunk { owed -= 1 }
         if reply.type == .error { throw .refused(Refusal(payload: reply.payload)) }
@@ -131,6 +146,7 @@ package final class ClientConnection {
         try flush()
         return try guarded { () throws(ClientError) in
             let deadline = ContinuousClock.now + timeout
+            try heedInterruption()
             try fill(FrameHeader.byteCount, until: deadline)
             guard let header = FrameHeader(UnsafeRawBufferPointer(rebasing: input[inputStart...])) else {
                 throw .protocolViolation("the answer does not begin with NEXA; is this another server?")
@@ -138,21 +154,40 @@ package final class ClientConnection {
             guard let type = MessageType(rawValue: header.type) else {
                 throw .protocolViolation("unknown answer type \(header.type)")
             }
-            let unexpected = header.flags.subtracting([.slowDown])
+            let unexpected = header.flags.subtracting(newestID == nil ? [.slowDown] : [.slowDown, .requestID])
             guard unexpected.isEmpty else { throw .protocolViolation("flags \(unexpected.rawValue) were not negotiated") }
             let length = Int(header.payloadByteCount)
             guard length <= Self.frameByteCountMax else { throw .protocolViolation("an answer of \(length) bytes") }
             try fill(FrameHeader.byteCount + length, until: deadline)
-            inputStart += FrameHeader.byteCount
-            defer { inputStart += length }
-            return Reply(type: type, payload: try decode(length), isSlowDown: header.flags.contains(.slowDown))
+            var payload = UnsafeRawBufferPointer(rebasing: input[inputStart..<(inputStart + FrameHeader.byteCount + length)])
+            inputStart += payload.count
+            payload = UnsafeRawBufferPointer(rebasing: payload.dropFirst(FrameHeader.byteCount))
+            var requestID: UInt32?
+            if header.flags.contains(.requestID) {
+                guard length >= 4 else { throw .protocolViolation("an answer without its request id") }
+                requestID = UInt32(bigEndian: payload.loadUnaligned(as: UInt32.self))
+                payload = UnsafeRawBufferPointer(rebasing: payload.dropFirst(4))
+            }
+            return Reply(
+                type: type, payload: try Self.decode(payload), isSlowDown: header.flags.contains(.slowDown),
+                requestID: requestID)
         }
     }
 
-    private func decode(_ length: Int) throws(ClientError) -> MessagePackValue {
-        if length == 0 { return .map([]) }
+    /// Asks the node to cancel the request when a person wants that; who insists gives the connection up.
+    private func heedInterruption() throws(ClientError) {
+        guard let interruption, interruption.take() else { return }
+        guard !isCancelled, let awaitedID else {
+            throw .disconnected(operation: "waiting for an answer", reason: "the request was given up")
+        }
+        isCancelled = true
+        try sendUnanswered(.cancel, ["request_id": .int(Int64(awaitedID))])
+    }
+
+    private static func decode(_ payload: UnsafeRawBufferPointer) throws(ClientError) -> MessagePackValue {
+        if payload.isEmpty { return .map([]) }
         do throws(MessagePackError) {
-            return try MessagePackValue(decoding: UnsafeRawBufferPointer(rebasing: input[inputStart..<(inputStart + length)]))
+            return try MessagePackValue(decoding: payload)
         } catch {
             throw .protocolViolation("the payload is not MessagePack (\(error))")
         }
@@ -164,7 +199,10 @@ package final class ClientConnection {
         makeRoom(byteCount)
         while inputEnd - inputStart < byteCount {
             let room = UnsafeMutableRawBufferPointer(rebasing: input[inputEnd...])
-            let received = try socket.receive(into: room, until: deadline)
+            guard let received = try socket.receive(into: room, until: deadline, interrupt: interruption?.descriptor) else {
+                try heedInterruption()
+                continue
+            }
             guard received > 0 else {
                 throw .disconnected(operation: "waiting for an answer", reason: "the node closed the connection")
             }

@@ -50,6 +50,56 @@ import Testing
         #expect(try parse("STATUS") == .raw(.status, [:]))
     }
 
+    @Test func readsSettings() throws {
+        #expect(try parse(".mode box") == .setting(.mode(.box)))
+        #expect(try parse(".mode pretty") == .setting(.mode(.json)))
+        #expect(try parse(".mode") == .setting(.mode(nil)))
+        #expect(try parse(".timer on # please") == .setting(.timer(true)))
+        #expect(try parse(".output 'a file.csv'") == .setting(.output(path: "a file.csv")))
+        #expect(try parse(".read /tmp//a.nexa") == .script(path: "/tmp//a.nexa"))
+        #expect(try parse(".max_staleness 500") == .setting(.maxStaleness(500)))
+        #expect(try parse(".read_concern off") == .setting(.readConcern(nil)))
+        #expect(try parse("help filters") == .help(topic: "filters"))
+        #expect(try parse("it") == .more)
+    }
+
+    @Test func aLineWithADotGoesOnWithAChainOrIsASetting() throws {
+        var sorted = ShellCommand.Find(collection: "c")
+        sorted.sort = ["a": 1]
+        #expect(
+            try ShellParser.parse("db.c.find()\n  .sort({a: 1})\n.mode box\nping") == [
+                .find(sorted), .setting(.mode(.box)), .ping,
+            ])
+    }
+
+    @Test func optionsOfChangesAreKept() throws {
+        #expect(
+            try parse("db.c.update('k', {$set: {a: 1}}, {upsert: true})")
+                == .update(collection: "c", key: "k", updates: ["a": 1], options: ["upsert": true]))
+        #expect(
+            try parse("db.c.update('k', {$set: {a.b: 1}})") == .update(collection: "c", key: "k", updates: ["$set": ["a.b": 1]]))
+        #expect(try parse("db.c.put('k', {a: 1})") == .put(collection: "c", key: "k", document: ["a": 1]))
+        #expect(try parse("db.c.find({a: 1}).explain()") == .explain(.init(collection: "c", filters: ["a": 1])))
+    }
+
+    @Test(arguments: [
+        ("shwo collections", "show"), ("db.users.finb()", "find"), (".mdoe box", ".mode"), ("show colections", "collections"),
+        (".mode boxx", "box"), ("db.users.find().sotr({a: 1})", "sort"), ("raed {}", "READ"),
+    ])
+    func aSlipIsNamed(text: String, meant: String) {
+        #expect { try ShellParser.parse(text) } throws: {
+            ($0 as? TextProblem)?.message.contains("did you mean \(meant)?") == true
+        }
+    }
+
+    @Test func theNextPageGoesOnBehindTheLastKey() {
+        var find = ShellCommand.Find(collection: "c", filters: ["a": 1])
+        #expect(find.following(["_id": "k"], shown: 20).filters == ["$and": [["a": 1], ["_id": ["$gt": "k"]]]])
+        #expect(ShellCommand.Find(collection: "c").following(["_id": "k"], shown: 20).filters == ["_id": ["$gt": "k"]])
+        find.sort = ["a": 1]
+        #expect(find.following(["_id": "k"], shown: 20).skip == 20 && find.following(["_id": "k"], shown: 20).filters == ["a": 1])
+    }
+
     @Test func readsSeveralStatements() throws {
         let text = """
             // a script
@@ -78,6 +128,11 @@ import Testing
     ])
     func pointsAtWhatIsWrong(text: String, offset: Int) {
         #expect { try ShellParser.parse(text) } throws: { ($0 as? TextProblem)?.offset == offset }
+    }
+
+    @Test func theMarkCountsColumnsAndShowsNoEscapes() {
+        #expect(TextProblem(message: "here", offset: 6).pointing(into: "日本x") == "日本x\n    ^ here")
+        #expect(TextProblem(message: "here", offset: 1).pointing(into: "\u{1B}x") == "\\u001bx\n      ^ here")
     }
 
     @Test func theMarkStandsUnderTheProblem() {

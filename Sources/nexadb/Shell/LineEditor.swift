@@ -1,55 +1,71 @@
+import CTerminal
 import Glibc
+import NexaBlockingClient
+import NexaShell
 
-/// Lines typed at a prompt, with arrow keys and the history of this session, by libedit where it is installed (Debian: libedit2) and
-/// as the terminal gives them where it is not. The library is looked for when the first line is read: the binary does not need it.
+/// Lines typed at a prompt, with arrow keys, a history and completion by libedit where it is installed (Debian: libedit2), and as the
+/// terminal gives them where it is not.
 ///
-/// One editor a process, on the main thread: libedit has global state.
-struct LineEditor {
-    private typealias ReadLine = @convention(c) (UnsafePointer<CChar>) -> UnsafeMutablePointer<CChar>?
-    private typealias AddHistory = @convention(c) (UnsafePointer<CChar>) -> Int32
-    private typealias Initialize = @convention(c) () -> Int32
-    private typealias PrepareTerminal = @convention(c) (Int32) -> Void
-
-    private let edit: (readLine: ReadLine, addHistory: AddHistory, prepareTerminal: PrepareTerminal)?
-
-    init() {
-        // A terminal that cannot move its cursor is not edited.
-        let terminal = getenv("TERM").map { String(cString: $0) } ?? "dumb"
-        guard terminal != "dumb", let library = dlopen("libedit.so.2", RTLD_NOW | RTLD_LOCAL),
-            let readLine = dlsym(library, "readline"), let addHistory = dlsym(library, "add_history"),
-            let initialize = dlsym(library, "rl_initialize"), let prepareTerminal = dlsym(library, "rl_prep_terminal")
-        else {
-            edit = nil
-            return
-        }
-        // So that a letter of several bytes is one step of the cursor.
-        setlocale(LC_CTYPE, "")
-        guard unsafeBitCast(initialize, to: Initialize.self)() == 0 else {
-            edit = nil
-            return
-        }
-        edit = (
-            unsafeBitCast(readLine, to: ReadLine.self), unsafeBitCast(addHistory, to: AddHistory.self),
-            unsafeBitCast(prepareTerminal, to: PrepareTerminal.self)
-        )
+/// One editor a process, on the main thread: there is one terminal.
+final class LineEditor {
+    enum Input {
+        case line(String)
+        /// Ctrl-C: what was typed is given up.
+        case interrupted
+        case ended
     }
 
-    /// The next line; nil at the end of the input.
-    func line(prompt: String) -> String? {
+    private var edit: OpaquePointer?
+    private let candidates: (CompletionPlace) -> [Completion.Candidate]
+
+    init(_ interruption: Interruption?, history: [String], candidates: @escaping (CompletionPlace) -> [Completion.Candidate]) {
+        self.candidates = candidates
+        let context = Unmanaged.passUnretained(self).toOpaque()
+        edit = nexa_edit_open(
+            "nexadb", interruption?.descriptor ?? -1, Int32(HistoryFile.lineCountMax),
+            { context, edit, before in
+                Unmanaged<LineEditor>.fromOpaque(context!).takeUnretainedValue().complete(edit!, String(cString: before!))
+            }, context)
+        for line in history { remember(line) }
+    }
+
+    deinit {
+        if let edit { nexa_edit_close(edit) }
+    }
+
+    func line(prompt: String) -> Input {
         guard let edit else {
             Console.prompt(prompt)
-            return readLine(strippingNewline: true)
+            return readLine(strippingNewline: true).map { .line($0) } ?? .ended
         }
-        // Before the prompt is shown: what is typed at it must not meet a terminal that still takes ^D and the like itself.
-        edit.prepareTerminal(1)
-        guard let line = edit.readLine(prompt) else { return nil }
-        defer { free(line) }
-        return String(cString: line)
+        var text: UnsafePointer<CChar>?
+        // The prompt is drawn again whenever the line is: it lives as long as the call.
+        let end = prompt.withCString { nexa_edit_line(edit, $0, &text) }
+        switch Int(end) {
+        case NEXA_EDIT_LINE: return .line(String(cString: text!))
+        case NEXA_EDIT_INTERRUPTED:
+            Console.note("^C")
+            return .interrupted
+        default:
+            Console.note("")
+            return .ended
+        }
     }
 
-    /// Keeps a statement for the arrow keys. Lines of one statement come back as one.
-    func remember(_ statement: String) {
-        guard let edit, statement.contains(where: { !$0.isWhitespace }) else { return }
-        _ = edit.addHistory(String(statement.map { $0.isNewline ? " " : $0 }))
+    /// Keeps a statement for the arrow keys.
+    func remember(_ line: String) {
+        if let edit { nexa_edit_remember(edit, line) }
+    }
+
+    /// The Tab key: as much as is sure is put behind the word; where nothing is, the choice is shown.
+    private func complete(_ edit: OpaquePointer, _ before: String) {
+        let place = CompletionPlace(before: before)
+        let candidates = candidates(place)
+        let insertion = Completion.insertion(candidates, typed: place.typed)
+        if !insertion.isEmpty {
+            nexa_edit_insert(edit, insertion)
+        } else if candidates.count > 1 {
+            nexa_edit_show(edit, ColumnLayout.text(candidates.map(\.text), width: Terminal.width(of: 1) ?? 80))
+        }
     }
 }

@@ -13,7 +13,7 @@ struct Shell: ParsableCommand {
 
             The first command that fails ends the shell, except at the prompt.
 
-            \(ShellSession.help)
+            \(HelpText.overview)
 
             EXAMPLES
               nexadb shell
@@ -30,36 +30,61 @@ struct Shell: ParsableCommand {
         name: [.customShort("e"), .customLong("execute")],
         help: ArgumentHelp("A command to run; may be repeated.", valueName: "command"))
     var commands: [String] = []
-    @Option(help: "The database to begin in.") var database = "default"
-    @Option(help: "How results are shown: pretty or jsonl (one value a line).") var format: ShellSession.Format?
-    @Argument(help: ArgumentHelp("Files with commands.", valueName: "file")) var files: [String] = []
+    @Option(help: "The database to begin in. (default: that of the address, else \"default\")") var database: String?
+    @Option(
+        name: [.customShort("m"), .customLong("mode"), .customLong("format")],
+        help: "How results are shown. (default: json at a terminal, else jsonl)")
+    var mode: OutputMode?
+    @Flag(help: "Say how long each command took.") var timer = false
+    @Argument(
+        help: ArgumentHelp(
+            "The node as nexadb://[user@]host[:port][/database], and files with commands.", valueName: "address or file"))
+    var words: [String] = []
 
     func run() throws {
         try ToolExit.guarded {
-            let connection = try ClientConnection.open(
-                node.endpoint(), node.clientOptions(name: "nexadb-shell", features: ["stream"]))
+            let (address, files) = try addressAndFiles()
             let isPrompted = commands.isEmpty && files.isEmpty && Console.isInputTerminal
+            let target = try loggedIn(ShellTarget(address: address, node))
+            for warning in target.warnings { Console.note("note: " + warning) }
+            let connection = try ShellConnection(target)
             var session = ShellSession(
-                connection, database: database, format: format ?? (Console.isOutputTerminal ? .pretty : .jsonl),
-                findLimit: isPrompted ? 20 : nil)
+                connection, results: Results(mode: mode ?? (Console.isOutputTerminal ? .json : .jsonl)),
+                database: database ?? target.database ?? "default", reads: target.reads, findLimit: isPrompted ? 20 : nil)
+            session.isTimed = timer
             if isPrompted {
-                greet(connection)
-                try converse(&session)
-                return
+                greet(try connection.usable())
+                var conversation = Conversation(session, target)
+                return conversation.run()
             }
             let texts = commands + (try files.map(Self.read))
             if !texts.isEmpty {
-                for text in texts where try !Self.run(text, in: &session) { return }
+                for text in texts where try !session.execute(text) { return }
             } else {
-                try runInput(&session)
+                while let text = Self.nextStatement(), try session.execute(text) {}
             }
         }
+    }
+
+    private func addressAndFiles() throws -> (address: String?, files: [String]) {
+        let addresses = words.filter { $0.hasPrefix("nexadb://") || $0.hasPrefix("nexadbs://") }
+        guard addresses.count <= 1 else { throw ValidationError("more than one address") }
+        return (addresses.first, words.filter { !addresses.contains($0) })
+    }
+
+    /// Asks for the password of a user who has given none, where somebody is there to ask.
+    private func loggedIn(_ target: ShellTarget) throws -> ShellTarget {
+        guard let user = target.options.username, target.options.password == nil, Console.isInputTerminal else { return target }
+        var target = target
+        target.options.password = Console.readSecret("Password for \(user): ").flatMap { $0.isEmpty ? nil : $0 }
+        return target
     }
 
     private func greet(_ connection: ClientConnection) {
         let info = connection.serverInfo
         let name = [info["server"]?.stringValue, info["version"]?.stringValue].compactMap { $0 }.joined(separator: " ")
-        Console.note("connected to \(name.isEmpty ? "a node" : name) at \(connection.endpoint); help shows the commands")
+        let node = TerminalText.visible(name.isEmpty ? "a node" : name)
+        Console.note("connected to \(node) at \(connection.endpoint); help shows the commands, Tab completes them")
     }
 
     private static func read(_ path: String) throws -> String {
@@ -70,56 +95,18 @@ struct Shell: ParsableCommand {
         return text
     }
 
-    /// Runs all commands of `text`; false when one of them was exit.
-    private static func run(_ text: String, in session: inout ShellSession) throws -> Bool {
-        do {
-            for command in try ShellParser.parse(text) where try !session.run(command) { return false }
-            return true
-        } catch let problem as TextProblem {
-            Console.complain("cannot read the command\n" + problem.pointing(into: text))
-            throw ToolExit.usage
-        } catch ShellSession.Failure.notFound(let message) {
-            Console.complain(message)
-            throw ToolExit.notFound
-        } catch ShellSession.Failure.duplicate(let message) {
-            Console.complain(message)
-            throw ToolExit.conflict
-        }
-    }
-
     /// One statement of standard input: lines until the brackets close; nil at the end.
-    private static func nextStatement(_ nextLine: (_ isContinued: Bool) -> String?) -> String? {
+    private static func nextStatement() -> String? {
         var text = ""
-        while true {
-            guard let line = nextLine(!text.isEmpty) else { return text.isEmpty ? nil : text }
+        while let line = readLine(strippingNewline: true) {
             text += (text.isEmpty ? "" : "\n") + line
             if !ShellParser.isUnfinished(text) { return text }
         }
+        return text.isEmpty ? nil : text
     }
+}
 
-    private func runInput(_ session: inout ShellSession) throws {
-        while let text = Self.nextStatement({ _ in readLine(strippingNewline: true) }) {
-            if try !Self.run(text, in: &session) { return }
-        }
-    }
-
-    /// At the prompt a failed command is told and forgotten; a lost connection ends the shell.
-    private func converse(_ session: inout ShellSession) throws {
-        let editor = LineEditor()
-        while true {
-            let prompt = session.database + "> "
-            let continued = String(repeating: ".", count: prompt.count - 1) + " "
-            guard let text = Self.nextStatement({ editor.line(prompt: $0 ? continued : prompt) }) else { break }
-            editor.remember(text)
-            do {
-                if try !Self.run(text, in: &session) { return }
-            } catch let error as ClientError {
-                Console.complain(error.description)
-                guard case .refused = error else { throw ToolExit.code(for: error) }
-            } catch is ExitCode {
-                continue
-            }
-        }
-        Console.note("")
-    }
+extension OutputMode: ExpressibleByArgument {
+    /// By name, an older one included.
+    package init?(argument: String) { self.init(argument) }
 }

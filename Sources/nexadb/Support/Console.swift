@@ -28,12 +28,13 @@ enum Console {
 
     /// A line from the terminal that is not shown while it is typed; nil at the end of input.
     static func readSecret(_ text: String) -> String? {
-        prompt(text)
         var settings = termios()
         let isTerminal = tcgetattr(0, &settings) == 0
         var silent = settings
         silent.c_lflag &= ~tcflag_t(ECHO)
+        // Before the prompt: what is typed at it is a secret already.
         if isTerminal { tcsetattr(0, TCSAFLUSH, &silent) }
+        prompt(text)
         defer {
             if isTerminal { tcsetattr(0, TCSAFLUSH, &settings) }
             note("")

@@ -1,30 +1,5 @@
 import NexaWire
 
-/// Why text could not be read, and where.
-package struct TextProblem: Error, Equatable, CustomStringConvertible {
-    package let message: String
-    /// Offset in the UTF-8 bytes of the text.
-    package let offset: Int
-
-    package init(message: String, offset: Int) {
-        self.message = message
-        self.offset = offset
-    }
-
-    package var description: String { message }
-
-    /// The line of `text` with a mark under the place.
-    package func pointing(into text: String) -> String {
-        let bytes = Array(text.utf8)
-        let at = min(offset, bytes.count)
-        let start = bytes[..<at].lastIndex(of: 10).map { $0 + 1 } ?? 0
-        let end = bytes[at...].firstIndex(of: 10) ?? bytes.count
-        let line = String(decoding: bytes[start..<end], as: UTF8.self)
-        let column = String(decoding: bytes[start..<at], as: UTF8.self).count
-        return "\(line)\n\(String(repeating: " ", count: column))^ \(message)"
-    }
-}
-
 /// JSON as people type it: a superset of RFC 8259 with names as keys, single quotes, trailing commas, comments, hexadecimal numbers,
 /// NaN and Infinity, and the one-key maps that `JSONText` writes for what JSON lacks ($binary, $date, $ext, $double).
 ///
@@ -63,7 +38,7 @@ package struct RelaxedJSON {
         while let byte = next {
             if byte == 32 || (9...13).contains(byte) {
                 position += 1
-            } else if byte == UInt8(ascii: "#") || (byte == UInt8(ascii: "/") && peek(1) == UInt8(ascii: "/")) {
+            } else if isAtComment {
                 while let byte = next, byte != 10 { position += 1 }
             } else {
                 return
@@ -71,7 +46,9 @@ package struct RelaxedJSON {
         }
     }
 
-    private func peek(_ distance: Int) -> UInt8? { position + distance < bytes.count ? bytes[position + distance] : nil }
+    var isAtComment: Bool { next == UInt8(ascii: "#") || (next == UInt8(ascii: "/") && peek(1) == UInt8(ascii: "/")) }
+
+    func peek(_ distance: Int) -> UInt8? { position + distance < bytes.count ? bytes[position + distance] : nil }
 
     /// Takes `character` if it is next after white space.
     package mutating func take(_ character: Unicode.Scalar) -> Bool {
@@ -205,68 +182,4 @@ package struct RelaxedJSON {
     private var isExponentBefore: Bool { bytes[position - 1] | 0x20 == UInt8(ascii: "e") }
 
     private static func integer(_ number: UInt64) -> MessagePackValue { Int64(exactly: number).map { .int($0) } ?? .uint(number) }
-
-    // MARK: Strings
-
-    /// A string in double or single quotes.
-    package mutating func quoted() throws(TextProblem) -> String {
-        skipSpace()
-        let start = position
-        guard let quote = next, quote == UInt8(ascii: "\"") || quote == UInt8(ascii: "'") else {
-            throw problem("expected a quoted text")
-        }
-        position += 1
-        var result: [UInt8] = []
-        while let byte = next {
-            position += 1
-            if byte == quote { return String(decoding: result, as: UTF8.self) }
-            if byte == UInt8(ascii: "\\") {
-                result += Array(String(try escape()).utf8)
-            } else {
-                result.append(byte)
-            }
-        }
-        throw problem("the text has no closing quote", at: start)
-    }
-
-    /// What stands behind a backslash.
-    private mutating func escape() throws(TextProblem) -> Character {
-        guard let byte = next else { throw problem("the text ends in a backslash") }
-        position += 1
-        switch byte {
-        case UInt8(ascii: "n"): return "\n"
-        case UInt8(ascii: "t"): return "\t"
-        case UInt8(ascii: "r"): return "\r"
-        case UInt8(ascii: "b"): return "\u{8}"
-        case UInt8(ascii: "f"): return "\u{C}"
-        case UInt8(ascii: "0"): return "\0"
-        case UInt8(ascii: "\""), UInt8(ascii: "'"), UInt8(ascii: "\\"), UInt8(ascii: "/"): return Character(Unicode.Scalar(byte))
-        case UInt8(ascii: "u"): return Character(try unicodeEscape())
-        default: throw problem("'\\\(Character(Unicode.Scalar(byte)))' is no escape", at: position - 2)
-        }
-    }
-
-    private mutating func unicodeEscape() throws(TextProblem) -> Unicode.Scalar {
-        let start = position - 2
-        let unit = try hexUnit()
-        if let scalar = Unicode.Scalar(unit) { return scalar }
-        // The first half of a surrogate pair: the second must follow.
-        guard (0xD800..<0xDC00).contains(unit), next == UInt8(ascii: "\\"), peek(1) == UInt8(ascii: "u") else {
-            throw problem("half of a surrogate pair", at: start)
-        }
-        position += 2
-        let low = try hexUnit()
-        guard (0xDC00..<0xE000).contains(low),
-            let scalar = Unicode.Scalar(0x10000 + (unit - 0xD800) << 10 + (low - 0xDC00))
-        else { throw problem("half of a surrogate pair", at: start) }
-        return scalar
-    }
-
-    private mutating func hexUnit() throws(TextProblem) -> UInt32 {
-        guard position + 4 <= bytes.count,
-            let unit = UInt32(String(decoding: bytes[position..<(position + 4)], as: UTF8.self), radix: 16)
-        else { throw problem("\\u needs four hexadecimal digits", at: position - 2) }
-        position += 4
-        return unit
-    }
 }

@@ -10,7 +10,7 @@ package enum JSONLayout {
 
     private static func lines(_ value: MessagePackValue, indent: Int, width: Int) -> String {
         let line = JSONText.write(value)
-        if indent + line.count <= width { return line }
+        if indent + TextWidth.columns(of: line) <= width { return line }
         let inner = indent + Self.indent
         let margin = "\n" + String(repeating: " ", count: inner)
         switch value {

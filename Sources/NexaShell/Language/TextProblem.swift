@@ -1,0 +1,25 @@
+/// Why text could not be read, and where.
+package struct TextProblem: Error, Equatable, CustomStringConvertible {
+    package let message: String
+    /// Offset in the UTF-8 bytes of the text.
+    package let offset: Int
+
+    package init(message: String, offset: Int) {
+        self.message = message
+        self.offset = offset
+    }
+
+    package var description: String { message }
+
+    /// The line of `text` with a mark under the place.
+    package func pointing(into text: String) -> String {
+        let bytes = Array(text.utf8)
+        let at = min(offset, bytes.count)
+        let start = bytes[..<at].lastIndex(of: 10).map { $0 + 1 } ?? 0
+        let end = bytes[at...].firstIndex(of: 10) ?? bytes.count
+        let line = String(decoding: bytes[start..<end], as: UTF8.self)
+        let before = TerminalText.visible(String(decoding: bytes[start..<at], as: UTF8.self))
+        let column = TextWidth.columns(of: before)
+        return "\(TerminalText.visible(line))\n\(String(repeating: " ", count: column))^ \(message)"
+    }
+}

@@ -1,0 +1,55 @@
+import ArgumentParser
+import NexaBlockingClient
+import NexaShell
+
+/// Text with many statements, and what a person is told when one fails.
+extension ShellSession {
+    private static let scriptDepthMax = 8
+
+    /// Runs all statements of `text`; false when one of them was exit. What fails is told on standard error and thrown as an exit code.
+    mutating func execute(_ text: String) throws(ExitCode) -> Bool {
+        do {
+            for command in try ShellParser.parse(text) where try !run(command) { return false }
+            return true
+        } catch let code as ExitCode {
+            throw code
+        } catch let problem as TextProblem {
+            Console.complain("cannot read the command\n" + problem.pointing(into: text))
+            throw ToolExit.usage
+        } catch let error as ClientError {
+            if case .refused(let refusal) = error, refusal.code == "CANCELLED" {
+                Console.note("cancelled")
+            } else {
+                Console.complain(TerminalText.visible(error.description))
+            }
+            throw ToolExit.code(for: error)
+        } catch let failure as Failure {
+            throw Self.told(failure)
+        } catch {
+            Console.complain("\(error)")
+            throw ToolExit.failed
+        }
+    }
+
+    private static func told(_ failure: Failure) -> ExitCode {
+        let (message, code) =
+            switch failure {
+            case .notFound(let message): (message, ToolExit.notFound)
+            case .duplicate(let message): (message, ToolExit.conflict)
+            case .usage(let message): (message, ToolExit.usage)
+            case .file(let message): (message, ToolExit.failed)
+            }
+        Console.complain(TerminalText.visible(message))
+        return code
+    }
+
+    mutating func runScript(_ path: String) throws -> Bool {
+        guard scriptDepth < Self.scriptDepthMax else {
+            throw Failure.usage("files that read files, deeper than \(Self.scriptDepthMax): \(path)")
+        }
+        guard let text = SmallFile.read(path) else { throw Failure.file("cannot read \(path)") }
+        scriptDepth += 1
+        defer { scriptDepth -= 1 }
+        return try execute(text)
+    }
+}
