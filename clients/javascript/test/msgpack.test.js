@@ -7,6 +7,7 @@ const { readFileSync } = require('node:fs');
 const path = require('node:path');
 const { encode, decode, Extension, Timestamp, ProtocolError, ValidationError } = require('..');
 const { Decoder } = require('../src/msgpack');
+const { KeyCache } = require('../src/msgpack/keycache');
 const { root, python } = require('./support/node');
 const { seed, random } = require('./support/random');
 
@@ -288,6 +289,15 @@ describe('bytes of an enemy', () => {
         assert.ok(error instanceof ProtocolError, `${bytes.toString('hex')}: ${error.stack}`);
       }
     }
+  });
+});
+
+describe('the names of fields', () => {
+  it('that every document has do not push each other out', () => {
+    const cache = new KeyCache();
+    const names = ['_id', 'id', '_created_at', '_updated_at', '_rev', '_score'].map((name) => Buffer.from(name));
+    for (const bytes of names) cache.keep(bytes, 0, bytes.length, String(bytes));
+    for (const bytes of names) assert.equal(cache.find(bytes, 0, bytes.length), String(bytes));
   });
 });
 

@@ -1,6 +1,6 @@
 'use strict';
 
-/** TLS, against a server of Node's own that ends it in front of a node: what the client trusts, and what it refuses. */
+/** TLS, against a node's own, and against a server of Node's that ends it in front of one: what the client trusts, and what it refuses. */
 
 const { describe, it, before, after } = require('node:test');
 const assert = require('node:assert/strict');
@@ -35,8 +35,8 @@ describe('TLS', () => {
   const files = {};
   before(async () => {
     node = await new Node().start();
-    for (const name of ['cert', 'key', 'other']) files[name] = path.join(node.directory, `${name}.pem`);
-    for (const [key, certificate] of [[files.key, files.cert], [path.join(node.directory, 'other-key.pem'), files.other]]) {
+    for (const name of ['cert', 'key', 'other', 'otherKey']) files[name] = path.join(node.directory, `${name}.pem`);
+    for (const [key, certificate] of [[files.key, files.cert], [files.otherKey, files.other]]) {
       execFileSync('openssl', [
         'req',
         '-x509',
@@ -75,6 +75,29 @@ describe('TLS', () => {
       assert.equal((await Promise.all(Array.from({ length: 5 }, () => db.get('c', 'k')))).length, 5);
     } finally {
       await db.disconnect();
+    }
+  });
+
+  it('is what a node with a certificate speaks, and checks in turn who comes', async () => {
+    const more = ['--tls-cert', files.cert, '--tls-key', files.key];
+    const trusting = new Node(...more);
+    const strict = new Node(...more, '--tls-ca', files.other);
+    try {
+      await Promise.all([trusting.start(), strict.start()]);
+      const ca = `tlsCAFile=${encodeURIComponent(files.cert)}`;
+      const db = new NexaClient(`nexadbs://${trusting.address}/?${ca}`);
+      await db.create('c', { _id: 'k', text: 'x'.repeat(300_000) });
+      assert.equal((await db.get('c', 'k')).text.length, 300_000);
+      await db.disconnect();
+      const stranger = new NexaClient(`nexadbs://${strict.address}/?${ca}`, { serverSelectionTimeoutMS: 300 });
+      await assert.rejects(stranger.ping(), ServerSelectionError);
+      await stranger.disconnect();
+      const own = `tlsCertFile=${encodeURIComponent(files.other)}&tlsKeyFile=${encodeURIComponent(files.otherKey)}`;
+      const known = new NexaClient(`nexadbs://${strict.address}/?${ca}&${own}`);
+      await known.ping();
+      await known.disconnect();
+    } finally {
+      await Promise.all([trusting.remove(), strict.remove()]);
     }
   });
 
