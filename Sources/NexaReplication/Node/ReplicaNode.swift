@@ -67,6 +67,8 @@ package struct ReplicaNode: Sendable {
     var highestEpochSeen: Epoch
     var following = FollowerState()
     var candidacy: Candidacy?
+    /// It is a candidate because it led before, not because somebody said so.
+    package var standsUpByItself: Bool { candidacy?.isResume == true }
     var leading: LeaderState?
     var downstreams: [Downstream] = []
     var slots = SlotTable()

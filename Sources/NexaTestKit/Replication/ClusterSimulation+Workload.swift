@@ -160,7 +160,10 @@ extension ClusterSimulation {
         let open = machines.indices.filter { isOpen(machines[$0].gate) && machines[$0].core?.role == .leader }
         if isHealed {
             guard open.isEmpty else { return }
-            guard !machines.contains(where: { $0.core?.role == .candidate }) else { return }
+            // Who led before stands up again and again by itself; that is no hindrance.
+            guard !machines.contains(where: { $0.core.map { $0.role == .candidate && !$0.standsUpByItself } == true }) else {
+                return
+            }
             promoteBest()
             return
         }
@@ -201,7 +204,7 @@ extension ClusterSimulation {
         let members = machines.indices.filter {
             configuration.isVoter(machines[$0].id) && machines[$0].core.map { $0.promise.standing != .newcomer } == true
         }
-        let up = members.filter { machines[$0].core?.role == .follower }
+        let up = members.filter { machines[$0].core.map { $0.role == .follower || $0.standsUpByItself } == true }
         let isForced = disaster.stage == .over && isHealed && members.count < configuration.fenceQuorum
         guard let best = up.max(by: { machines[$0].core!.log.durablePosition < machines[$1].core!.log.durablePosition }) else {
             return
