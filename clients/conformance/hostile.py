@@ -2,10 +2,11 @@
 """A node that misbehaves on purpose, one way per run, to test clients against.
 
     hostile.py SCENARIO        listens on 127.0.0.1, prints `port N`, then answers each line on its standard input with one line of JSON:
-                               {"accepted": connections so far, "open": connections now, "requests": requests so far, CONNECT and BIND not counted}
+                               {"accepted": connections so far, "open": connections now, "requests": requests so far}
 
-It greets properly (CONNECT and BIND are answered as a node answers) unless the scenario is about the greeting, and then does to the first
-request that is neither what its name in SCENARIOS says. It ends when its standard input does. Only Python's own library is used.
+It greets properly (CONNECT, BIND and STATUS, by which a client learns of members, are answered as a node answers, and not counted) unless
+the scenario is about the greeting, and then does to the first other request what its name in SCENARIOS says. It ends when its standard
+input does. Only Python's own library is used.
 """
 import json
 import os
@@ -17,7 +18,7 @@ import threading
 import time
 
 HEADER = struct.Struct(">4sBBHI")
-CONNECT, CREATE, READ, QUERY, PING, BIND, CANCEL, CURSOR_CREDIT = 0x01, 0x02, 0x03, 0x06, 0x09, 0x2E, 0x2B, 0x2D
+CONNECT, CREATE, READ, QUERY, PING, BIND, CANCEL, STATUS, CURSOR_CREDIT = 0x01, 0x02, 0x03, 0x06, 0x09, 0x2E, 0x2B, 0x2C, 0x2D
 SUCCESS, ERROR, STREAM_START, STREAM_CHUNK, PONG = 0x81, 0x82, 0x85, 0x86, 0x88
 REQUEST_ID, TOKEN, COMPRESSED = 1, 2, 4
 MAX_FRAME = 16 << 20
@@ -101,6 +102,8 @@ class Line:
                 "status": "connected", "server": "NexaDB", "version": "0.1.0", "authenticated": True, "username": "anonymous", "role": "admin",
                 "node_id": "hostile", "role_in_cluster": "leader", "leader": me, "epoch": 1, "lsn": 7, "dialect": "plain",
                 "features": FEATURES, "max_frame": MAX_FRAME, "durability": "disk"}))
+        elif request.type == STATUS:
+            self.send(request.answer({"node_id": "hostile", "role": "leader", "replication": {"members": []}}))
         else:
             self.send(request.answer(pack(0)))
 
@@ -305,7 +308,7 @@ class Server:
         try:
             while True:
                 request = line.request()
-                if self.greets and request.type in (CONNECT, BIND):
+                if self.greets and request.type in (CONNECT, BIND, STATUS):
                     line.greet(request)
                     continue
                 line.count += 1

@@ -190,6 +190,27 @@ def test_a_follower_alone_in_the_address_leads_to_the_leader(make_cluster, flavo
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_client_that_was_given_only_the_leader_finds_the_next_one(make_cluster, flavour):
+    cluster = make_cluster()
+
+    async def run():
+        old = cluster.wait_leader()
+        async with client(flavour, f"nexadb://{old.address}/?w=majority&timeoutMS=20000&serverSelectionTimeoutMS=15000") as db:
+            await db.create("found", {"n": 1})
+            servers = (db.inner if flavour == "sync" else db)._engine.topology.servers
+            deadline = time.monotonic() + 10
+            while len(servers) < 3:
+                assert time.monotonic() < deadline, f"only {list(servers)} are known"
+                await asyncio.sleep(0.01)
+            old.kill()
+            cluster.promote(*(node for node in cluster.nodes if node is not old))
+            await db.create("found", {"n": 2})
+            assert await db.count("found") == 2
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
 def test_a_position_makes_another_client_see_what_was_written(make_cluster, flavour):
     cluster = make_cluster()
     hosts = ",".join(node.address for node in cluster.nodes)

@@ -359,6 +359,46 @@ def test_an_ordered_bulk_ends_with_the_first_failure_and_goes_on_from_there(node
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_bulk_item_leaves_when_it_has_waited_long_enough_though_nobody_calls(node, name, flavour):
+    async def run():
+        async with at(node, flavour) as db, at(node, "async") as other:
+            writer = db.collection(name).bulk_writer(ordered=False, batch_ms=20)
+            for n in range(3):
+                await writer.insert({"_id": str(n)})
+                await counted(other, name, n + 1)
+            assert (await writer.flush()).ids == ["0", "1", "2"]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_what_went_wrong_with_such_an_item_is_raised_by_the_next_call_and_nothing_follows_it(node, name, flavour):
+    async def run():
+        async with at(node, flavour) as db, at(node, "async") as other:
+            await other.create(name, {"_id": "1"})
+            writer = db.collection(name).bulk_writer(batch_ms=20)
+            await writer.insert({"_id": "0"})
+            await counted(other, name, 2)
+            await writer.insert({"_id": "1"})
+            with pytest.raises(BulkWriteError) as raised:
+                deadline = time.monotonic() + 10
+                while time.monotonic() < deadline:
+                    await asyncio.sleep(0.01)
+                    await writer.insert({"_id": "2"})
+            assert raised.value.result.errors[0].index == 1
+
+    asyncio.run(run())
+
+
+async def counted(db, name, count):
+    """Returns once the collection has so many documents."""
+    deadline = time.monotonic() + 10
+    while (found := await db.count(name)) != count:
+        assert time.monotonic() < deadline, f"{found} documents, not {count}"
+        await asyncio.sleep(0.005)
+
+
 # Listeners
 
 

@@ -217,10 +217,10 @@ def test_a_batch_closes_by_number_by_size_and_by_age():
     assert batcher.add(b"c", 0.0) == [b"a", b"b", b"c"]
     assert batcher.add(b"x" * 60, 1.0) is None
     assert batcher.add(b"y" * 60, 1.0) == [b"x" * 60]
-    assert not batcher.is_due(1.04)
-    assert batcher.is_due(1.06)
+    assert batcher.due_in(1.04) > 0
+    assert batcher.due_in(1.06) <= 0
     assert batcher.close() == [b"y" * 60]
-    assert not batcher.is_due(9.0)
+    assert batcher.due_in(9.0) is None
 
 
 def test_an_item_above_the_size_is_a_batch_of_its_own():

@@ -139,7 +139,7 @@ class Pool:
             self._notify()
         if server.address not in self.topology.servers:
             self._retire(server)
-        elif info.role != "single" and self.engine.options.read_preference != "primary":
+        elif info.role != "single":
             await self._members(server)
 
     def _retire(self, server: Server) -> None:
@@ -148,7 +148,7 @@ class Pool:
             connection.retire()
 
     async def _members(self, server: Server) -> None:
-        """Learns of the other nodes of a cluster, for reads that may go there."""
+        """Learns of the other nodes of a cluster: reads may go there, and one of them leads when this one is gone."""
         call = Call(Request.STATUS, None, None)
         now = clock()
         call.deadline = now + (self.engine.options.connect_timeout_ms / 1000 or 10.0)

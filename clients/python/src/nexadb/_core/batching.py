@@ -86,8 +86,9 @@ class Batcher:
             return self.close()
         return full
 
-    def is_due(self, now: float) -> bool:
-        return bool(self._items) and now - self._opened_at >= self.seconds_max
+    def due_in(self, now: float) -> float | None:
+        """Seconds until the batch is to be sent for its age, none or less when it is; None while there is nothing to send."""
+        return self._opened_at + self.seconds_max - now if self._items else None
 
     def close(self) -> list[bytes]:
         items, self._items, self._byte_count = self._items, [], 0

@@ -13,17 +13,18 @@ from .._core.codec import encode
 from .._core.engine import clock, packed_document
 from .._core.frames import Request
 from ..errors import BulkWriteError
+from .beside import Beside, Lock
 from .runner import Runner
 
 T = TypeVar("T")
 
 
 class BulkWriter(Generic[T]):
-    """Takes items one by one and sends them in batches: by number, by size, and by age when another item comes.
+    """Takes items one by one and sends them in batches: by number, by size, and when the first has waited long enough.
 
-    Leaving its `with` block sends the rest. `result` tells what became of each item: `result.acknowledged` is the number of the first item
-    that is not settled yet, from which an interrupted load goes on. Ordered, the first item that fails ends the writer with a BulkWriteError;
-    otherwise the failures are gathered and raised by `flush`.
+    Leaving its `with` block sends the rest. What goes wrong while nobody calls is raised by the next call. `result` tells what became of each
+    item: `result.acknowledged` is the number of the first item that is not settled yet, from which an interrupted load goes on. Ordered, the
+    first item that fails ends the writer with a BulkWriteError; otherwise the failures are gathered and raised by `flush`.
     """
 
     def __init__(
@@ -46,6 +47,11 @@ class BulkWriter(Generic[T]):
         self._batcher = Batcher(batch_size, batch_bytes - FRAME_OVERHEAD, batch_ms / 1000)
         self._holds_documents = True
         self._told_errors = 0
+        #: Held from the closing of a batch to its answer, so that batches are numbered in the order in which they are sent.
+        self._lock = Lock()
+        self._beside = Beside()
+        self._is_watched = False
+        self._failure: Exception | None = None
 
     @property
     def acknowledged(self) -> int:
@@ -66,31 +72,59 @@ class BulkWriter(Generic[T]):
 
     def flush(self) -> BulkResult:
         """Sends what is waiting and returns what became of everything so far."""
-        if len(self._batcher):
-            self._send(self._batcher.close())
-        if len(self.result.errors) > self._told_errors:
-            self._told_errors = len(self.result.errors)
-            self._raise()
-        return self.result
+        with self._lock:
+            self._raise_failure()
+            if len(self._batcher):
+                self._send(self._batcher.close())
+            if len(self.result.errors) > self._told_errors:
+                self._told_errors = len(self.result.errors)
+                self._raise()
+            return self.result
 
     def __enter__(self) -> BulkWriter[T]:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if error is None:
-            self.flush()
+        try:
+            if error is None:
+                self.flush()
+        finally:
+            self._beside.stop()
 
     def _add(self, item: bytes, *, is_document: bool = False) -> None:
-        if is_document != self._holds_documents:
-            if len(self._batcher):
-                self._send(self._batcher.close())
-            self._holds_documents = is_document
-        now = clock()
-        batch = self._batcher.add(item, now)
-        if batch is None and self._batcher.is_due(now):
-            batch = self._batcher.close()
-        if batch is not None:
-            self._send(batch)
+        with self._lock:
+            self._raise_failure()
+            if is_document != self._holds_documents:
+                if len(self._batcher):
+                    self._send(self._batcher.close())
+                self._holds_documents = is_document
+            batch = self._batcher.add(item, clock())
+            if batch is not None:
+                self._send(batch)
+            if not self._is_watched and len(self._batcher):
+                self._is_watched = True
+                self._beside.start(self._watch)
+
+    def _watch(self) -> None:
+        """Sends each batch that has waited long enough, until nothing waits."""
+        while True:
+            with self._lock:
+                seconds = self._batcher.due_in(clock())
+                if seconds is None or self._failure is not None:
+                    self._is_watched = False
+                    return
+                if seconds <= 0:
+                    try:
+                        self._send(self._batcher.close())
+                    except Exception as error:
+                        self._failure = error
+                    continue
+            self._beside.pause(seconds)
+
+    def _raise_failure(self) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
 
     def _send(self, batch: list[bytes]) -> None:
         engine = self._runner.engine

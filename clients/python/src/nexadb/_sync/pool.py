@@ -112,11 +112,11 @@ class Pool:
             self._notify()
         for connection in aliases:
             connection.retire()
-        if not is_alias and info.role != "single" and self.engine.options.read_preference != "primary":
-            self._members(server)
+        if not is_alias and info.role != "single":
+            self._spawn(self._members, server)
 
     def _members(self, server: Server) -> None:
-        """Learns of the other nodes of a cluster, for reads that may go there."""
+        """Learns of the other nodes of a cluster: reads may go there, and one of them leads when this one is gone."""
         call = Call(Request.STATUS, None, None)
         now = clock()
         call.deadline = now + (self.engine.options.connect_timeout_ms / 1000 or 10.0)
