@@ -1,4 +1,4 @@
-"""TLS, with a node behind a door that speaks it: 1.3 only, certificates verified by default."""
+"""TLS, of a node and of a door in front of one that can misbehave: 1.3 only, certificates verified by default."""
 
 import asyncio
 import ssl
@@ -133,3 +133,21 @@ def test_a_client_shows_its_certificate(node, name, authority, ca_file, flavour,
 def test_a_node_without_tls_is_no_endless_wait(node, name, flavour):
     with pytest.raises(ServerSelectionError):
         play(flavour, f"nexadbs://127.0.0.1:{node.port}/?connectTimeoutMS=1000", name)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_node_speaks_tls_itself_and_asks_for_certificates_where_it_is_told_whose(make_node, name, authority, ca_file, flavour, tmp_path):
+    files = {}
+    for who in ("127.0.0.1", "client@example.com"):
+        issued = authority.issue_cert(who)
+        files[who] = (str(tmp_path / f"{who}.pem"), str(tmp_path / f"{who}-key.pem"))
+        issued.cert_chain_pems[0].write_to_path(files[who][0])
+        issued.private_key_pem.write_to_path(files[who][1])
+    certificate, key = files["127.0.0.1"]
+    open_node = make_node("open", "--tls-cert", certificate, "--tls-key", key).start()
+    strict_node = make_node("strict", "--tls-cert", certificate, "--tls-key", key, "--tls-ca", ca_file).start()
+    play(flavour, f"nexadbs://127.0.0.1:{open_node.port}", name, tls_ca_file=ca_file)
+    with pytest.raises(ServerSelectionError):
+        play(flavour, f"nexadbs://127.0.0.1:{strict_node.port}", name, tls_ca_file=ca_file)
+    own, own_key = files["client@example.com"]
+    play(flavour, f"nexadbs://127.0.0.1:{strict_node.port}", name, tls_ca_file=ca_file, tls_cert_file=own, tls_key_file=own_key)
