@@ -112,7 +112,9 @@ let package = Package(
         // The language of `nexadb shell`, apart from the executable so that tests can link it.
         .target(name: "NexaShell", dependencies: ["NexaWire"], swiftSettings: settings),
         // What `nexadb import` and `nexadb export` do, and `nexadb backup`, apart from the executable for the same reason.
-        .target(name: "NexaTransfer", dependencies: ["CSupport", "NexaBlockingClient", "NexaWire"], swiftSettings: settings),
+        .target(
+            name: "NexaTransfer", dependencies: ["CSupport", "NexaBlockingClient", "NexaStorage", "NexaWire"],
+            swiftSettings: settings),
         .target(
             name: "NexaBackup", dependencies: ["CSupport", "NexaBlockingClient", "NexaReplication", "NexaStorage", "NexaWire"],
             swiftSettings: settings),

@@ -7,10 +7,18 @@ package struct Reply: Sendable {
     package let payload: MessagePackValue
     /// The node asks for slower writes.
     package let isSlowDown: Bool
+}
+
+/// One answer frame as it came. `payload` is valid until the next call on the connection.
+package struct RawReply {
+    package let type: MessageType
+    package let payload: UnsafeRawBufferPointer
+    /// The node asks for slower writes.
+    package let isSlowDown: Bool
     fileprivate let requestID: UInt32?
 }
 
-/// A blocking connection to a node for the tools: plain dialect, first in, first out, optionally pipelined.
+/// A blocking connection to a node for the tools: plain dialect unless asked otherwise, first in, first out, optionally pipelined.
 ///
 /// Invariant: `owed` is the number of requests without an answer yet; answers are matched in order. After a time-out or a protocol
 /// violation the order is lost, so the connection refuses further use instead of giving an answer to the wrong question. Confined
@@ -18,6 +26,7 @@ package struct Reply: Sendable {
 package final class ClientConnection {
     package struct Options: Sendable {
         package var clientName = "nexadb-tools"
+        package var dialect = "plain"
         package var username: String?
         package var password: String?
         /// Things to negotiate beyond the core, such as "stream" and "compact".
@@ -72,7 +81,8 @@ package final class ClientConnection {
             }
         let connection = ClientConnection(socket: socket, timeout: options.timeout)
         var hello: [MessagePackValue.Entry] = [
-            .init("client", .string(options.clientName)), .init("version", "1"), .init("dialect", "plain"),
+            .init("client", .string(options.clientName)), .init("version", "1"),
+            .init("dialect", .string(options.dialect)),
             .init("features", .array(options.features.map { .string($0) })),
         ]
         if let username = options.username { hello.append(.init("username", .string(username))) }
@@ -94,9 +104,14 @@ package final class ClientConnection {
 
     /// Puts a request into the output without sending it: `receive` and `flush` send.
     package func enqueue(_ type: MessageType, _ payload: MessagePackValue) {
+        enqueue(type) { payload.encode(into: $0) }
+    }
+
+    /// The same for a payload that `write` appends: nothing is built in between.
+    package func enqueue(_ type: MessageType, _ write: (OutputBytes) -> Void) {
         newestID = newestID.map { $0 &+ 1 }
         let mark = output.beginFrame(type, requestID: newestID)
-        payload.encode(into: output)
+        write(output)
         output.endFrame(mark)
         owed += 1
     }
@@ -112,18 +127,24 @@ package final class ClientConnection {
 
     /// The answer to the oldest request without one.
     package func receive() throws(ClientError) -> Reply {
+        let reply = try decoded(try receiveRaw())
+        if reply.type == .error { throw .refused(Refusal(payload: reply.payload)) }
+        return reply
+    }
+
+    /// The same without decoding the payload. ERROR is an answer here.
+    package func receiveRaw() throws(ClientError) -> RawReply {
         var reply = try receiveFrame()
         // What answers a CANCEL says nothing that the answer to the request itself does not.
         while let id = reply.requestID, id != awaitedID { reply = try receiveFrame() }
         // A stream's answer is complete with its last frame.
         if reply.type != .streamStart && reply.type != .streamChunk { owed -= 1 }
-        if reply.type == .error { throw .refused(Refusal(payload: reply.payload)) }
         return reply
     }
 
     /// The next event of a subscription. The ERROR that ends one is thrown.
     package func receiveEvent() throws(ClientError) -> Reply {
-        let reply = try receiveFrame()
+        let reply = try decoded(try receiveFrame())
         if reply.type == .error { throw .refused(Refusal(payload: reply.payload)) }
         return reply
     }
@@ -142,7 +163,13 @@ package final class ClientConnection {
         return socket.releaseDescriptor()
     }
 
-    private func receiveFrame() throws(ClientError) -> Reply {
+    private func decoded(_ reply: RawReply) throws(ClientError) -> Reply {
+        try guarded { () throws(ClientError) in
+            Reply(type: reply.type, payload: try Self.decode(reply.payload), isSlowDown: reply.isSlowDown)
+        }
+    }
+
+    private func receiveFrame() throws(ClientError) -> RawReply {
         try flush()
         return try guarded { () throws(ClientError) in
             let deadline = ContinuousClock.now + timeout
@@ -168,9 +195,8 @@ package final class ClientConnection {
                 requestID = UInt32(bigEndian: payload.loadUnaligned(as: UInt32.self))
                 payload = UnsafeRawBufferPointer(rebasing: payload.dropFirst(4))
             }
-            return Reply(
-                type: type, payload: try Self.decode(payload), isSlowDown: header.flags.contains(.slowDown),
-                requestID: requestID)
+            return RawReply(
+                type: type, payload: payload, isSlowDown: header.flags.contains(.slowDown), requestID: requestID)
         }
     }
 

@@ -184,8 +184,7 @@ package struct JSONParser {
     private mutating func string() throws(JSONError) {
         position += 1
         // Most strings have no escapes: then the text is copied as it stands.
-        var end = position
-        while end < text.count, text[end] != UInt8(ascii: "\""), text[end] != UInt8(ascii: "\\"), text[end] >= 0x20 { end += 1 }
+        let end = JSONBytes.firstSpecial(text, from: position)
         guard end < text.count else { throw error("the string does not end") }
         if text[end] == UInt8(ascii: "\"") {
             output.writeString(bytes: UnsafeRawBufferPointer(rebasing: text[position..<end]))
@@ -250,28 +249,45 @@ package struct JSONParser {
 
     // MARK: Numbers
 
+    /// Integers of up to 18 digits and the decimals that people write are read here without a detour over text; `readNumber` takes the rest.
     private mutating func number() throws(JSONError) {
         let start = position
-        if peek == UInt8(ascii: "-") { position += 1 }
+        let isNegative = peek == UInt8(ascii: "-")
+        if isNegative { position += 1 }
         let firstDigit = peek
-        let digitCount = skipDigits()
-        guard digitCount > 0 else { throw error("a digit is missing") }
-        guard firstDigit != UInt8(ascii: "0") || digitCount == 1 else { throw error("numbers have no leading zeros") }
-        var isWhole = true
+        var digits: UInt64 = 0
+        let wholeCount = skipDigits(&digits)
+        guard wholeCount > 0 else { throw error("a digit is missing") }
+        guard firstDigit != UInt8(ascii: "0") || wholeCount == 1 else { throw error("numbers have no leading zeros") }
+        var fractionCount = 0
         if peek == UInt8(ascii: ".") {
             position += 1
-            isWhole = false
-            guard skipDigits() > 0 else { throw error("a digit is missing") }
+            fractionCount = skipDigits(&digits)
+            guard fractionCount > 0 else { throw error("a digit is missing") }
         }
-        if peek == UInt8(ascii: "e") || peek == UInt8(ascii: "E") {
-            position += 1
-            isWhole = false
-            if peek == UInt8(ascii: "+") || peek == UInt8(ascii: "-") { position += 1 }
-            guard skipDigits() > 0 else { throw error("a digit is missing") }
-        }
+        let hasExponent = peek == UInt8(ascii: "e") || peek == UInt8(ascii: "E")
+        if hasExponent { try skipExponent() }
         guard position - start <= 1000 else { throw error("the number is too long") }
+        if wholeCount + fractionCount <= 18 && !hasExponent {
+            if fractionCount == 0 {
+                if digits == 0 && isNegative { return output.writeDouble(-0.0) }
+                return output.writeInt(isNegative ? -Int64(digits) : Int64(digits))
+            }
+            // Both are exact in a double, so one division rounds as the whole number would.
+            if digits <= 1 << 53 {
+                let number = Double(digits) / Self.powersOfTen[fractionCount]
+                return output.writeDouble(isNegative ? -number : number)
+            }
+        }
+        try readNumber(start, isWhole: fractionCount == 0 && !hasExponent)
+    }
+
+    /// 10^0 to 10^18, all exact in a double.
+    private static let powersOfTen: [Double] = (0...18).map { power in (0..<power).reduce(1.0) { number, _ in number * 10 } }
+
+    private mutating func readNumber(_ start: Int, isWhole: Bool) throws(JSONError) {
         let digits = String(decoding: text[start..<position], as: UTF8.self)
-        if isWhole, digits != "-0" {
+        if isWhole {
             if let number = Int64(digits) { return output.writeInt(number) }
             if let number = UInt64(digits) { return output.writeUInt(number) }
         }
@@ -279,9 +295,20 @@ package struct JSONParser {
         output.writeDouble(number)
     }
 
-    private mutating func skipDigits() -> Int {
+    private mutating func skipExponent() throws(JSONError) {
+        position += 1
+        if peek == UInt8(ascii: "+") || peek == UInt8(ascii: "-") { position += 1 }
+        var ignored: UInt64 = 0
+        guard skipDigits(&ignored) > 0 else { throw error("a digit is missing") }
+    }
+
+    /// Steps over digits and appends them to `digits`, which holds what they say as long as they are at most 19.
+    private mutating func skipDigits(_ digits: inout UInt64) -> Int {
         let start = position
-        while let byte = peek, (0x30...0x39).contains(byte) { position += 1 }
+        while let byte = peek, byte &- 0x30 <= 9 {
+            digits = digits &* 10 &+ UInt64(byte &- 0x30)
+            position &+= 1
+        }
         return position - start
     }
 

@@ -10,13 +10,39 @@
 
 /// Renders MessagePack as JSON.
 package enum JSONText {
+    package struct Style: Sendable {
+        /// Spaces per level; nil: all on one line.
+        package var indent: Int?
+        /// What is read back equals what was written: a float32 is written as the double that equals it (0.10000000149011612, not 0.1), and a
+        /// timestamp of a year that has more than four digits as an ext. Without, people's eyes come first.
+        package var isExact: Bool
+
+        package init(indent: Int? = nil, isExact: Bool = false) {
+            self.indent = indent
+            self.isExact = isExact
+        }
+    }
+
+    /// Appends the JSON text, in UTF-8, of the one value in `value`; on failure `output` is as before.
+    package static func write(
+        _ value: UnsafeRawBufferPointer, into output: OutputBytes, style: Style = Style()
+    ) throws(MessagePackError) {
+        let start = output.byteCount
+        var reader = MessagePackReader(value)
+        do throws(MessagePackError) {
+            try Writer(output: output, style: style).write(&reader, depth: 0)
+            guard reader.isAtEnd else { throw MessagePackError(.wrongType, at: reader.position) }
+        } catch {
+            output.truncate(to: start)
+            throw error
+        }
+    }
+
     /// The JSON text, in UTF-8, of the one value in `value`. `indent` spaces per level, or on one line when nil.
     package static func write(_ value: UnsafeRawBufferPointer, indent: Int? = nil) throws(MessagePackError) -> [UInt8] {
-        var reader = MessagePackReader(value)
-        var writer = Writer(indent: indent)
-        try writer.write(&reader, depth: 0)
-        guard reader.isAtEnd else { throw MessagePackError(.wrongType, at: reader.position) }
-        return writer.output
+        let output = OutputBytes(capacity: value.count * 2)
+        try write(value, into: output, style: Style(indent: indent))
+        return output.withUnsafeBytes { [UInt8]($0) }
     }
 
     /// The JSON text of `value`.
@@ -28,14 +54,10 @@ package enum JSONText {
 }
 
 private struct Writer {
-    var output: [UInt8] = []
-    let indent: Int?
+    let output: OutputBytes
+    let style: JSONText.Style
 
-    init(indent: Int?) {
-        self.indent = indent
-    }
-
-    mutating func write(_ reader: inout MessagePackReader, depth: Int) throws(MessagePackError) {
+    func write(_ reader: inout MessagePackReader, depth: Int) throws(MessagePackError) {
         guard depth <= nestingDepthMax else { throw MessagePackError(.tooDeep, at: reader.position) }
         switch reader.nextKind {
         case nil: throw MessagePackError(.truncated, at: reader.position)
@@ -53,7 +75,7 @@ private struct Writer {
         case .float:
             if reader.bytes[reader.position] == 0xCA {
                 let number = try reader.readFloat()
-                writeFloat(Double(number), text: number.description)
+                writeFloat(Double(number), text: style.isExact ? Double(number).description : number.description)
             } else {
                 let number = try reader.readDouble()
                 writeFloat(number, text: number.description)
@@ -61,52 +83,57 @@ private struct Writer {
         case .string: writeString(try reader.readStringBytes())
         case .binary:
             append("{\"$binary\": \"")
-            output.append(contentsOf: Base64.encode(try reader.readBinBytes()))
+            output.append(Base64.encode(try reader.readBinBytes()))
             append("\"}")
         case .ext: try writeExt(&reader)
-        case .array:
-            let count = try reader.readArrayHeader()
-            try writeMembers("[", "]", count: count, depth: depth) { (writer, _) throws(MessagePackError) in
-                try writer.write(&reader, depth: depth + 1)
-            }
-        case .map:
-            let count = try reader.readMapHeader()
-            try writeMembers("{", "}", count: count, depth: depth) { (writer, _) throws(MessagePackError) in
-                try writer.writeKey(&reader)
-                writer.append(": ")
-                try writer.write(&reader, depth: depth + 1)
-            }
+        case .array: try writeArray(&reader, depth: depth)
+        case .map: try writeMap(&reader, depth: depth)
         }
     }
 
-    private mutating func writeMembers(
-        _ open: StaticString, _ close: StaticString, count: Int, depth: Int,
-        _ member: (inout Writer, Int) throws(MessagePackError) -> Void
-    ) throws(MessagePackError) {
-        append(open)
+    private func writeArray(_ reader: inout MessagePackReader, depth: Int) throws(MessagePackError) {
+        let count = try reader.readArrayHeader()
+        output.appendU8(UInt8(ascii: "["))
         for index in 0..<count {
-            if index > 0 { append(indent == nil ? ", " : ",") }
-            newLine(depth: depth + 1)
-            try member(&self, index)
+            separate(index, depth: depth)
+            try write(&reader, depth: depth + 1)
         }
         if count > 0 { newLine(depth: depth) }
-        append(close)
+        output.appendU8(UInt8(ascii: "]"))
     }
 
-    private mutating func newLine(depth: Int) {
-        guard let indent else { return }
-        output.append(UInt8(ascii: "\n"))
-        output.append(contentsOf: repeatElement(UInt8(ascii: " "), count: indent * depth))
+    private func writeMap(_ reader: inout MessagePackReader, depth: Int) throws(MessagePackError) {
+        let count = try reader.readMapHeader()
+        output.appendU8(UInt8(ascii: "{"))
+        for index in 0..<count {
+            separate(index, depth: depth)
+            try writeKey(&reader)
+            append(": ")
+            try write(&reader, depth: depth + 1)
+        }
+        if count > 0 { newLine(depth: depth) }
+        output.appendU8(UInt8(ascii: "}"))
+    }
+
+    private func separate(_ index: Int, depth: Int) {
+        if index > 0 { append(style.indent == nil ? ", " : ",") }
+        newLine(depth: depth + 1)
+    }
+
+    private func newLine(depth: Int) {
+        guard let indent = style.indent else { return }
+        output.appendU8(UInt8(ascii: "\n"))
+        for _ in 0..<indent * depth { output.appendU8(UInt8(ascii: " ")) }
     }
 
     /// Keys that are not strings are never in a document, but tools show foreign data too: a scalar is written as its JSON text, a
     /// container as the base64 of its bytes. (As JSON within JSON its quotes would double with each level of nesting.)
-    private mutating func writeKey(_ reader: inout MessagePackReader) throws(MessagePackError) {
+    private func writeKey(_ reader: inout MessagePackReader) throws(MessagePackError) {
         switch reader.nextKind {
         case .string: writeString(try reader.readStringBytes())
         case .array, .map:
             append("\"")
-            output.append(contentsOf: Base64.encode(try reader.readRawValue()))
+            output.append(Base64.encode(try reader.readRawValue()))
             append("\"")
         default:
             let text = try JSONText.write(try reader.readRawValue())
@@ -114,22 +141,22 @@ private struct Writer {
         }
     }
 
-    private mutating func writeExt(_ reader: inout MessagePackReader) throws(MessagePackError) {
+    private func writeExt(_ reader: inout MessagePackReader) throws(MessagePackError) {
         let (type, body) = try reader.readExt()
-        if type == -1, let timestamp = Timestamp(body) {
+        if type == -1, let timestamp = Timestamp(body), !style.isExact || timestamp.hasPlainYear {
             append("{\"$date\": \"")
             append(timestamp.text)
             append("\"}")
         } else {
             append("{\"$ext\": {\"type\": \(type), \"data\": \"")
-            output.append(contentsOf: Base64.encode(body))
+            output.append(Base64.encode(body))
             append("\"}}")
         }
     }
 
-    private mutating func writeFloat(_ number: Double, text: String) {
+    private func writeFloat(_ number: Double, text: @autoclosure () -> String) {
         if number.isFinite {
-            append(text)
+            append(text())
         } else {
             append("{\"$double\": \"")
             append(number.isNaN ? "NaN" : number > 0 ? "Infinity" : "-Infinity")
@@ -137,32 +164,40 @@ private struct Writer {
         }
     }
 
-    private mutating func writeString(_ bytes: UnsafeRawBufferPointer) {
-        let hex: StaticString = "0123456789abcdef"
-        output.append(UInt8(ascii: "\""))
-        for byte in bytes {
-            switch byte {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
-                output.append(UInt8(ascii: "\\"))
-                output.append(byte)
-            case 0x0A: append("\\n")
-            case 0x0D: append("\\r")
-            case 0x09: append("\\t")
-            case 0x00..<0x20, 0x7F:
-                append("\\u00")
-                output.append(hex.utf8Start[Int(byte >> 4)])
-                output.append(hex.utf8Start[Int(byte & 15)])
-            default: output.append(byte)
-            }
+    private func writeString(_ bytes: UnsafeRawBufferPointer) {
+        output.appendU8(UInt8(ascii: "\""))
+        var start = 0
+        while true {
+            let end = JSONBytes.firstSpecial(bytes, from: start, andDelete: true)
+            if end > start { output.append(UnsafeRawBufferPointer(rebasing: bytes[start..<end])) }
+            if end == bytes.count { break }
+            writeEscape(bytes[end])
+            start = end + 1
         }
-        output.append(UInt8(ascii: "\""))
+        output.appendU8(UInt8(ascii: "\""))
     }
 
-    private mutating func append(_ text: StaticString) {
-        output.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    private func writeEscape(_ byte: UInt8) {
+        let hex: StaticString = "0123456789abcdef"
+        output.appendU8(UInt8(ascii: "\\"))
+        switch byte {
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"): output.appendU8(byte)
+        case 0x0A: output.appendU8(UInt8(ascii: "n"))
+        case 0x0D: output.appendU8(UInt8(ascii: "r"))
+        case 0x09: output.appendU8(UInt8(ascii: "t"))
+        default:
+            append("u00")
+            output.appendU8(hex.utf8Start[Int(byte >> 4)])
+            output.appendU8(hex.utf8Start[Int(byte & 15)])
+        }
     }
 
-    private mutating func append(_ text: String) {
-        output.append(contentsOf: text.utf8)
+    private func append(_ text: StaticString) {
+        output.append(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    private func append(_ text: String) {
+        var text = text
+        text.withUTF8 { output.append(UnsafeRawBufferPointer($0)) }
     }
 }

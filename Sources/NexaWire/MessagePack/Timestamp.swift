@@ -62,6 +62,9 @@ package struct Timestamp: Sendable, Hashable {
         return result + "Z"
     }
 
+    /// Whether the year has four digits and no sign, so that `init(text:)` reads what `text` writes.
+    package var hasPlainYear: Bool { (-62_167_219_200..<253_402_300_800).contains(seconds) }
+
     /// From `YYYY-MM-DDTHH:MM:SS[.decimals](Z|+HH:MM|-HH:MM)`; nil for anything else.
     package init?(text: String) {
         var scan = Scanner(bytes: Array(text.utf8))

@@ -1,0 +1,70 @@
+import NexaWire
+
+/// What stands in front of the first record.
+struct InputHead {
+    private(set) var byteCount = 0
+    private(set) var shape: RecordCutter.Shape
+    private(set) var columns: [String] = []
+    private(set) var hasHeaderRow = false
+
+    init(_ input: InputPlan, _ window: InputWindow) throws(TransferError) {
+        if input.format != .msgpack, window.bytes.starts(with: [0xEF, 0xBB, 0xBF]) { byteCount = 3 }
+        switch input.format {
+        case .jsonl: shape = .lines
+        case .msgpack: shape = .messagePack
+        case .json:
+            shape = .values
+            try findBracket(window)
+        case .csv, .tsv:
+            shape = .delimited(by: input.delimiter)
+            if input.columns.isEmpty { try readHeaderRow(input, window) } else { columns = input.columns }
+        }
+    }
+
+    private mutating func findBracket(_ window: InputWindow) throws(TransferError) {
+        var at = byteCount
+        while true {
+            if at == window.bytes.count {
+                if window.isAtEnd || at > BatchSource.recordByteCountMax { return }
+                try window.fill()
+                continue
+            }
+            let byte = window.bytes[at]
+            if byte == UInt8(ascii: "[") {
+                shape = .arrayElements
+                byteCount = at + 1
+            }
+            guard byte == 0x20 || (0x09...0x0A).contains(byte) || byte == 0x0D else { return }
+            at += 1
+        }
+    }
+
+    private mutating func readHeaderRow(_ input: InputPlan, _ window: InputWindow) throws(TransferError) {
+        var cutter = RecordCutter(shape, isFirst: true)
+        hasHeaderRow = true
+        while true {
+            switch cutter.next(in: window.bytes, from: byteCount, isWhole: window.isAtEnd) {
+            case .needsMore where window.bytes.count <= BatchSource.recordByteCountMax: try window.fill()
+            case .record(let range, let next):
+                let row = UnsafeRawBufferPointer(rebasing: window.bytes[range])
+                byteCount = next
+                columns = try Self.names(row, input.delimiter)
+                return
+            default: throw .unusable("there is no header row with the names of the columns; --fields gives them")
+            }
+        }
+    }
+
+    private static func names(_ row: UnsafeRawBufferPointer, _ delimiter: UInt8) throws(TransferError) -> [String] {
+        var names: [String] = []
+        var fields = DelimitedFields(row, delimiter: delimiter, scratch: OutputBytes())
+        do throws(RecordProblem) {
+            while let field = try fields.next() { names.append(String(decoding: field.bytes, as: UTF8.self)) }
+        } catch {
+            throw .unusable("the header row: \(error.reason)")
+        }
+        guard !names.contains("") else { throw .unusable("the header row has a column without a name; --fields gives them") }
+        guard Set(names).count == names.count else { throw .unusable("the header row names a column twice") }
+        return names
+    }
+}

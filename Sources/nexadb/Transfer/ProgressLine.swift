@@ -1,0 +1,77 @@
+import Glibc
+import NexaTransfer
+
+/// How far a transfer is, on stderr: a bar that is drawn over at a terminal, a line every few seconds elsewhere when it is asked for.
+/// Confined to one thread.
+final class ProgressLine {
+    private enum Style {
+        case none, bar, lines
+    }
+
+    private static let lineSeconds = 5.0
+    private static let barSeconds = 0.2
+    private static let barWidth = 24
+
+    private let style: Style
+    private var lastShown: Double?
+    private var isDrawn = false
+
+    init(isWanted: Bool, isQuiet: Bool) {
+        style = isQuiet ? .none : Console.isErrorTerminal ? .bar : isWanted ? .lines : .none
+    }
+
+    func show(_ progress: ImportProgress) {
+        let seconds = progress.elapsed / .seconds(1)
+        show(at: seconds, bar: Self.bar(progress), text: Self.text(progress, seconds: seconds))
+    }
+
+    func show(documents: UInt64, elapsed: Duration) {
+        let seconds = elapsed / .seconds(1)
+        let rate = UInt64(Double(documents) / max(seconds, 0.001))
+        show(at: seconds, bar: "", text: "\(Console.grouped(documents)) documents, \(Console.grouped(rate))/s")
+    }
+
+    private func show(at seconds: Double, bar: @autoclosure () -> String, text: @autoclosure () -> String) {
+        guard style != .none else { return }
+        guard seconds - (lastShown ?? 0) >= (style == .bar ? Self.barSeconds : Self.lineSeconds) else { return }
+        lastShown = seconds
+        if style == .bar {
+            Console.prompt("\r\u{1B}[K" + bar() + text())
+            isDrawn = true
+        } else {
+            Console.note(text())
+        }
+    }
+
+    /// Takes the bar away, so that other lines stand alone.
+    func clear() {
+        if isDrawn { Console.prompt("\r\u{1B}[K") }
+        isDrawn = false
+    }
+
+    private static func share(_ progress: ImportProgress) -> Double? {
+        guard let total = progress.bytesTotal, total > 0 else { return nil }
+        return min(1, Double(progress.bytesDone) / Double(total))
+    }
+
+    private static func bar(_ progress: ImportProgress) -> String {
+        guard let share = share(progress) else { return "" }
+        let full = Int(share * Double(barWidth))
+        return "[" + String(repeating: "#", count: full) + String(repeating: ".", count: barWidth - full) + "] "
+    }
+
+    private static func text(_ progress: ImportProgress, seconds: Double) -> String {
+        let counts = progress.counts
+        let rate = Double(progress.documentsThisRun) / max(seconds, 0.001)
+        var parts = [
+            "\(Console.grouped(counts.written + counts.present)) documents", "\(Console.grouped(UInt64(rate)))/s",
+        ]
+        if counts.rejected > 0 { parts.append("\(Console.grouped(counts.rejected)) rejected") }
+        if let share = share(progress), let total = progress.bytesTotal {
+            parts.insert("\(Int(share * 100)) %", at: 0)
+            let done = Double(progress.bytesDone - min(progress.bytesDone, progress.bytesBefore))
+            if done > 0 { parts.append("\(Int(Double(total - min(total, progress.bytesDone)) / done * seconds)) s left") }
+        }
+        return parts.joined(separator: ", ")
+    }
+}

@@ -1,0 +1,441 @@
+"""`nexadb import` and `nexadb export`: formats, what comes back, what is refused, and every record once through kills of either side.
+
+NEXA_IMPORT_DOCUMENTS=5000000 NEXA_IMPORT_KILLS=10 makes the kill tests as large as the promise."""
+import json
+import math
+import os
+import pty
+import select
+import signal
+import subprocess
+import time
+
+import msgpack
+import pytest
+
+from rig.node import BINARY, environment, tool
+from rig.plain import PlainClient
+
+DOCUMENTS = int(os.environ.get("NEXA_IMPORT_DOCUMENTS", "200000"))
+KILLS = int(os.environ.get("NEXA_IMPORT_KILLS", "5"))
+META = ("_created_at", "_updated_at")
+
+
+def load(node, *arguments, code=0, **more):
+    ran = tool("import", "--port", str(node.port), *map(str, arguments), **more)
+    assert ran.returncode == code, ran
+    return ran
+
+
+def summary(node, *arguments, **more):
+    return json.loads(load(node, *arguments, "--json", **more).stdout)
+
+
+def dump(node, collection, *arguments):
+    """The documents of a collection without the times that the node keeps, as the MessagePack export has them."""
+    ran = subprocess.run([str(BINARY), "export", "--port", str(node.port), collection, "-", "--format", "msgpack", *arguments],
+                         capture_output=True, timeout=300, stdin=subprocess.DEVNULL, env=environment())
+    assert ran.returncode == 0, ran
+    unpacker = msgpack.Unpacker(raw=False, timestamp=0, max_buffer_size=0, strict_map_key=False)
+    unpacker.feed(ran.stdout)
+    return [{k: v for k, v in document.items() if k not in META} for document in unpacker]
+
+
+def same(a, b):
+    """Equality that tells 1 from 1.0 and takes NaN for itself."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, float):
+        return math.isnan(a) and math.isnan(b) or (a == b and math.copysign(1, a) == math.copysign(1, b))
+    if isinstance(a, dict):
+        return list(a) == list(b) and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b
+
+
+ODD = {
+    "integers": [0, -1, 127, 128, 2**53 + 1, 2**63 - 1, -2**63, 2**64 - 1],
+    "doubles": [0.1, -0.0, 1e300, 5e-324, 3.0, math.nan, math.inf, -math.inf],
+    "bytes": [b"", b"\x00\xff" * 40], "times": [msgpack.Timestamp(0, 0), msgpack.Timestamp(-5, 7), msgpack.Timestamp(2**40, 1)],
+    "ext": msgpack.ExtType(7, b"seven"), "words": [None, True, False], "text": 'quote " slash \\ tab \t line \n\x00\x7f \u2028 \U0001f600',
+    "deep": {"a": [{"b": {}}, []]}, "": "no name", "id": "an own id", "vector": [1.5, 2.5],
+}
+
+
+@pytest.mark.parametrize("format", ["jsonl", "json", "msgpack"])
+def test_what_is_exported_comes_back(node, name, tmp_path, format):
+    with PlainClient(node.port, features=[]) as client:
+        client.create(name, {"_id": "odd", **ODD})
+        client.create(name, {"_id": "plain", "n": 1, "vector": [0.5, 1.5]})
+    file = tmp_path / f"out.{format}"
+    ran = tool("export", "--port", str(node.port), name, str(file))
+    assert ran.returncode == 0 and not (tmp_path / f"out.{format}.partial").exists(), ran
+    load(node, name + "_2", file)
+    before, after = dump(node, name), dump(node, name + "_2")
+    assert before[0] == {"_id": "odd", **ODD} or same(before[0], {"_id": "odd", **ODD}), "the export changed something"
+    assert len(after) == 2 and all(map(same, before, after))
+
+
+def test_float32_keep_their_bits_in_messagepack_and_their_value_in_json(node, name, tmp_path):
+    document = {"_id": "a", "x": [0.1, 1 / 3]}
+    (tmp_path / "in.msgpack").write_bytes(msgpack.packb(document, use_single_float=True))
+    load(node, name, tmp_path / "in.msgpack")
+    single = [0.10000000149011612, 0.3333333432674408]
+    assert dump(node, name)[0]["x"] == single
+    for format in ("jsonl", "msgpack"):
+        tool("export", "--port", str(node.port), name, str(tmp_path / f"out.{format}"))
+        load(node, f"{name}_{format}", tmp_path / f"out.{format}")
+        assert dump(node, f"{name}_{format}")[0]["x"] == single
+    assert msgpack.packb(single, use_single_float=True) in (tmp_path / "out.msgpack").read_bytes()
+
+
+@pytest.mark.parametrize("text", ['[{"n": 1}, {"n": 2},\n{"n": 3}]', '{"n": 1}{"n": 2}\n\n {"n": 3}', " [ ] ", "", '[{"n":"]}\\""}]'],
+                         ids=["array", "values", "empty array", "nothing", "brackets in text"])
+def test_json_is_an_array_or_values(node, name, tmp_path, text):
+    (tmp_path / "in.json").write_text(text)
+    result = summary(node, name, tmp_path / "in.json")
+    assert result["state"] == "complete" and result["written"] == text.count('"n"'), result
+    assert len(dump(node, name)) == text.count('"n"')
+
+
+@pytest.mark.parametrize("text, why", [
+    ('[{"n": 1} {"n": 2}]', "',' or ']' is missing"), ('[{"n": 1}', "the array does not end"), ('[{"n": 1}] x', "nothing may follow"),
+    ('{"n": 1} }', "cannot begin here")])
+def test_json_whose_structure_is_broken_ends_the_import(node, name, tmp_path, text, why):
+    (tmp_path / "in.json").write_text(text)
+    ran = load(node, name, tmp_path / "in.json", "--on-error", "continue", code=2)
+    assert why in ran.stderr, ran
+    assert [d["n"] for d in dump(node, name)] == [1], "what stands in front of the fault is in"
+
+
+def test_csv_of_rfc_4180(node, name, tmp_path):
+    file = tmp_path / "in.csv"
+    file.write_bytes('\ufeffname,note,"a ""b"""\r\nAnn,"two\r\nlines, and a ""quote""",1\r\n\r\nBob,,"",\n'.replace('"",\n', '""\n').encode()
+                     + 'Eve," ",x"y"\n"007",true,3'.encode())
+    assert summary(node, name, file)["written"] == 4
+    assert [{k: v for k, v in d.items() if k != "_id"} for d in dump(node, name)] == [
+        {"name": "Ann", "note": 'two\r\nlines, and a "quote"', 'a "b"': "1"}, {"name": "Bob", "note": "", 'a "b"': ""},
+        {"name": "Eve", "note": " ", 'a "b"': 'x"y"'}, {"name": "007", "note": "true", 'a "b"': "3"}]
+
+
+def test_csv_types_are_told_or_guessed(node, name, tmp_path):
+    file = tmp_path / "in.csv"
+    file.write_text('id,n,x,ok,day,raw,any,zip\n1,9007199254740993,1.5,true,2026-11-26,AP8=,"[1,{""a"":2}]",01234\n2,,,,,,,""\n')
+    load(node, name, file, "--id-field", "id", "--types", "n=int,x=double,ok=bool,day=date,raw=binary,any=json")
+    assert dump(node, name) == [
+        {"_id": "1", "id": "1", "n": 2**53 + 1, "x": 1.5, "ok": True, "day": msgpack.Timestamp(1795651200), "raw": b"\x00\xff",
+         "any": [1, {"a": 2}], "zip": "01234"},
+        {"_id": "2", "id": "2", **dict.fromkeys(("n", "x", "ok", "day", "raw", "any")), "zip": ""}]
+    load(node, name + "_2", file, "--infer-types", "--skip-empty", "--id-field", "id")
+    assert dump(node, name + "_2") == [
+        {"_id": "1", "id": 1, "n": 2**53 + 1, "x": 1.5, "ok": True, "day": "2026-11-26", "raw": "AP8=", "any": '[1,{"a":2}]',
+         "zip": "01234"}, {"_id": "2", "id": 2}]
+
+
+def test_tsv_without_a_header_row_and_other_delimiters(node, name, tmp_path):
+    (tmp_path / "in.tsv").write_text("a, b\t1\nc\t2\n")
+    load(node, name, tmp_path / "in.tsv", "--fields", "text,n", "--types", "n=int")
+    assert [(d["text"], d["n"]) for d in dump(node, name)] == [("a, b", 1), ("c", 2)]
+    (tmp_path / "in.csv").write_text("text;n\n1,5;x\n")
+    load(node, name + "_2", tmp_path / "in.csv", "--delimiter", ";")
+    assert [(d["text"], d["n"]) for d in dump(node, name + "_2")] == [("1,5", "x")]
+
+
+def test_csv_export(node, name, tmp_path):
+    with PlainClient(node.port) as client:
+        client.create(name, {"_id": "1", "a": 'x,"y"\n', "b": {"c": 1.5, "d": [1]}, "e": b"\x00", "t": msgpack.Timestamp(0)})
+        client.create(name, {"_id": "2", "a": "", "b": None})
+    ran = tool("export", "--port", str(node.port), name, "--format", "csv", "--fields", "_id,a,b.c,b.d,e,t")
+    assert ran.stdout == '_id,a,b.c,b.d,e,t\n1,"x,""y""\n",1.5,[1],AA==,1970-01-01T00:00:00Z\n2,"",,,,\n', ran
+    assert tool("export", "--port", str(node.port), name, "--format", "csv").returncode == 64
+
+
+def test_export_takes_a_filter_fields_order_and_limit(node, name):
+    with PlainClient(node.port) as client:
+        client.batch(name, documents=[{"_id": f"k{i}", "n": i, "m": -i} for i in range(3000)])
+    assert len(dump(node, name)) == 3000
+    assert dump(node, name, "--filter", "{n: {$gte: 10}}", "--fields", "m", "--sort", "-n", "--limit", "2") == [
+        {"_id": "k2999", "m": -2999}, {"_id": "k2998", "m": -2998}]
+    assert tool("export", "--port", str(node.port), name, "--filter", "{n: {$nope: 1}}").returncode == 2
+    assert dump(node, "nothing_of_this_name") == []
+
+
+# Ids and modes
+
+
+def test_modes(node, name, tmp_path):
+    file = tmp_path / "in.jsonl"
+    file.write_text('{"_id": "a", "x": 1, "y": 1}\n{"x": 9}\n')
+    load(node, name, file)
+    file.write_text('{"_id": "a", "x": 2}\n{"_id": "b", "x": 3}\n')
+    refused = load(node, name, file, "--on-error", "continue", code=1)
+    assert "'a'" in refused.stderr, refused
+    by_id = lambda: {d["_id"]: d for d in dump(node, name) if len(d["_id"]) == 1}  # noqa: E731
+    assert by_id() == {"a": {"_id": "a", "x": 1, "y": 1}, "b": {"_id": "b", "x": 3}}
+    load(node, name, file, "--mode", "upsert")
+    assert by_id()["a"] == {"_id": "a", "x": 2, "y": 1}
+    load(node, name, file, "--mode", "replace")
+    assert by_id()["a"] == {"_id": "a", "x": 2}
+    load(node, name, file, "--drop-collection")
+    assert dump(node, name) == [{"_id": "a", "x": 2}, {"_id": "b", "x": 3}]
+
+
+def test_a_field_can_be_the_id(node, name, tmp_path):
+    file = tmp_path / "in.jsonl"
+    file.write_text('{"n": 7}\n{"n": 1.5}\n{"m": 1}\n{"n": "x"}\n')
+    result = summary(node, name, file, "--id-field", "n", "--on-error", "continue", code=1)
+    assert result["written"] == 2 and result["rejected"] == 2
+    assert dump(node, name) == [{"_id": "7", "n": 7}, {"_id": "x", "n": "x"}]
+
+
+# Records that are refused
+
+
+def test_refused_records_are_kept_and_can_be_mended(node, name, tmp_path):
+    file, rejects = tmp_path / "in.jsonl", tmp_path / "bad.jsonl"
+    lines = [f'{{"_id": "k{i}", "n": {i}}}' for i in range(5000)]
+    bad = {17: '{"n": }', 900: "[1]", 901: '{"_id": 5}', 2500: '{"a": 1, "a": 2}', 4999: '{"_id": "k1"}', 3000: '{"t": "\xff"}'}
+    for at, line in bad.items():
+        lines[at] = line
+    lines.insert(3, "   ")
+    file.write_bytes("\n".join(lines).encode("latin-1"))
+    result = summary(node, name, file, "--rejects", rejects, "--batch-size", "100", code=1)
+    assert (result["state"], result["written"], result["rejected"]) == ("complete", 4994, 6), result
+    kept = rejects.read_bytes().decode("latin-1").splitlines()
+    assert kept == [bad[i] for i in sorted(bad)]
+    reasons = [json.loads(line) for line in (tmp_path / "bad.jsonl.reasons").read_text().splitlines()]
+    assert [r["record"] for r in reasons] == [i + 2 for i in sorted(bad)]
+    data = file.read_bytes()
+    assert all(data[r["offset"]:].startswith(k.encode("latin-1")) for r, k in zip(reasons, kept))
+    rejects.write_text("\n".join(f'{{"_id": "mended{i}"}}' for i in range(6)))
+    load(node, name, rejects)
+    assert len(dump(node, name)) == 5000
+
+
+def test_an_import_stops_at_the_first_refused_record(node, name, tmp_path):
+    file = tmp_path / "in.jsonl"
+    file.write_text("".join(f'{{"n": {i}}}\n' for i in range(3000)) + "{oops}\n")
+    ran = load(node, name, file, "--batch-size", "500", code=1)
+    assert "record 3001" in ran.stderr and "--on-error" in ran.stderr, ran
+    assert summary(node, name, file, "--batch-size", "500", "--on-error", "continue", code=1)["written"] == 3000
+    assert sorted(d["n"] for d in dump(node, name)) == list(range(3000))
+
+
+def test_csv_rejects_have_their_header_row(node, name, tmp_path):
+    file, rejects = tmp_path / "in.csv", tmp_path / "bad.csv"
+    file.write_text('n,"a,b"\n1,x\n2\n3,"x\n')
+    summary(node, name, file, "--rejects", rejects, code=1)
+    assert rejects.read_text() == 'n,"a,b"\n2\n3,"x\n\n'
+
+
+def test_a_dry_run_sends_nothing(node, name, tmp_path):
+    file = tmp_path / "in.jsonl"
+    file.write_text('{"n": 1}\nx\n')
+    ran = load(node, name, file, "--dry-run", code=1)
+    assert "record 2" in ran.stderr and dump(node, name) == [] and list(tmp_path.iterdir()) == [file]
+
+
+def test_exit_codes(node, name, tmp_path):
+    file = tmp_path / "in.jsonl"
+    file.write_text('{"n": 1}\n')
+    load(node, name, tmp_path / "none.jsonl", code=2)
+    load(node, name, tmp_path / "in.unknown", code=64)
+    load(node, "1bad name", file, code=2)
+    assert tool("import", "--port", "1", name, str(file)).returncode == 5
+    assert tool("export", "--port", "1", name).returncode == 5
+
+
+def test_standard_input(node, name):
+    ran = subprocess.run([str(BINARY), "import", "--port", str(node.port), name, "-", "--format", "jsonl"], input=b'{"n": 1}\n{"n": 2}',
+                         capture_output=True, timeout=60, env=environment())
+    assert ran.returncode == 0 and len(dump(node, name)) == 2, ran
+
+
+# Going on
+
+
+def lines_of(count):
+    """Every third record brings its own id."""
+    return "".join(
+        f'{{"_id": "own{n}", "n": {n}, "name": "User {n:07}", "email": "user{n:07}@example.com", "age": {n % 90}}}\n' if n % 3 == 0
+        else f'{{"n": {n}, "name": "User {n:07}", "email": "user{n:07}@example.com", "age": {n % 90}, "city": "Rome"}}\n'
+        for n in range(count))
+
+
+class Running:
+    """An import in the background."""
+
+    def __init__(self, node, *arguments):
+        self.process = subprocess.Popen(
+            [str(BINARY), "import", "--port", str(node.port), *map(str, arguments), "--json"], stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, env=environment())
+
+    def wait(self, timeout=600):
+        out, err = self.process.communicate(timeout=timeout)
+        return self.process.returncode, out, err
+
+    def kill_after(self, seconds):
+        """SIGKILL; False when it had ended before."""
+        try:
+            self.process.wait(seconds)
+            return False
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            return True
+        finally:
+            self.process.stdout.close()
+            self.process.stderr.close()
+
+
+def numbers(node, collection, count):
+    """Asserts that each number stands there exactly once."""
+    found = [d["n"] for d in dump(node, collection, "--fields", "n")]
+    assert len(found) == count and set(found) == set(range(count)), (len(found), len(set(found)), count)
+
+
+def test_an_import_that_is_killed_goes_on_and_has_every_line_once(make_node, name, tmp_path, rng, report):
+    node = make_node().start()
+    file = tmp_path / "in.jsonl"
+    file.write_text(lines_of(DOCUMENTS))
+    options = [name, file, "--batch-size", "200" if DOCUMENTS < 1_000_000 else "1000"]
+    share = DOCUMENTS / 150_000 / (KILLS + 1)
+    kills = sum(Running(node, *options).kill_after(rng.uniform(0.3, 1.5) * share) for _ in range(KILLS))
+    began = time.monotonic()
+    code, out, err = Running(node, *options).wait()
+    assert code == 0, err
+    result = json.loads(out)
+    assert result["written"] + result["present"] == DOCUMENTS and result["rejected"] == 0, result
+    numbers(node, name, DOCUMENTS)
+    assert not os.path.exists(f"{file}.import-state")
+    report(f"import: {DOCUMENTS} documents, killed {kills} times, each is there once; the last run wrote {result['documents_this_run']} "
+           f"in {time.monotonic() - began:.1f} s")
+
+
+def test_repeats_beyond_the_memory_of_the_node_double_nothing(make_node, name, tmp_path, rng):
+    """The node has forgotten the names of the batches when the import goes on; somebody else's document is told from our own."""
+    node = make_node("node", "--op-id-window", "1s").start()
+    file = tmp_path / "in.jsonl"
+    count = 60_000
+    file.write_text(lines_of(count))
+    options = [name, file, "--batch-size", "100", "--on-error", "continue"]
+    with PlainClient(node.port) as client:
+        client.create(name, {"_id": f"own{count - 3}", "n": "somebody else's"})
+    assert Running(node, *options).kill_after(rng.uniform(0.15, 0.25))
+    with PlainClient(node.port) as client:
+        # Two turns of the memory, each by the first write behind a window.
+        for _ in range(2):
+            time.sleep(1.1)
+            client.create("turn", {}, op_id=os.urandom(24))
+    result = summary(node, *options, code=1)
+    assert result["rejected"] == 1 and result["written"] + result["present"] == count - 1 and result["present"] > 0, result
+    found = [d["n"] for d in dump(node, name)]
+    assert sorted(n for n in found if n != "somebody else's") == [n for n in range(count) if n != count - 3]
+
+
+def test_a_node_that_is_killed_is_waited_for(make_node, name, tmp_path, rng, report):
+    node = make_node().start()
+    file = tmp_path / "in.jsonl"
+    file.write_text(lines_of(DOCUMENTS))
+    running = Running(node, name, file, "--batch-size", "200", "--retry-for", "60")
+    node.options += ["--port", str(node.port)]
+    for _ in range(2):
+        time.sleep(rng.uniform(0.1, 0.4))
+        node.kill()
+        node.start()
+    code, out, err = running.wait()
+    assert code == 0, err
+    numbers(node, name, DOCUMENTS)
+    report(f"import through two kills of the node: {out.strip()}")
+
+
+def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(node, name, tmp_path):
+    file = tmp_path / "in.jsonl"
+    file.write_text(lines_of(100_000))
+    running = Running(node, name, file, "--batch-size", "50")
+    state = tmp_path / "in.jsonl.import-state"
+    deadline = time.monotonic() + 30
+    while not state.exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    running.process.send_signal(signal.SIGINT)
+    code, out, err = running.wait()
+    assert code == 1 and "the same command goes on" in err, (code, out, err)
+    first = json.loads(out)
+    assert first["state"] == "stopped" and json.loads(state.read_text())["counts"]["written"] == first["written"]
+    assert summary(node, name, file, "--batch-size", "50")["written"] == 100_000
+    numbers(node, name, 100_000)
+
+
+@pytest.fixture
+def stopped(node, name, tmp_path):
+    """An import that stopped in the middle: its file and options."""
+    file = tmp_path / "in.jsonl"
+    file.write_text("".join(f'{{"n": {n}}}\n' for n in range(1000)) + "oops\n" + '{"n": 1000}\n')
+    load(node, name, file, "--batch-size", "100", code=1)
+    return file, [name, file, "--batch-size", "100"]
+
+
+def test_an_input_that_changed_is_refused(node, stopped):
+    file, options = stopped
+    text = file.read_text()
+    file.write_text(text + '{"n": 5}\n')
+    assert "size" in load(node, *options, code=2).stderr
+    file.write_text(text.replace("7", "8"))
+    assert "beginning" in load(node, *options, code=2).stderr
+    assert load(node, *options, "--restart", code=1).stderr
+
+
+def test_other_settings_are_refused(node, stopped):
+    _, options = stopped
+    assert "--mode" in load(node, *options, "--mode", "replace", code=2).stderr
+    assert "--batch-size" in load(node, *options[:2], code=2).stderr
+
+
+def test_a_rejects_file_continues_with_its_import(node, stopped, tmp_path):
+    _, options = stopped
+    rejects = tmp_path / "bad.jsonl"
+    result = summary(node, *options, "--rejects", rejects, code=1)
+    assert result["written"] == 1001 and rejects.read_text() == "oops\n"
+    assert "holds rejects already" in load(node, *options, "--rejects", rejects, code=2).stderr
+
+
+def test_two_imports_do_not_share_a_state_file(node, name, tmp_path):
+    file = tmp_path / "in.jsonl"
+    file.write_text(lines_of(100_000))
+    first = Running(node, name, file, "--batch-size", "20")
+    state = tmp_path / "in.jsonl.import-state"
+    deadline = time.monotonic() + 30
+    while not state.exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    second = load(node, name, file, "--batch-size", "20", code=2)
+    assert "at work" in second.stderr
+    assert first.wait()[0] == 0
+    numbers(node, name, 100_000)
+
+
+def test_an_import_sent_to_a_follower_goes_to_the_leader(cluster, name, tmp_path):
+    two = cluster(2)
+    file = tmp_path / "in.jsonl"
+    file.write_text(lines_of(2000))
+    assert summary(two[1], name, file, "--write-concern", "majority", "--drop-collection")["written"] == 2000
+    numbers(two[0], name, 2000)
+
+
+def test_a_bar_is_drawn_at_a_terminal_and_lines_elsewhere_when_asked(node, name, tmp_path):
+    file = tmp_path / "in.jsonl"
+    file.write_text(lines_of(100_000))
+    assert load(node, name, file).stderr == ""
+    here, there = pty.openpty()
+    with subprocess.Popen([str(BINARY), "import", "--port", str(node.port), name + "_2", str(file), "--batch-size", "50"],
+                          stdout=subprocess.PIPE, stderr=there, stdin=subprocess.DEVNULL, env=environment()) as running:
+        os.close(there)
+        shown = b""
+        while select.select([here], [], [], 60)[0]:
+            try:
+                shown += os.read(here, 65536)
+            except OSError:
+                break
+        assert running.wait(60) == 0 and running.stdout.read().startswith(b"complete: 100,000 documents written")
+    os.close(here)
+    assert b"\r" in shown and b"[#" in shown and b" %" in shown and b"s left" in shown, shown[-500:]
