@@ -96,14 +96,12 @@ let package = Package(
         .target(
             name: "NexaGateway",
             dependencies: [
-                "CSupport", "NexaWire", "NexaStorage", "NexaDocuments", "NexaServer",
+                "CSupport", "NexaWire", "NexaStorage", "NexaDocuments", "NexaServer", "NexaTLS",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
-                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-            ], swiftSettings: settings),
+            ], exclude: ["OpenAPI/openapi.json"], swiftSettings: settings),
         .target(name: "NexaBlockingClient", dependencies: ["NexaTLS", "NexaWire"], swiftSettings: settings),
         // The terminal's side of the shell, where C is needed.
         .target(
@@ -163,7 +161,6 @@ let package = Package(
             dependencies: [
                 "NexaGateway", "NexaServer", "NexaDocuments", "NexaStorage", "NexaWire", "NexaTestKit",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
-                .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
         .testTarget(name: "NexaClientTests", dependencies: ["NexaClient", "NexaClientTLS", "NexaWire"], swiftSettings: settings),

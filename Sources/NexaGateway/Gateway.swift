@@ -1,18 +1,135 @@
-/// The HTTP/JSON door of a node: the same engine calls as the NEXA port, in the same process.
+/// The HTTP/JSON door of a node: in the same process, on the same event loops, through the same code as the NEXA port.
+///
+///     socket ─► Hummingbird ─► Gateway.respond ─► Exchange (one request) ─► NodeAccess ─► LocalConnection ─► ConnectionHandler
+///
+/// A request is translated into one of the wire protocol, asked over a connection without a socket, and its answer into JSON. Nothing of
+/// the node is implemented here again: order, rights, durability, concerns, limits of time are those of the connection.
 
-import Hummingbird
-import Logging
+import HTTPTypes
+import HummingbirdCore
+import NIOCore
+import NexaDocuments
 import NexaServer
+import NexaStorage
+import NexaWire
 
-package struct Gateway {
-    let logger: Logger
+struct Gateway: Sendable {
+    let node: NodeContext
+    let access: NodeAccess
+    private let hosts: HostCheck
+    private let crossOrigin: CrossOrigin?
 
-    package init(logger: Logger) { self.logger = logger }
+    init(_ node: NexaNode, listensOn host: String) async throws {
+        self.node = node.context
+        access = try await NodeAccess(node)
+        let configuration = node.context.configuration
+        hosts = HostCheck(listensOn: host, allowedHosts: configuration.httpAllowedHosts)
+        crossOrigin = configuration.httpCrossOrigin.map(CrossOrigin.init)
+    }
 
-    /// What answers a request by its path.
-    package func router() -> Router<BasicRequestContext> {
-        let router = Router()
-        router.get("/health/live") { _, _ in HTTPResponse.Status.ok }
-        return router
+    /// The answer to a request, an error included.
+    func respond(to request: Request, channel: any Channel) async -> Answer {
+        let start = MonotonicTime.nanoseconds()
+        let requestID = Self.requestID(request.headers)
+        var answer: Answer
+        do throws(Problem) {
+            answer = try await serve(request, channel, requestID)
+        } catch {
+            answer = self.answer(to: request, error, requestID)
+        }
+        answer.fields[.requestID] = requestID
+        answer.fields[.nexaRole] = node.roleInCluster
+        answer.fields[.cacheControl] = "no-store"
+        answer.fields[.xContentTypeOptions] = "nosniff"
+        crossOrigin?.addFields(to: &answer, request)
+        node.http.record(
+            method: request.method.rawValue, status: answer.status, nanoseconds: MonotonicTime.nanoseconds() &- start)
+        return answer
+    }
+
+    private func serve(_ request: Request, _ channel: any Channel, _ requestID: String) async throws(Problem) -> Answer {
+        guard hosts.accepts(request.head.authority) else {
+            throw Problem(.misdirected, "This gateway answers to the names of loopback alone (http-allowed-hosts adds others)")
+        }
+        if node.isDraining { throw Self.stopping }
+        let path = request.uri.path
+        let route: Route
+        do throws(Route.Failure) { route = try Route(path: path, method: request.method) } catch {
+            throw error == .badEncoding
+                ? Problem(.badRequest, "The path is not percent-encoded UTF-8")
+                : Problem(.notFound, "There is nothing at this path")
+        }
+        if let crossOrigin, request.method == .options { return crossOrigin.preflight(route) }
+        guard route.methods.contains(request.method) else {
+            var problem = Problem(.methodNotAllowed, "\(request.method.rawValue) means nothing here")
+            problem.fields[.allow] = route.methods.map(\.rawValue).joined(separator: ", ")
+            throw problem
+        }
+        let exchange = try Exchange(request, route, channel: channel, access: access, node: node, requestID: requestID)
+        return try await exchange.answer()
+    }
+
+    private func answer(to request: Request, _ problem: Problem, _ requestID: String) -> Answer {
+        var answer = Answer(
+            status: problem.status, value: problem.body(instance: request.uri.path, requestID: requestID), type: MediaType.problem
+        )
+        for field in problem.fields { answer.fields[field.name] = field.value }
+        if problem.status == 401 { answer.fields[.wwwAuthenticate] = "Basic realm=\"NexaDB\", charset=\"UTF-8\"" }
+        if problem.closesConnection { answer.fields[.connection] = "close" }
+        return answer
+    }
+
+    private static var stopping: Problem {
+        var problem = Problem(.shuttingDown, "The node is stopping")
+        problem.fields[.retryAfter] = "1"
+        problem.closesConnection = true
+        return problem
+    }
+
+    /// The client's own, where it is one; a random one otherwise.
+    private static func requestID(_ fields: HTTPFields) -> String {
+        if let id = fields[.requestID], (1...128).contains(id.utf8.count), id.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) {
+            return id
+        }
+        return String(UInt64.random(in: .min ... .max), radix: 16)
+    }
+}
+
+extension Exchange {
+    /// Serves the request by its route.
+    func answer() async throws(Problem) -> Answer {
+        switch (route, method) {
+        case (.live, _): live()
+        case (.ready, _): try ready()
+        case (.health, _): health()
+        case (.status, _): status()
+        case (.statistics, _): try await statistics()
+        case (.metrics, _): try await metrics()
+        case (.openAPI, _): Answer(text: OpenAPIDocument.text, type: MediaType.json)
+        case (.collections(let database), .post): try await createCollection(in: database)
+        case (.collections(let database), _): try await listCollections(of: database)
+        case (.documents(let target), .post): try await create(in: target)
+        case (.documents(let target), .put): try await createCollection(target)
+        case (.documents(let target), .delete): try await dropCollection(target)
+        case (.documents(let target), _): try await list(target)
+        case (.document(let target, let id), .put): try await replace(target, id: id)
+        case (.document(let target, let id), .patch): try await update(target, id: id)
+        case (.document(let target, let id), .delete): try await delete(target, id: id)
+        case (.document(let target, let id), _): try await read(target, id: id)
+        case (.action(let target, .query), _): try await query(target)
+        case (.action(let target, .count), _): try await count(target)
+        case (.action(let target, .bulk), _): try await bulk(into: target)
+        case (.action(let target, .vectorSearch), _): try await vectorSearch(target)
+        case (.action(_, let action), _): throw Problem(.unsupported, "\(action.rawValue) is not supported by this node yet")
+        case (.databases, .post): try await createDatabase()
+        case (.databases, _): try await listDatabases()
+        case (.database(let name), _): try await dropDatabase(name)
+        case (.databaseStatistics(let name), _): try await databaseStatistics(name)
+        case (.logIn, _): try await logIn()
+        case (.users, .post), (.newUser, _): try await createUser()
+        case (.users, _): try await listUsers()
+        case (.user(let name), .put): try await changeUser(name)
+        case (.user(let name), _): try await deleteUser(name)
+        }
     }
 }

@@ -27,6 +27,26 @@ struct JSONTests {
         #expect(text(["a": [1, 2], "b": [:]], indent: 2) == "{\n  \"a\": [\n    1,\n    2\n  ],\n  \"b\": {}\n}")
     }
 
+    @Test func compactTextHasNoBlanksAndReadsBack() throws {
+        let value: MessagePackValue = .map([
+            .init("a", [1, .map([]), .binary([1, 2])]), .init("b", .ext(5, [7])), .init("c", .double(.nan)),
+            .init("d", .uint(.max)), .init("e", .int(-9_007_199_254_740_993)), .init("f", .int(9_007_199_254_740_992)),
+        ])
+        func text(_ style: JSONText.Style) throws -> String {
+            let output = OutputBytes()
+            try value.encoded().withUnsafeBytes { try JSONText.write($0, into: output, style: style) }
+            return String(decoding: output.bytes, as: UTF8.self)
+        }
+        let compact = try text(JSONText.Style(isExact: true, isCompact: true))
+        #expect(
+            compact
+                == #"{"a":[1,{},{"$binary":"AQI="}],"b":{"$ext":{"type":5,"data":"Bw=="}},"c":{"$double":"NaN"},"#
+                + #""d":18446744073709551615,"e":-9007199254740993,"f":9007199254740992}"#)
+        #expect(try parse(try text(JSONText.Style(isExact: true, isCompact: true))).encoded() == value.encoded())
+        let strings = try text(JSONText.Style(isExact: true, isCompact: true, writesLargeIntegersAsStrings: true))
+        #expect(strings.hasSuffix(#""d":"18446744073709551615","e":"-9007199254740993","f":9007199254740992}"#))
+    }
+
     @Test func randomValuesSurviveTheRoundTrip() throws {
         var generator = SeededGenerator(seed: testSeed())
         for _ in 0..<500 {

@@ -87,7 +87,9 @@ struct IncomingDocument {
 
     static func checkKey(_ key: UnsafeRawBufferPointer) throws(DocumentError) {
         guard NameRules.isValidKey(key) else {
-            throw DocumentError(.badRequest, "A key has 1 to \(NameRules.keyByteCountMax) bytes, not \(key.count)")
+            throw DocumentError(
+                .badRequest, "A key has 1 to \(NameRules.keyByteCountMax) bytes, not \(key.count)",
+                details: [.init("field", "key")])
         }
     }
 

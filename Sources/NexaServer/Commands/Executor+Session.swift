@@ -79,7 +79,7 @@ extension Executor {
         output.writeString("node_id")
         output.writeString(node.identity.id)
         output.writeString("role_in_cluster")
-        output.writeString(roleInCluster)
+        output.writeString(node.roleInCluster)
         output.writeString("leader")
         if let leader = node.replication == nil ? nil : node.gate.leaderAddress {
             output.writeString(leader)
@@ -105,10 +105,6 @@ extension Executor {
             output.writeInt(node.configuration.operationWindow.milliseconds / 1_000)
         }
         output.endFrame(mark)
-    }
-
-    private var roleInCluster: String {
-        node.replication == nil ? "single" : node.gate.status?.role ?? NodeRole.follower.rawValue
     }
 
     /// A handle for a database and collection, which need not exist yet.

@@ -11,6 +11,16 @@ import NexaTLS
 /// How log lines look on standard error.
 package enum LogFormat: String, CaseIterable, Sendable { case text, json }
 
+/// Where the HTTP gateway listens.
+package enum HTTPPort: Equatable, Sendable {
+    /// On its usual port if the node is on its own: several nodes of one machine are told other ports, and have no gateway unless they are
+    /// told one as well.
+    case auto
+    /// 0 takes a free port and prints it.
+    case number(Int)
+    case off
+}
+
 /// How much a node writes to its log.
 package enum LogThreshold: String, CaseIterable, Sendable { case trace, debug, info, notice, warning, error, critical }
 
@@ -18,12 +28,22 @@ package struct ServerConfiguration: Equatable, Sendable {
     // Where
     package var dataDirectory = "./data"
     package var host = "127.0.0.1"
+    package static let portDefault = 6970
+    package static let httpPortDefault = 6969
     /// 0 takes a free port and prints it.
-    package var port = 6970
+    package var port = portDefault
     /// `nil` turns the admin listener off; 0 takes a free port.
     package var adminPort: Int? = 6971
     /// Where the admin listener listens. Beyond loopback it answers to any name: probes and load balancers of other machines ask it.
     package var adminHost = "127.0.0.1"
+    /// The HTTP/JSON gateway.
+    package var httpPort = HTTPPort.auto
+    /// Where the gateway listens; nil: where the node listens.
+    package var httpHost: String?
+    /// Names of this machine that a gateway on loopback answers to besides those of loopback.
+    package var httpAllowedHosts: [String] = []
+    /// The origin of web pages that may read answers of the gateway; nil: none.
+    package var httpCrossOrigin: String?
     /// Whether clients have to log in.
     package var authentication = AuthenticationMode.auto
     /// PEM files of this node's certificate and key; with them its port speaks TLS alone.
@@ -82,6 +102,7 @@ package struct ServerConfiguration: Equatable, Sendable {
 
     // Limits
     package var connectionCountMax = 10_000
+    package var httpConnectionCountMax = 1_000
     package var frameByteCountMax = ByteCount(16 << 20)
     package var inFlightCountMax = 1_024
     package var streamCountMax = 16
@@ -96,6 +117,7 @@ package struct ServerConfiguration: Equatable, Sendable {
     // Times
     package var handshakeLimit = TimeLimit.seconds(60)
     package var idleLimit = TimeLimit.off
+    package var httpIdleLimit = TimeLimit.seconds(60)
     package var frameLimit = TimeLimit.seconds(30)
     package var writeStallLimit = TimeLimit.seconds(60)
     package var requestLimit = TimeLimit.seconds(30)
@@ -153,7 +175,8 @@ package struct ServerConfiguration: Equatable, Sendable {
 
     /// Whether a node that asks for no log-in may listen where it is told to.
     package func checkExposure(asksForLogIn: Bool) throws(StartError) {
-        if asksForLogIn || insecure || Self.isLoopback(host) { return }
+        if asksForLogIn || insecure { return }
+        guard let host = [host, httpAddress?.host].lazy.compactMap(\.self).first(where: { !Self.isLoopback($0) }) else { return }
         throw StartError(
             "refusing to listen on \(host): this node asks nobody to log in, so anybody who reaches it could read and change all data. "
                 + "Make a user (nexadb user add NAME --role admin --data-dir \(dataDirectory)), use --host 127.0.0.1, "
@@ -177,6 +200,15 @@ package struct ServerConfiguration: Equatable, Sendable {
         }
         if commitQuorum > members.count {
             throw ConfigurationError("commit-quorum is \(commitQuorum), but there are \(members.count) members")
+        }
+    }
+
+    /// Where the gateway is to listen; nil: nowhere.
+    package var httpAddress: (host: String, port: Int)? {
+        switch httpPort {
+        case .auto: port == Self.portDefault ? (httpHost ?? host, Self.httpPortDefault) : nil
+        case .number(let port): (httpHost ?? host, port)
+        case .off: nil
         }
     }
 

@@ -43,6 +43,40 @@ package struct Setting: Sendable {
             },
             show: { $0.adminPort.map { "\($0)" } ?? "off" }),
         text("admin-host", "address that the admin port listens on", \.adminHost),
+        Setting(
+            name: "http-port",
+            help: "port of the HTTP/JSON gateway, 0 takes a free one, auto: 6969 beside port 6970, else none, off turns it off",
+            read: { configuration, text in
+                switch text {
+                case "auto": configuration.httpPort = .auto
+                case "off": configuration.httpPort = .off
+                default:
+                    guard let value = Int(text), (0...65_535).contains(value) else { return false }
+                    configuration.httpPort = .number(value)
+                }
+                return true
+            },
+            show: { configuration in
+                switch configuration.httpPort {
+                case .auto: "auto"
+                case .off: "off"
+                case .number(let port): "\(port)"
+                }
+            }),
+        optionalText("http-host", "address that the gateway listens on, off: that of the node", \.httpHost) { !$0.isEmpty },
+        Setting(
+            name: "http-allowed-hosts",
+            help: "names in Host that a gateway on loopback answers to besides loopback's, NAME,..., off: none",
+            read: { configuration, text in
+                let names = text == "off" ? [] : text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+                configuration.httpAllowedHosts = names.map { $0.lowercased() }
+                return names.allSatisfy { !$0.isEmpty && !$0.contains(" ") }
+            },
+            show: { $0.httpAllowedHosts.isEmpty ? "off" : $0.httpAllowedHosts.joined(separator: ",") }),
+        optionalText("http-cors-origin", "origin of web pages that may use the gateway, * for all, off: none", \.httpCrossOrigin)
+        {
+            !$0.isEmpty && $0.utf8.allSatisfy { (0x21...0x7E).contains($0) }
+        },
         choice("auth", "whether clients must log in: auto (once there is a user), on or off", \.authentication),
         optionalText("tls-cert", "PEM file of the certificate: the port speaks TLS 1.3, off: it does not", \.tlsCertificate) {
             !$0.isEmpty
@@ -106,6 +140,7 @@ package struct Setting: Sendable {
         number("threads", "event loops, 0: one for each core", \.loopCount, 0...256),
         number("workers", "threads for scans and reads from disk, 0: one for each core, at least 2", \.workerCount, 0...256),
         number("max-connections", "connections at the same time", \.connectionCountMax, 1...1_000_000),
+        number("http-max-connections", "HTTP connections at the same time", \.httpConnectionCountMax, 1...1_000_000),
         byteCount("max-frame", "largest request or answer", \.frameByteCountMax),
         number("max-in-flight", "requests under way for each connection", \.inFlightCountMax, 1...1_000_000),
         number("max-streams", "open streams for each connection", \.streamCountMax, 1...10_000),
@@ -115,6 +150,7 @@ package struct Setting: Sendable {
         byteCount("max-buffers", "requests and answers kept for all connections", \.bufferByteCountMax),
         limit("handshake-timeout", "time for the first request of a connection", \.handshakeLimit),
         limit("idle-timeout", "time without a request after which a connection is closed", \.idleLimit),
+        limit("http-idle-timeout", "time without a request after which an HTTP connection is closed", \.httpIdleLimit),
         limit("frame-timeout", "time for a request to arrive whole once it has begun", \.frameLimit),
         limit("write-timeout", "time a client may leave its answers untaken", \.writeStallLimit),
         limit("request-timeout", "time for one scan or search", \.requestLimit),

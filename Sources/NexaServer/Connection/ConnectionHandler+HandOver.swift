@@ -9,7 +9,9 @@ import NexaWire
 
 extension ConnectionHandler {
     func handOver(_ hello: UnsafeRawBufferPointer, _ principal: Principal?) {
-        guard let context, let service = loop.node.replication, machine.answers.byteCount == 0, tasks.isEmpty else {
+        guard case .socket(let context)? = outlet, let service = loop.node.replication, machine.answers.byteCount == 0,
+            tasks.isEmpty
+        else {
             refuse(
                 DocumentError(.badRequest, "A connection for replication begins with its CONNECT, alone"), requestID: nil)
             machine.drain()

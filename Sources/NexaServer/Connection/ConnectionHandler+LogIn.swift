@@ -90,7 +90,7 @@ extension ConnectionHandler {
 
     /// What failures from the other end count for: its IPv4 address, or the network part of its IPv6 address.
     private var remoteAddress: [UInt8] {
-        switch context?.channel.remoteAddress {
+        switch outlet?.address {
         // Behind family and port; in IPv6 a flow label as well.
         case .v4(let address): withUnsafeBytes(of: address.address) { Array($0[4..<8]) }
         case .v6(let address): withUnsafeBytes(of: address.address) { Array($0[8..<16]) }

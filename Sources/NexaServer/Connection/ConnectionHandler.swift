@@ -28,7 +28,7 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
     var subscriptions: [ChangeSubscription] = []
     /// Place in the loop's list.
     var place = -1
-    private(set) var context: ChannelHandlerContext?
+    private(set) var outlet: ConnectionOutlet?
     /// Input that could not be dropped yet: the beginning of a frame, or frames that wait for their turn.
     private var inbound: ByteBuffer?
     private var account = BufferAccount()
@@ -63,11 +63,7 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     // MARK: Channel events
 
-    func handlerAdded(context: ChannelHandlerContext) {
-        self.context = context
-        place = loop.add(self)
-        if loop.node.authenticator.isRequired { machine.awaitLogIn() }
-    }
+    func handlerAdded(context: ChannelHandlerContext) { open(.socket(context)) }
 
     func channelActive(context: ChannelHandlerContext) {
         isActive = true
@@ -77,23 +73,13 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var buffer = unwrapInboundIn(data)
         isReadPending = false
-        arrival = MonotonicTime.nanoseconds()
         loop.metrics.add(buffer.readableBytes, to: .bytesReceived)
-        if inbound == nil {
-            take(&buffer)
-            if buffer.readableBytes > 0 {
-                // Copied, so that the receive buffer can be used again.
-                var rest = context.channel.allocator.buffer(capacity: max(512, buffer.readableBytes))
-                rest.writeBuffer(&buffer)
-                inbound = rest
-            }
-        } else {
-            inbound!.writeBuffer(&buffer)
-            takeInbound()
-        }
+        receive(&buffer, allocator: context.channel.allocator)
     }
 
-    func channelReadComplete(context: ChannelHandlerContext) {
+    func channelReadComplete(context: ChannelHandlerContext) { served() }
+
+    private func served() {
         endBurst()
         serveRestSoon()
         pumpChanges()
@@ -136,8 +122,18 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) { forget() }
 
+    /// Somebody is at the other end from now on.
+    func open(_ outlet: ConnectionOutlet) {
+        self.outlet = outlet
+        place = loop.add(self)
+        if loop.node.authenticator.isRequired { machine.awaitLogIn() }
+        guard !outlet.isSocket else { return }
+        awaitsHandshake = false
+        isActive = true
+    }
+
     /// The client is gone: everything done for it ends.
-    private func forget() {
+    func forget() {
         guard machine.phase != .closed else { return }
         machine.close()
         for task in tasks { task.cancel() }
@@ -148,12 +144,37 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
         account.update(0, in: loop.node)
         if place >= 0 { loop.remove(at: place) }
         place = -1
-        context = nil
-        loop.metrics.add(to: .connectionsClosed)
-        loop.node.connectionCount.wrappingSubtract(1, ordering: .relaxed)
+        if outlet?.isSocket == true {
+            loop.metrics.add(to: .connectionsClosed)
+            loop.node.connectionCount.wrappingSubtract(1, ordering: .relaxed)
+        }
+        outlet = nil
     }
 
     // MARK: Input
+
+    /// Takes whole frames from a caller in this process.
+    func receive(_ frames: UnsafeRawBufferPointer) {
+        var buffer = ByteBuffer(bytes: frames)
+        receive(&buffer, allocator: ByteBufferAllocator())
+        served()
+    }
+
+    private func receive(_ buffer: inout ByteBuffer, allocator: ByteBufferAllocator) {
+        arrival = MonotonicTime.nanoseconds()
+        if inbound == nil {
+            take(&buffer)
+            if buffer.readableBytes > 0 {
+                // Copied, so that the receive buffer can be used again.
+                var rest = allocator.buffer(capacity: max(512, buffer.readableBytes))
+                rest.writeBuffer(&buffer)
+                inbound = rest
+            }
+        } else {
+            inbound!.writeBuffer(&buffer)
+            takeInbound()
+        }
+    }
 
     /// Serves the whole frames at the front of `buffer` and drops them.
     private func take(_ buffer: inout ByteBuffer) {
@@ -312,7 +333,7 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     /// Hands the acknowledged prefix of the answers to the socket, as far as the client takes them.
     private func flush() {
-        guard let context, !isFlushing else { return }
+        guard let outlet, !isFlushing else { return }
         isFlushing = true
         defer { isFlushing = false }
         var acknowledged: LSN
@@ -321,7 +342,7 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
             changes = machine.answers.concernCount > 0 ? settle() : 0
             acknowledged = machine.answers.isHeld ? loop.node.engine.acknowledgedLSN : 0
             let count = releasableByteCount(acknowledged)
-            if count > 0 && isWritable { send(count, context) }
+            if count > 0 && isWritable { send(count, outlet) }
             guard machine.answers.isHeld, !isWaiting else { return }
             isWaiting = true
             loop.wait(self)
@@ -356,13 +377,16 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
         }
     }
 
-    private func send(_ count: Int, _ context: ChannelHandlerContext) {
+    private func send(_ count: Int, _ outlet: ConnectionOutlet) {
+        if outlet.isSocket {
+            loop.metrics.add(count, to: .bytesSent)
+            loop.metrics.add(to: .flushes)
+        }
         loop.scratch.clear()
         loop.scratch.writeBytes(UnsafeRawBufferPointer(rebasing: machine.answers.bytes.bytes[..<count]))
+        // Before it is sent: who takes it may ask for more at once.
         machine.answers.consume(count)
-        loop.metrics.add(count, to: .bytesSent)
-        loop.metrics.add(to: .flushes)
-        context.writeAndFlush(wrapOutboundOut(loop.scratch), promise: nil)
+        outlet.send(loop.scratch)
         if loop.scratch.capacity > 1 << 20 { loop.scratch = ByteBuffer() }
     }
 
@@ -414,7 +438,7 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     /// Asks the socket for more, unless something has to be taken or finished first.
     private func readOn() {
-        guard let context, isActive, !isReadPending else { return }
+        guard let outlet, isActive, !isReadPending else { return }
         let buffered = inbound?.readableBytes ?? 0
         guard machine.wantsInput(bufferedByteCount: buffered) else { return }
         if loop.node.buffersAreFull && account.isLarge {
@@ -422,7 +446,7 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
             return
         }
         isReadPending = true
-        context.read()
+        outlet.read()
     }
 
     // MARK: End
@@ -435,17 +459,15 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func finishIfDone() {
-        guard let context, machine.isFinished(socketIsEmpty: true) else { return }
-        // Close takes its turn behind what the socket still holds.
-        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
-        context.writeAndFlush(wrapOutboundOut(ByteBuffer())).whenComplete { _ in bound.value.close(promise: nil) }
+        guard let outlet, machine.isFinished(socketIsEmpty: true) else { return }
+        outlet.finish()
     }
 
     /// The node stops: finish what is under way and close, or close at once.
     func stop(isForced: Bool) {
-        guard let context else { return }
+        guard let outlet else { return }
         if isForced || awaitsHandshake {
-            context.close(promise: nil)
+            outlet.close()
         } else {
             endSubscriptions(.shuttingDown)
             drain()
@@ -458,19 +480,18 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
     /// Looks at the time limits; several times a second at the most.
     func tick(_ now: UInt64) {
         // A read that is asked for before the channel is active is lost, and `channelActive` would not ask again.
-        guard let context, context.channel.isActive else { return }
-        if context.channel.isWritable {
+        guard let outlet, outlet.isActive else { return }
+        if outlet.isWritable {
             machine.clock.unsent(0, at: now)
         } else {
-            let pending = (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
-            machine.clock.unsent(pending + machine.answers.byteCount, at: now)
+            machine.clock.unsent(outlet.unsentByteCount + machine.answers.byteCount, at: now)
         }
         expireStreams(now)
         // Who listens is not idle.
         if !subscriptions.isEmpty { machine.clock.served(at: now) }
         tickChanges(now)
         let isBusy = !tasks.isEmpty || logIn != nil || machine.answers.byteCount > 0
-        if let limit = machine.clock.passed(machine.limits, isBusy: isBusy, at: now) {
+        if outlet.isSocket, let limit = machine.clock.passed(machine.limits, isBusy: isBusy, at: now) {
             loop.metrics.add(to: .connectionsTimedOut)
             loop.node.logger.debug("connection closed", metadata: ["reason": "\(limit.text)"])
             if !awaitsHandshake, limit == .frame || limit == .handshake {
@@ -479,7 +500,7 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
                 inbound = nil
                 goOn()
             } else {
-                context.close(promise: nil)
+                outlet.close()
             }
             return
         }
@@ -500,7 +521,7 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     /// The socket takes bytes.
-    var canSend: Bool { isWritable && context != nil }
+    var canSend: Bool { isWritable && outlet != nil }
     var bound: NIOLoopBound<ConnectionHandler> { NIOLoopBound(self, eventLoop: loop.eventLoop) }
 
     /// Hands over what was put into the output from elsewhere than a request.

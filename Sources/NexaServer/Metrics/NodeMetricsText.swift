@@ -15,6 +15,7 @@ extension NodeContext {
         writeChanges(&text)
         writeEngine(engine.metrics(), &text)
         writeOperations(&text)
+        if configuration.httpAddress != nil { http.write(&text) }
         ReplicationReport(self)?.write(&text)
         text.family("nexadb_info", "gauge", "Version and identity of the node.")
         text.sample("nexadb_info", "version=\"\(identity.version)\",node_id=\"\(identity.id)\"", 1)

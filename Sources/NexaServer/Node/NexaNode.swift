@@ -1,7 +1,7 @@
 /// A running node: engine, store, pool, event loops, listeners. Starting goes from the disk up, stopping from the listener down.
 ///
-///     start: lock + recover ─► store ─► pool ─► loops ─► admin port ─► listen
-///     stop:  listener ─► connections finish (shutdown-timeout, then cut) ─► pool ─► engine (END record) ─► loops
+///     start: lock + recover ─► store ─► pool ─► loops ─► admin port ─► listen ─► door (HTTP)
+///     stop:  door ─► listener ─► connections finish (shutdown-timeout, then cut) ─► pool ─► engine (END record) ─► loops
 ///
 /// Control plane only: nothing here is on a request's path.
 
@@ -27,6 +27,10 @@ package final class NexaNode: Sendable {
     package var port: Int { listener.localAddress?.port ?? 0 }
     /// The admin port, if there is one.
     package var adminPort: Int? { admin?.port }
+    /// The event loops, for whoever serves clients of its own on them.
+    package var eventLoops: any EventLoopGroup { group }
+    /// One for each event loop.
+    package var localPorts: [LocalPort] { loops.map { LocalPort($0) } }
 
     private init(
         context: NodeContext, group: MultiThreadedEventLoopGroup, pool: WorkPool<Executor>, loops: [NIOLoopBound<LoopContext>],
@@ -166,11 +170,12 @@ package final class NexaNode: Sendable {
     // MARK: Stop
 
     /// Finishes requests, closes the log with an END record and ends all threads. Answers the error of the engine's close.
-    package func stop() async throws {
+    package func stop(door: (any NodeDoor)? = nil) async throws {
         context.beginDraining()
-        try? await listener.close()
-        await forEachLoop { $0.stopConnections(isForced: false) }
         let deadline = MonotonicTime.nanoseconds() &+ UInt64(context.configuration.shutdownLimit.milliseconds) &* 1_000_000
+        try? await listener.close()
+        await door?.close(deadline: deadline)
+        await forEachLoop { $0.stopConnections(isForced: false) }
         while context.connectionCount.load(ordering: .acquiring) > 0, MonotonicTime.nanoseconds() < deadline {
             try? await Task.sleep(nanoseconds: 5_000_000)
         }

@@ -5,6 +5,7 @@
 import Logging
 import NIOCore
 import NexaDocuments
+import NexaReplication
 import NexaStorage
 import NexaTLS
 import Synchronization
@@ -25,6 +26,7 @@ package final class NodeContext: Sendable {
     package let replication: ReplicationService?
     package let limits: ConnectionLimits
     package let changes: ChangeFeed
+    package let http = HTTPCounters()
     package let startedAt: TimeOfDay
     package let startedNanoseconds: UInt64
 
@@ -61,6 +63,11 @@ package final class NodeContext: Sendable {
         changes = ChangeFeed(store, gate: gate, isClustered: replication != nil, logger: logger)
         startedAt = .now()
         startedNanoseconds = MonotonicTime.nanoseconds()
+    }
+
+    /// `single` on a standalone node.
+    package var roleInCluster: String {
+        replication == nil ? "single" : gate.status?.role ?? NodeRole.follower.rawValue
     }
 
     package var isDraining: Bool { draining.load(ordering: .acquiring) }

@@ -9,12 +9,17 @@ import UnixSignals
 package struct NodeService: Service {
     package let configuration: ServerConfiguration
     package let logger: Logger
+    package let openDoor: NodeDoorOpener
     /// Called once the node listens; not again when it starts again.
-    package let onStart: @Sendable (NexaNode) -> Void
+    package let onStart: @Sendable (NexaNode, (any NodeDoor)?) -> Void
 
-    package init(configuration: ServerConfiguration, logger: Logger, onStart: @escaping @Sendable (NexaNode) -> Void) {
+    package init(
+        configuration: ServerConfiguration, logger: Logger, openDoor: @escaping NodeDoorOpener = { _ in nil },
+        onStart: @escaping @Sendable (NexaNode, (any NodeDoor)?) -> Void
+    ) {
         self.configuration = configuration
         self.logger = logger
+        self.openDoor = openDoor
         self.onStart = onStart
     }
 
@@ -22,20 +27,33 @@ package struct NodeService: Service {
         var configuration = configuration
         // Counted over all starts of this process.
         let counters = ReplicationCounters()
-        var node = try await NexaNode.start(configuration, logger: logger, counters: counters)
-        onStart(node)
+        var (node, door) = try await start(configuration, counters)
+        onStart(node, door)
         configuration.port = node.port
         if let port = node.adminPort { configuration.adminPort = port }
+        if let door { configuration.httpPort = .number(door.port) }
         while let restart = await Self.end(of: node) {
             logger.notice("starting again", metadata: ["reason": "\(restart)"])
-            try await node.stop()
+            try await node.stop(door: door)
             configuration.follow = restart.upstream ?? configuration.follow
             configuration.startsWithSnapshot = try LogChange.perform(restart, configuration, logger, counters)
-            node = try await NexaNode.start(configuration, logger: logger, counters: counters)
+            (node, door) = try await start(configuration, counters)
         }
         logger.info("stopping")
-        try await node.stop()
+        try await node.stop(door: door)
         logger.info("stopped")
+    }
+
+    private func start(
+        _ configuration: ServerConfiguration, _ counters: ReplicationCounters
+    ) async throws -> (NexaNode, (any NodeDoor)?) {
+        let node = try await NexaNode.start(configuration, logger: logger, counters: counters)
+        do {
+            return (node, try await openDoor(node))
+        } catch {
+            try? await node.stop()
+            throw error
+        }
     }
 
     /// Returns when the node is to stop: with a reason when it is to start again, nil when it is asked to end.

@@ -1,5 +1,5 @@
-// MessagePack as JSON text, for people: the shell, logs, exports. What JSON has no word for is written as a map of one key, which
-// `JSONParser` reads back:
+// MessagePack as JSON text: the HTTP gateway, the shell, logs, exports. What JSON has no word for is written as a map of one key,
+// which `JSONParser` reads back:
 //
 //     bin               {"$binary": "base64"}
 //     timestamp         {"$date": "2026-11-22T14:22:46.595872Z"}
@@ -16,11 +16,22 @@ package enum JSONText {
         /// What is read back equals what was written: a float32 is written as the double that equals it (0.10000000149011612, not 0.1), and a
         /// timestamp of a year that has more than four digits as an ext. Without, people's eyes come first.
         package var isExact: Bool
+        /// No blanks between the parts of a line.
+        package var isCompact: Bool
+        /// Integers that a double does not hold exactly (beyond 2^53) as strings: for readers whose only number is a double.
+        package var writesLargeIntegersAsStrings: Bool
 
-        package init(indent: Int? = nil, isExact: Bool = false) {
+        package init(
+            indent: Int? = nil, isExact: Bool = false, isCompact: Bool = false, writesLargeIntegersAsStrings: Bool = false
+        ) {
             self.indent = indent
             self.isExact = isExact
+            self.isCompact = isCompact
+            self.writesLargeIntegersAsStrings = writesLargeIntegersAsStrings
         }
+
+        /// For programs: exact, and no byte more than needed.
+        package static let compact = Style(isExact: true, isCompact: true)
     }
 
     /// Appends the JSON text, in UTF-8, of the one value in `value`; on failure `output` is as before.
@@ -36,6 +47,18 @@ package enum JSONText {
             output.truncate(to: start)
             throw error
         }
+    }
+
+    /// Appends an object of the next `count` entries of `reader`, which has read the map's header. On failure `output` holds a part of it.
+    package static func writeEntries(
+        _ count: Int, of reader: inout MessagePackReader, into output: OutputBytes, style: Style
+    ) throws(MessagePackError) {
+        try Writer(output: output, style: style).writeEntries(count, of: &reader, depth: 0)
+    }
+
+    /// Appends `text` in quotes, escaped.
+    package static func writeString(_ text: UnsafeRawBufferPointer, into output: OutputBytes) {
+        Writer(output: output, style: .compact).writeString(text)
     }
 
     /// The JSON text, in UTF-8, of the one value in `value`. `indent` spaces per level, or on one line when nil.
@@ -68,9 +91,11 @@ private struct Writer {
         case .bool: append(try reader.readBool() ? "true" : "false")
         case .int:
             if reader.bytes[reader.position] == 0xCF {
-                append(String(try reader.readUInt64()))
+                let number = try reader.readUInt64()
+                writeInteger(String(number), isLarge: number > 1 << 53)
             } else {
-                append(String(try reader.readInt64()))
+                let number = try reader.readInt64()
+                writeInteger(String(number), isLarge: number.magnitude > 1 << 53)
             }
         case .float:
             if reader.bytes[reader.position] == 0xCA {
@@ -82,12 +107,13 @@ private struct Writer {
             }
         case .string: writeString(try reader.readStringBytes())
         case .binary:
-            append("{\"$binary\": \"")
+            openSingle("$binary")
+            append("\"")
             output.append(Base64.encode(try reader.readBinBytes()))
             append("\"}")
         case .ext: try writeExt(&reader)
         case .array: try writeArray(&reader, depth: depth)
-        case .map: try writeMap(&reader, depth: depth)
+        case .map: try writeEntries(try reader.readMapHeader(), of: &reader, depth: depth)
         }
     }
 
@@ -102,13 +128,12 @@ private struct Writer {
         output.appendU8(UInt8(ascii: "]"))
     }
 
-    private func writeMap(_ reader: inout MessagePackReader, depth: Int) throws(MessagePackError) {
-        let count = try reader.readMapHeader()
+    func writeEntries(_ count: Int, of reader: inout MessagePackReader, depth: Int) throws(MessagePackError) {
         output.appendU8(UInt8(ascii: "{"))
         for index in 0..<count {
             separate(index, depth: depth)
             try writeKey(&reader)
-            append(": ")
+            append(colon)
             try write(&reader, depth: depth + 1)
         }
         if count > 0 { newLine(depth: depth) }
@@ -116,8 +141,25 @@ private struct Writer {
     }
 
     private func separate(_ index: Int, depth: Int) {
-        if index > 0 { append(style.indent == nil ? ", " : ",") }
+        if index > 0 { append(style.indent == nil && !style.isCompact ? ", " : ",") }
         newLine(depth: depth + 1)
+    }
+
+    private var colon: StaticString { style.isCompact ? ":" : ": " }
+
+    /// The beginning of a map of one key.
+    private func openSingle(_ key: StaticString) {
+        append("{\"")
+        append(key)
+        append("\"")
+        append(colon)
+    }
+
+    private func writeInteger(_ text: String, isLarge: Bool) {
+        let isQuoted = isLarge && style.writesLargeIntegersAsStrings
+        if isQuoted { output.appendU8(UInt8(ascii: "\"")) }
+        append(text)
+        if isQuoted { output.appendU8(UInt8(ascii: "\"")) }
     }
 
     private func newLine(depth: Int) {
@@ -144,11 +186,17 @@ private struct Writer {
     private func writeExt(_ reader: inout MessagePackReader) throws(MessagePackError) {
         let (type, body) = try reader.readExt()
         if type == -1, let timestamp = Timestamp(body), !style.isExact || timestamp.hasPlainYear {
-            append("{\"$date\": \"")
+            openSingle("$date")
+            append("\"")
             append(timestamp.text)
             append("\"}")
         } else {
-            append("{\"$ext\": {\"type\": \(type), \"data\": \"")
+            openSingle("$ext")
+            openSingle("type")
+            append("\(type)")
+            append(style.isCompact ? ",\"data\"" : ", \"data\"")
+            append(colon)
+            append("\"")
             output.append(Base64.encode(body))
             append("\"}}")
         }
@@ -158,13 +206,12 @@ private struct Writer {
         if number.isFinite {
             append(text())
         } else {
-            append("{\"$double\": \"")
-            append(number.isNaN ? "NaN" : number > 0 ? "Infinity" : "-Infinity")
-            append("\"}")
+            openSingle("$double")
+            append(number.isNaN ? "\"NaN\"}" : number > 0 ? "\"Infinity\"}" : "\"-Infinity\"}")
         }
     }
 
-    private func writeString(_ bytes: UnsafeRawBufferPointer) {
+    func writeString(_ bytes: UnsafeRawBufferPointer) {
         output.appendU8(UInt8(ascii: "\""))
         var start = 0
         while true {

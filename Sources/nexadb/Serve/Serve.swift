@@ -3,6 +3,7 @@
 import ArgumentParser
 import Glibc
 import Logging
+import NexaGateway
 import NexaServer
 
 struct Serve: AsyncParsableCommand {
@@ -32,8 +33,8 @@ struct Serve: AsyncParsableCommand {
         let logger = Logger(label: "nexadb") { _ in
             StderrLogHandler(threshold: configuration.logThreshold, format: configuration.logFormat)
         }
-        let service = NodeService(configuration: configuration, logger: logger) { node in
-            var line = StartLine(node: node).text + "\n"
+        let service = NodeService(configuration: configuration, logger: logger, openDoor: GatewayServer.open) { node, door in
+            var line = StartLine(node: node, door: door).text + "\n"
             line.withUTF8 { _ = write(STDOUT_FILENO, $0.baseAddress, $0.count) }
         }
         do {

@@ -9,6 +9,13 @@ struct ServeSettings: ParsableArguments {
     @Option(help: "Port of /metrics, /health, /leader, /replica; 0 takes a free one, 'off' none. (default: 6971)")
     var adminPort: String?
     @Option(help: "Address that the admin port listens on. (default: 127.0.0.1)") var adminHost: String?
+    @Option(help: "Port of the HTTP/JSON gateway; 0 takes a free one. (default: 6969 beside port 6970, else none)")
+    var httpPort: String?
+    @Flag(name: .customLong("no-http"), help: "No gateway.") var hasNoHTTP = false
+    @Option(help: "Address that the gateway listens on. (default: that of the node)") var httpHost: String?
+    @Option(help: "Names in Host that a gateway on loopback answers to besides loopback's: NAME,...") var httpAllowedHosts:
+        String?
+    @Option(help: "Origin of web pages that may use the gateway. (default: none)") var httpCorsOrigin: String?
     @Option(help: "Whether clients must log in: auto (once there is a user), on or off. (default: auto)") var auth: String?
     @Option(help: "PEM file of the certificate: the port speaks TLS 1.3.") var tlsCert: String?
     @Option(help: "PEM file of the certificate's key.") var tlsKey: String?
@@ -41,6 +48,7 @@ struct ServeSettings: ParsableArguments {
     @Option(help: "Event loops; 0: one for each core.") var threads: String?
     @Option(help: "Threads for scans and reads from disk; 0: one for each core, at least 2.") var workers: String?
     @Option(help: "Connections at the same time. (default: 10000)") var maxConnections: String?
+    @Option(help: "HTTP connections at the same time. (default: 1000)") var httpMaxConnections: String?
     @Option(help: "Largest request or answer. (default: 16MiB)") var maxFrame: String?
     @Option(help: "Requests under way for each connection. (default: 1024)") var maxInFlight: String?
     @Option(help: "Open streams for each connection. (default: 16)") var maxStreams: String?
@@ -50,6 +58,7 @@ struct ServeSettings: ParsableArguments {
     @Option(help: "Requests and answers kept for all connections. (default: 256MiB)") var maxBuffers: String?
     @Option(help: "Time for the first request of a connection. (default: 60s)") var handshakeTimeout: String?
     @Option(help: "Time without a request after which a connection is closed. (default: off)") var idleTimeout: String?
+    @Option(help: "Time without a request after which an HTTP connection is closed. (default: 60s)") var httpIdleTimeout: String?
     @Option(help: "Time for a request to arrive whole. (default: 30s)") var frameTimeout: String?
     @Option(help: "Time a client may leave its answers untaken. (default: 60s)") var writeTimeout: String?
     @Option(help: "Time for one scan or search. (default: 30s)") var requestTimeout: String?
@@ -62,6 +71,8 @@ struct ServeSettings: ParsableArguments {
         let given: [(name: String, text: String?)] = [
             ("data-dir", dataDir), ("host", host), ("port", port), ("admin-port", adminPort),
             ("admin-host", adminHost),
+            ("http-port", hasNoHTTP ? "off" : httpPort), ("http-host", httpHost), ("http-allowed-hosts", httpAllowedHosts),
+            ("http-cors-origin", httpCorsOrigin),
             ("auth", auth), ("tls-cert", tlsCert), ("tls-key", tlsKey), ("tls-ca", tlsCa),
             ("insecure", insecure ? "true" : nil), ("durability", durability), ("memory", memory),
             ("op-id-window", opIDWindow), ("op-id-bytes", opIDBytes),
@@ -72,10 +83,12 @@ struct ServeSettings: ParsableArguments {
             ("replication-tls-ca", replicationTlsCa), ("slot-bytes", slotBytes), ("slot-time", slotTime),
             ("lag-slow-bytes", lagSlowBytes), ("lag-slow-time", lagSlowTime), ("lag-refuse-bytes", lagRefuseBytes),
             ("lag-refuse-time", lagRefuseTime), ("threads", threads),
-            ("workers", workers), ("max-connections", maxConnections), ("max-frame", maxFrame),
+            ("workers", workers), ("max-connections", maxConnections), ("http-max-connections", httpMaxConnections),
+            ("max-frame", maxFrame),
             ("max-in-flight", maxInFlight), ("max-streams", maxStreams),
             ("max-subscriptions", maxSubscriptions), ("max-node-subscriptions", maxNodeSubscriptions), ("max-output", maxOutput),
             ("max-buffers", maxBuffers), ("handshake-timeout", handshakeTimeout), ("idle-timeout", idleTimeout),
+            ("http-idle-timeout", httpIdleTimeout),
             ("frame-timeout", frameTimeout), ("write-timeout", writeTimeout), ("request-timeout", requestTimeout),
             ("shutdown-timeout", shutdownTimeout), ("log-level", logLevel), ("log-format", logFormat),
         ]

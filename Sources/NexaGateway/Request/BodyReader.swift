@@ -1,0 +1,98 @@
+/// Reads the body of a request, bounded: in size (`max-frame`), seen in Content-Length before a byte is read, and in time
+/// (`frame-timeout`), so that a client that sends a byte a minute holds nothing for long.
+
+import HTTPTypes
+import HummingbirdCore
+import NIOCore
+import NexaServer
+import NexaWire
+import Synchronization
+
+struct BodyReader {
+    private let exchange: Exchange
+    private let byteCountMax: Int
+
+    init(_ exchange: Exchange) {
+        self.exchange = exchange
+        byteCountMax = exchange.node.limits.frameByteCountMax
+    }
+
+    /// The whole body.
+    func all() async throws(Problem) -> ByteBuffer {
+        if let text = exchange.request.headers[.contentLength], Int(text).map({ $0 > byteCountMax }) ?? true { throw tooLarge }
+        let clock = BodyClock(exchange.channel, milliseconds: exchange.node.limits.frameMilliseconds)
+        defer { clock.stop() }
+        var whole = ByteBuffer()
+        do {
+            for try await var part in exchange.request.body {
+                guard whole.readableBytes + part.readableBytes <= byteCountMax else { throw tooLarge }
+                if whole.readableBytes == 0 { whole = part } else { whole.writeBuffer(&part) }
+            }
+        } catch let problem as Problem {
+            throw problem
+        } catch {
+            throw Self.broken(isLate: clock.isOver)
+        }
+        return whole
+    }
+
+    private var tooLarge: Problem {
+        var problem = Problem(
+            .tooLarge, "A request has at most \(byteCountMax) bytes (max-frame)",
+            details: [.init("limit", .int(Int64(byteCountMax)))])
+        problem.closesConnection = true
+        return problem
+    }
+
+    static func broken(isLate: Bool) -> Problem {
+        var problem =
+            isLate
+            ? Problem(.requestTimeout, "The body did not arrive whole in time (frame-timeout)")
+            : Problem(.badPayload, "The body ends before it is whole")
+        problem.closesConnection = true
+        return problem
+    }
+}
+
+/// Ends the input of a connection when the time for a body is over: then reading it fails.
+final class BodyClock: Sendable {
+    private let hasPassed = Atomic<Bool>(false)
+    private let eventLoop: any EventLoop
+    private let channel: any Channel
+    private let milliseconds: UInt64
+    private let timer: NIOLoopBoundBox<Scheduled<Void>?>
+
+    var isOver: Bool { hasPassed.load(ordering: .relaxed) }
+
+    init(_ channel: any Channel, milliseconds: UInt64) {
+        self.channel = channel
+        self.milliseconds = milliseconds
+        eventLoop = channel.eventLoop
+        timer = .makeEmptyBox(valueType: Scheduled<Void>.self, eventLoop: channel.eventLoop)
+        restart()
+    }
+
+    /// Gives the client the whole time again: a part of a long body was taken.
+    func restart() {
+        guard milliseconds > 0 else { return }
+        onLoop {
+            self.timer.value?.cancel()
+            self.timer.value = self.eventLoop.scheduleTask(in: .milliseconds(Int64(self.milliseconds))) {
+                self.hasPassed.store(true, ordering: .relaxed)
+                self.channel.close(mode: .input, promise: nil)
+            }
+        }
+    }
+
+    func stop() {
+        guard milliseconds > 0 else { return }
+        onLoop {
+            self.timer.value?.cancel()
+            self.timer.value = nil
+        }
+    }
+
+    private func onLoop(_ body: @escaping @Sendable () -> Void) {
+        if eventLoop.inEventLoop { body() } else { eventLoop.execute(body) }
+    }
+}

@@ -1,0 +1,138 @@
+/// One HTTP request under way: what was asked, by whom, and the means to answer it.
+
+import HTTPTypes
+import HummingbirdCore
+import NIOCore
+import NexaServer
+import NexaWire
+
+struct Exchange: Sendable {
+    let request: Request
+    let route: Route
+    let parameters: QueryParameters
+    let identity: Identity
+    let channel: any Channel
+    let access: NodeAccess
+    let node: NodeContext
+    let requestID: String
+    /// How JSON is written.
+    let style: JSONText.Style
+
+    init(_ request: Request, _ route: Route, channel: any Channel, access: NodeAccess, node: NodeContext, requestID: String)
+        throws(Problem)
+    {
+        self.request = request
+        self.route = route
+        self.channel = channel
+        self.access = access
+        self.node = node
+        self.requestID = requestID
+        parameters = try QueryParameters(request.uri.query)
+        identity = try Identity(request.headers)
+        switch parameters.text("bigints") {
+        case nil, "number": style = .compact
+        case "string": style = JSONText.Style(isExact: true, isCompact: true, writesLargeIntegersAsStrings: true)
+        default: throw QueryParameters.bad("bigints", "is number or string")
+        }
+    }
+
+    var method: HTTPRequest.Method { request.method }
+
+    /// The database that the request names beside its path.
+    var database: String? { parameters.text("database") ?? request.headers[.nexaDatabase] }
+
+    // MARK: The node
+
+    /// Runs `body` with a connection of whoever asks.
+    func withNode<Result: Sendable>(
+        _ body: (NodeConnection) async throws(Problem) -> Result
+    ) async throws(Problem) -> Result {
+        try await access.withConnection(
+            of: identity, address: channel.remoteAddress, on: channel.eventLoop, body)
+    }
+
+    /// One request, one answer.
+    func ask(_ frame: OutputBytes, isWrite: Bool = false) async throws(Problem) -> LocalFrame {
+        nonisolated(unsafe) let frame = frame
+        return try await withNode { connection throws(Problem) in try await connection.ask(frame, isWrite: isWrite) }
+    }
+
+    // MARK: The body
+
+    /// The types of body that a route takes.
+    enum BodyKind { case json, jsonOrLines }
+
+    /// Refuses a body of another type; true: it is lines.
+    func checkContentType(_ kind: BodyKind = .json) throws(Problem) -> Bool {
+        guard let field = request.headers[.contentType] else { return false }
+        let essence = MediaType.essence(field)
+        if essence == MediaType.json || (essence.hasPrefix("application/") && essence.hasSuffix("+json"))
+            || essence == "text/json"
+        {
+            return false
+        }
+        if kind == .jsonOrLines, MediaType.isLines(essence) { return true }
+        throw Problem(
+            .unsupportedMediaType,
+            "The body is of type \(essence); it must be \(MediaType.json)\(kind == .jsonOrLines ? " or \(MediaType.lines)" : "")")
+    }
+
+    /// The whole body, JSON text. Bounded in size by the largest request of the node, and in time.
+    func body() async throws(Problem) -> ByteBuffer {
+        _ = try checkContentType()
+        return try await BodyReader(self).all()
+    }
+
+    /// The body as MessagePack, a map; nil when there is none.
+    func optionalMap() async throws(Problem) -> [UInt8]? {
+        let text = try await body()
+        if text.readableBytes == 0 { return nil }
+        let map = try parse(text)
+        guard map.withUnsafeBytes({ MessagePackReader($0).nextKind }) == .map else {
+            throw Problem(.badPayload, "The body is a JSON object")
+        }
+        return map
+    }
+
+    /// The body as MessagePack, a map.
+    func map() async throws(Problem) -> [UInt8] {
+        guard let map = try await optionalMap() else { throw Problem(.badPayload, "The body is missing: a JSON object") }
+        return map
+    }
+
+    func parse(_ text: ByteBuffer) throws(Problem) -> [UInt8] {
+        let output = OutputBytes(capacity: text.readableBytes + 16)
+        try Self.parse(text, into: output)
+        return Array(output.bytes)
+    }
+
+    /// Appends the MessagePack of the JSON in `text`.
+    static func parse(_ text: ByteBuffer, into output: OutputBytes) throws(Problem) {
+        let failure = text.withUnsafeReadableBytes { bytes -> JSONError? in
+            do throws(JSONError) {
+                try JSONParser.parse(bytes, into: output)
+                return nil
+            } catch {
+                return error
+            }
+        }
+        if let failure { throw Problem(failure, of: "The body") }
+    }
+
+    /// The JSON text of a parameter as MessagePack.
+    static func parse(parameter: (name: String, text: String)) throws(Problem) -> [UInt8] {
+        do throws(JSONError) {
+            return try JSONParser.parse(parameter.text)
+        } catch {
+            throw Problem(error, of: "The parameter '\(parameter.name)'")
+        }
+    }
+}
+
+extension Problem {
+    init(_ error: JSONError, of what: String) {
+        self.init(
+            .badPayload, "\(what) is not JSON as it should be: \(error)",
+            details: [.init("line", .int(Int64(error.line))), .init("column", .int(Int64(error.column)))])
+    }
+}
