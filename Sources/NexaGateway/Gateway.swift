@@ -7,6 +7,7 @@
 
 import HTTPTypes
 import HummingbirdCore
+import Logging
 import NIOCore
 import NexaDocuments
 import NexaServer
@@ -18,6 +19,7 @@ struct Gateway: Sendable {
     let access: NodeAccess
     private let hosts: HostCheck
     private let crossOrigin: CrossOrigin?
+    private let date = HTTPDate()
 
     init(_ node: NexaNode, listensOn host: String) async throws {
         self.node = node.context
@@ -37,15 +39,29 @@ struct Gateway: Sendable {
         } catch {
             answer = self.answer(to: request, error, requestID)
         }
+        let nanoseconds = MonotonicTime.nanoseconds() &- start
         answer.fields[.requestID] = requestID
         answer.fields[.nexaRole] = node.roleInCluster
+        answer.fields[.date] = date.text(at: WallClock.system.microseconds())
+        answer.fields[.serverTiming] = "total;dur=\(nanoseconds / 1_000_000).\(Self.threeDigits(nanoseconds / 1_000 % 1_000))"
         answer.fields[.cacheControl] = "no-store"
         answer.fields[.xContentTypeOptions] = "nosniff"
         crossOrigin?.addFields(to: &answer, request)
-        node.http.record(
-            method: request.method.rawValue, status: answer.status, nanoseconds: MonotonicTime.nanoseconds() &- start)
+        node.http.record(method: request.method.rawValue, status: answer.status, nanoseconds: nanoseconds)
+        if node.logger.logLevel <= .debug { log(request, answer, requestID, nanoseconds) }
         return answer
     }
+
+    private func log(_ request: Request, _ answer: Answer, _ requestID: String, _ nanoseconds: UInt64) {
+        var metadata: Logger.Metadata = [
+            "method": "\(request.method.rawValue)", "path": "\(request.uri.path)", "status": "\(answer.status)",
+            "microseconds": "\(nanoseconds / 1_000)", "request_id": "\(requestID)",
+        ]
+        if let parent = request.headers[.traceParent] { metadata["traceparent"] = "\(parent.prefix(64))" }
+        node.logger.debug("HTTP request", metadata: metadata)
+    }
+
+    private static func threeDigits(_ number: UInt64) -> String { String("\(1_000 + number)".dropFirst()) }
 
     private func serve(_ request: Request, _ channel: any Channel, _ requestID: String) async throws(Problem) -> Answer {
         guard hosts.accepts(request.head.authority) else {
@@ -113,7 +129,9 @@ extension Exchange {
         case (.documents(let target), .delete): try await dropCollection(target)
         case (.documents(let target), _): try await list(target)
         case (.document(let target, let id), .put): try await replace(target, id: id)
-        case (.document(let target, let id), .patch): try await update(target, id: id)
+        case (.document(let target, let id), .patch):
+            request.headers[.contentType].map(MediaType.essence) == MediaType.mergePatch
+                ? try await mergePatch(target, id: id) : try await update(target, id: id)
         case (.document(let target, let id), .delete): try await delete(target, id: id)
         case (.document(let target, let id), _): try await read(target, id: id)
         case (.action(let target, .query), _): try await query(target)

@@ -136,6 +136,87 @@ def test_large_result_streams_while_it_is_taken(api, node, name):
     assert json.loads(first)["_id"] == "000000" and count == 40_000
 
 
+def test_lines_are_stored_as_they_come(api, name):
+    lines = [json.dumps({"_id": f"{i:05}", "n": i}) for i in range(3_000)]
+    lines[7], lines[1_500] = "{broken", json.dumps({"_id": "00001"})
+    body = "\r\n".join(lines[:100]) + "\n\n" + "\n".join(lines[100:])
+    ndjson = {"Content-Type": "application/x-ndjson"}
+    status, summary = api("POST", f"/collections/{name}/bulk", body, **ndjson)
+    assert (status, summary["status"], summary["count"], summary["error_count"]) == (200, "partial", 2_998, 2)
+    assert [(each["index"], each["code"]) for each in summary["errors"]] == [(7, "BAD_PAYLOAD"), (1_500, "DUPLICATE")]
+    assert api("POST", f"/collections/{name}/count", {})[1]["count"] == 2_998
+    status, told = api("POST", f"/collections/{name}/bulk", body, Accept="application/x-ndjson", **ndjson)
+    told = [json.loads(line) for line in told.splitlines()]
+    assert status == 200 and [each["index"] for each in told] == list(range(3_000))
+    assert {each["status"] for each in told} == {409, 400} and told[3]["error"]["code"] == "DUPLICATE"
+    status, told = api("POST", f"/collections/{name}/bulk", '{"a": 1}\n{"a": 2}', Accept="application/x-ndjson", **ndjson)
+    assert all(json.loads(line)["status"] == 201 and json.loads(line)["id"] for line in told.splitlines())
+
+
+def test_endless_body_of_lines_takes_bounded_memory(api, node, name):
+    def lines():
+        for start in range(0, 200_000, 1_000):
+            yield "".join(f'{{"n": {i}, "text": "{"x" * 200}"}}\n' for i in range(start, start + 1_000)).encode()
+
+    before = node.resident_bytes()
+    api.connection.request("POST", f"/collections/{name}/bulk", lines(), {"Content-Type": "application/x-ndjson"}, encode_chunked=True)
+    answer = json.loads(api.connection.getresponse().read())
+    assert answer["count"] == 200_000 and node.resident_bytes() - before < 150 << 20
+
+
+def test_merge_patch_takes_fields_away(api, name):
+    api("POST", f"/collections/{name}", {"_id": "x", "a": 1, "b": {"c": 2, "d": 3}, "e": [1]})
+    created = api("GET", f"/collections/{name}/x?bare=true")[1]["_created_at"]
+    patch = {"a": None, "b": {"c": None, "f": 4}, "e": {"g": 5}, "_id": "y"}
+    assert api("PATCH", f"/collections/{name}/x", patch, Content_Type="application/merge-patch+json")[0] == 200
+    document = api("GET", f"/collections/{name}/x?bare=true")[1]
+    assert {key: document.get(key) for key in ("a", "b", "e", "_id")} == {"a": None, "b": {"d": 3, "f": 4}, "e": {"g": 5}, "_id": "x"}
+    assert "a" not in document and document["_created_at"] == created
+    assert api("PATCH", f"/collections/{name}/no", patch, Content_Type="application/merge-patch+json")[0] == 404
+    assert api("PATCH", f"/collections/{name}/x", patch, Content_Type="application/merge-patch+json", If_Match='"1"')[0] == 412
+
+
+def test_patches_at_the_same_time_all_count(node, name):
+    Http(node)("PUT", f"/collections/{name}/x", {})
+
+    def patch(number):
+        api = Http(node)
+        for index in range(20):
+            while api("PATCH", f"/collections/{name}/x", {f"f{number}_{index}": index}, Content_Type="application/merge-patch+json")[0] == 429:
+                pass
+
+    threads = [threading.Thread(target=patch, args=(number,)) for number in range(4)]
+    [each.start() for each in threads]
+    [each.join(30) for each in threads]
+    assert len(Http(node)("GET", f"/collections/{name}/x?bare=true")[1]) == 3 + 80
+
+
+def test_slow_bodies_and_heads_are_not_waited_for(make_node, name):
+    node = make_node("node", "--http-port", "0", "--frame-timeout", "1s", "--http-idle-timeout", "3s").start()
+    start = time.monotonic()
+    answer = raw(node, b"POST /collections/c HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
+    assert answer.startswith(b"HTTP/1.1 408") and b"REQUEST_TIMEOUT" in answer and time.monotonic() - start < 8
+    assert raw(node, b"POST /coll") == b"" and time.monotonic() - start < 12
+    assert Http(node)("GET", "/status")[0] == 200
+
+
+def test_query_ends_with_its_client(api, node, name):
+    documents = [{"n": i, "text": "x" * 100} for i in range(50_000)]
+    for start in range(0, 50_000, 10_000):
+        assert api("POST", f"/collections/{name}/bulk", documents[start:start + 10_000])[0] == 201
+    with socket.create_connection(("127.0.0.1", http_port(node)), timeout=10) as s:
+        s.sendall(f"GET /collections/{name} HTTP/1.1\r\nHost: localhost\r\nAccept: application/x-ndjson\r\n\r\n".encode())
+        s.recv(1000)
+
+    def streams():
+        return api("GET", "/stats")[1]["stats"]["streams"]
+
+    deadline = time.monotonic() + 10
+    while streams() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert streams() == 0
+
+
 def test_idempotency_key_makes_a_repeat_harmless(api, name):
     first = api("POST", f"/collections/{name}", {"n": 1}, Idempotency_Key="one")
     token = api.last.headers["X-Nexa-Token"]

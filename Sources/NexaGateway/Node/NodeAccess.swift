@@ -23,28 +23,12 @@ struct NodeAccess: Sendable {
         for pool in pools.values { try? await pool.eventLoop.submit { pool.value.close() }.get() }
     }
 
-    /// Runs `body` with a connection of `identity` on `eventLoop`.
-    func withConnection<Result: Sendable>(
-        of identity: Identity, address: SocketAddress?, on eventLoop: any EventLoop,
-        _ body: (NodeConnection) async throws(Problem) -> Result
-    ) async throws(Problem) -> Result {
-        let (connection, giveBack) = try await connect(identity, address, eventLoop)
-        do throws(Problem) {
-            let result = try await body(connection)
-            giveBack()
-            return result
-        } catch {
-            if error.leavesConnectionUsable { giveBack() } else { connection.client.close() }
-            throw error
-        }
-    }
-
     /// A connection that is logged in, and what to do with it when its answer was taken whole.
     func connect(
-        _ identity: Identity, _ address: SocketAddress?, _ eventLoop: any EventLoop
+        _ identity: Identity, _ channel: any Channel
     ) async throws(Problem) -> (NodeConnection, giveBack: @Sendable () -> Void) {
-        let pool = try pool(of: eventLoop)
-        let (client, isNew) = await Self.take(pool, identity, address)
+        let pool = try pool(of: channel.eventLoop)
+        let (client, isNew) = await Self.take(pool, identity, channel.remoteAddress)
         let connection = NodeConnection(client: client)
         if isNew {
             do throws(Problem) {
@@ -58,11 +42,9 @@ struct NodeAccess: Sendable {
     }
 
     /// Logs in anew, and keeps the connection for whoever proved to be `identity`. Answers what the node said.
-    func logIn(
-        _ identity: Identity, address: SocketAddress?, on eventLoop: any EventLoop
-    ) async throws(Problem) -> LocalFrame {
-        let pool = try pool(of: eventLoop)
-        let client = await Self.open(pool, address)
+    func logIn(_ identity: Identity, _ channel: any Channel) async throws(Problem) -> LocalFrame {
+        let pool = try pool(of: channel.eventLoop)
+        let client = await Self.open(pool, channel.remoteAddress)
         do throws(Problem) {
             let answer = try await NodeConnection(client: client).ask(identity.connect())
             Self.giveBack(pool, client, identity)

@@ -43,9 +43,9 @@ final class NodeStream: Sendable {
 extension NodeAccess {
     /// Asks for a stream and waits for its beginning.
     func openStream(
-        of identity: Identity, address: SocketAddress?, on eventLoop: any EventLoop, _ frame: OutputBytes
+        of identity: Identity, _ channel: any Channel, _ frame: OutputBytes
     ) async throws(Problem) -> NodeStream {
-        let (connection, giveBack) = try await connect(identity, address, eventLoop)
+        let (connection, giveBack) = try await connect(identity, channel)
         nonisolated(unsafe) let frame = frame
         do throws(Problem) {
             return try NodeStream(first: try await connection.ask(frame), connection: connection, giveBack: giveBack)

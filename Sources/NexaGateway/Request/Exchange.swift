@@ -47,8 +47,18 @@ struct Exchange: Sendable {
     func withNode<Result: Sendable>(
         _ body: (NodeConnection) async throws(Problem) -> Result
     ) async throws(Problem) -> Result {
-        try await access.withConnection(
-            of: identity, address: channel.remoteAddress, on: channel.eventLoop, body)
+        let (connection, giveBack) = try await access.connect(identity, channel)
+        let departure = Departure(channel, connection.client)
+        do throws(Problem) {
+            let result = try await body(connection)
+            departure.end()
+            giveBack()
+            return result
+        } catch {
+            departure.end()
+            if error.leavesConnectionUsable { giveBack() } else { connection.client.close() }
+            throw error
+        }
     }
 
     /// One request, one answer.
@@ -63,6 +73,7 @@ struct Exchange: Sendable {
     enum BodyKind { case json, jsonOrLines }
 
     /// Refuses a body of another type; true: it is lines.
+    @discardableResult
     func checkContentType(_ kind: BodyKind = .json) throws(Problem) -> Bool {
         guard let field = request.headers[.contentType] else { return false }
         let essence = MediaType.essence(field)
@@ -79,7 +90,7 @@ struct Exchange: Sendable {
 
     /// The whole body, JSON text. Bounded in size by the largest request of the node, and in time.
     func body() async throws(Problem) -> ByteBuffer {
-        _ = try checkContentType()
+        try checkContentType()
         return try await BodyReader(self).all()
     }
 

@@ -34,14 +34,15 @@ extension NodeRequest {
     }
 
     /// What a write's answer waits for, and its name if it may be repeated.
-    mutating func addWriteOptions(_ exchange: Exchange, isRepeatable: Bool = true) throws(Problem) {
+    /// `part` counts the writes that one HTTP request becomes.
+    mutating func addWriteOptions(_ exchange: Exchange, isRepeatable: Bool = true, part: Int = 0) throws(Problem) {
         let fields = exchange.request.headers
         if let text = fields[.nexaWriteConcern] {
             if let count = Int(text) { add("w", count) } else { add("w", text) }
         }
         try add("wtimeout_ms", .nexaWriteTimeout, fields)
         add("durability", optional: fields[.nexaDurability])
-        if isRepeatable, let key = fields[.idempotencyKey] { add("op_id", binary: try Self.operationID(key)) }
+        if isRepeatable, let key = fields[.idempotencyKey] { add("op_id", binary: try Self.operationID(key, part: part)) }
     }
 
     private mutating func add(_ field: StaticString, _ name: HTTPField.Name, _ fields: HTTPFields) throws(Problem) {
@@ -51,12 +52,12 @@ extension NodeRequest {
     }
 
     /// The 24 bytes that name a write: a digest of the key, so that the same key is the same write on any connection and any node.
-    static func operationID(_ key: String) throws(Problem) -> [UInt8] {
+    private static func operationID(_ key: String, part: Int) throws(Problem) -> [UInt8] {
         guard (1...255).contains(key.utf8.count) else { throw bad(.idempotencyKey, "has 1 to 255 bytes") }
         let id = OutputBytes(capacity: 64)
         var key = key
         key.withUTF8 { bytes in
-            for seed in UInt64(1)...3 { id.appendBE(nexa_xxh3(bytes.baseAddress, bytes.count, seed)) }
+            for seed in UInt64(1)...3 { id.appendBE(nexa_xxh3(bytes.baseAddress, bytes.count, seed &+ UInt64(part) << 8)) }
         }
         return Array(id.bytes)
     }

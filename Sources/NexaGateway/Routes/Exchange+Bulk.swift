@@ -1,14 +1,19 @@
 /// POST /collections/{c}/bulk: many documents in one request.
 
 import HTTPTypes
+import HummingbirdCore
 import NIOCore
 import NexaServer
 import NexaWire
 
 extension Exchange {
-    /// `{"documents": [...]}` or the list alone: one batch, all or nothing unless `?atomic=false`.
     func bulk(into target: Target) async throws(Problem) -> Answer {
-        let bytes = try parse(try await body())
+        try checkContentType(.jsonOrLines) ? try await bulkLines(into: target) : try await bulkList(into: target)
+    }
+
+    /// `{"documents": [...]}` or the list alone: one batch, all or nothing unless `?atomic=false`.
+    private func bulkList(into target: Target) async throws(Problem) -> Answer {
+        let bytes = try parse(try await BodyReader(self).all())
         let documents: [UInt8]?
         switch bytes.withUnsafeBytes({ MessagePackReader($0).nextKind }) {
         case .array: documents = bytes
@@ -23,5 +28,105 @@ extension Exchange {
         if let isOrdered = try parameters.flag("ordered") { batch.add("ordered", isOrdered) }
         try batch.addWriteOptions(self)
         return try success(try await ask(batch.frame(), isWrite: true), status: 201)
+    }
+
+    // MARK: Lines
+
+    /// Failures that a summary tells; further ones are counted.
+    private static let failureCountMax = 1_000
+
+    /// One document a line, stored as they come, in batches that are acknowledged one by one. A line that cannot be stored is told and does
+    /// not hold up the others.
+    ///
+    /// The answer is a summary, or with `Accept: application/x-ndjson` a line for each line. Who asks for that reads while it sends: neither
+    /// side keeps for ever what the other does not take.
+    private func bulkLines(into target: Target) async throws(Problem) -> Answer {
+        guard let accept = request.headers[.accept], MediaType.isLines(MediaType.essence(accept)) else {
+            return try await bulkSummary(into: target)
+        }
+        var answer = Answer(status: 200, fields: [.contentType: MediaType.lines])
+        answer.body = .stream { writer in try await self.writeOutcomes(of: target, to: &writer) }
+        return answer
+    }
+
+    /// `{status, collection, count, error_count, errors: [{index, code, error}]}`
+    private func bulkSummary(into target: Target) async throws(Problem) -> Answer {
+        var load = BulkLoad(self, target)
+        var (count, failureCount) = (0, 0)
+        var failures: [MessagePackValue] = []
+        var token: PositionToken?
+        do throws(Problem) {
+            while let batch = try await load.next() {
+                token = batch.token ?? token
+                for outcome in batch.outcomes {
+                    guard case .failed(let line, let code, let error) = outcome else {
+                        count += 1
+                        continue
+                    }
+                    failureCount += 1
+                    guard failures.count < Self.failureCountMax else { continue }
+                    failures.append(["index": .int(Int64(line)), "code": .string(code), "error": .string(error)])
+                }
+            }
+        } catch {
+            // What was acknowledged before stays.
+            var problem = error
+            problem.details.append(.init("count", .int(Int64(count))))
+            throw problem
+        }
+        var answer = Answer(
+            status: failureCount == 0 ? 201 : 200,
+            value: .map([
+                .init("status", failureCount == 0 ? "success" : "partial"), .init("collection", .string(target.collection)),
+                .init("count", .int(Int64(count))), .init("error_count", .int(Int64(failureCount))),
+                .init("errors", .array(failures)),
+            ]))
+        if let token { answer.fields[.nexaToken] = token.text }
+        return answer
+    }
+
+    /// `{index, status: 201, id}` or `{index, status, error: {code, error}}` for each line.
+    private func writeOutcomes(of target: Target, to writer: inout any ResponseBodyWriter) async throws {
+        var load = BulkLoad(self, target)
+        var isAtEnd = false
+        while !isAtEnd {
+            let text = JSONBody(style: style, capacity: 64 << 10)
+            do throws(Problem) {
+                if let batch = try await load.next() {
+                    for outcome in batch.outcomes { text.append(outcome) }
+                } else {
+                    isAtEnd = true
+                }
+            } catch {
+                text.append(lastLine(error))
+                isAtEnd = true
+            }
+            if !text.output.isEmpty { try await writer.write(ByteBuffer(bytes: text.output.bytes)) }
+        }
+        try await writer.finish(nil)
+    }
+
+    /// The end of an answer in lines that cannot go on: its status is long gone.
+    func lastLine(_ problem: Problem) -> String {
+        let body = MessagePackValue.map([.init("error", problem.body(instance: request.uri.path, requestID: requestID))])
+        return Self.compact(body) + "\n"
+    }
+}
+
+extension JSONBody {
+    fileprivate func append(_ outcome: BulkLoad.Outcome) {
+        switch outcome {
+        case .stored(let line, let id):
+            append("{\"index\":\(line),\"status\":201,\"id\":")
+            appendString(id)
+        case .failed(let line, let code, let error):
+            let status = ErrorCode(rawValue: code).map { Problem.status(of: $0) } ?? 400
+            append("{\"index\":\(line),\"status\":\(status),\"error\":{\"code\":")
+            appendString(code)
+            append(",\"error\":")
+            appendString(error)
+            append("}")
+        }
+        append("}\n")
     }
 }

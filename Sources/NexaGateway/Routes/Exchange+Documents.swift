@@ -18,7 +18,7 @@ extension Exchange {
     }
 
     private func createFrame(_ target: Target, id: String?, _ text: ByteBuffer) throws(Problem) -> OutputBytes {
-        if let id { return try putFrame("create", target, id, text, ifMatch: nil) }
+        if let id { return try putFrame("create", target, id, ifMatch: nil, text) }
         var create = NodeRequest(.create, capacity: text.readableBytes + 256)
         create.add(target, self)
         try create.addDocument("data", text)
@@ -97,7 +97,7 @@ extension Exchange {
         return answer
     }
 
-    private func readFrame(_ target: Target, _ id: String) throws(Problem) -> OutputBytes {
+    func readFrame(_ target: Target, _ id: String) throws(Problem) -> OutputBytes {
         var read = NodeRequest(.read)
         read.add(target, self)
         read.add("key", id)
@@ -120,8 +120,8 @@ extension Exchange {
         // With a key for repeats it is one request, always the same; without, a look before tells whether it creates.
         let looks = mustExist || (revision == nil && request.headers[.idempotencyKey] == nil)
         let look = looks ? try lookFrame(target, id) : nil
-        let put = try putFrame("put", target, id, text, ifMatch: revision)
-        let create = looks && !mustExist ? try putFrame("create", target, id, text, ifMatch: nil) : nil
+        let put = try putFrame("put", target, id, ifMatch: revision, text)
+        let create = looks && !mustExist ? try putFrame("create", target, id, ifMatch: nil, text) : nil
         nonisolated(unsafe) let frames = (look: look, put: put, create: create)
         let (frame, isNew) = try await withNode { connection throws(Problem) in
             if let look = frames.look, try await connection.ask(look).type == .notFound {
@@ -156,9 +156,20 @@ extension Exchange {
 
     /// A batch of one: the only write that puts a document in the place of another.
     private func putFrame(
-        _ operation: String, _ target: Target, _ id: String, _ text: ByteBuffer, ifMatch: UInt64?
+        _ operation: String, _ target: Target, _ id: String, ifMatch: UInt64?, _ text: ByteBuffer
     ) throws(Problem) -> OutputBytes {
-        var batch = NodeRequest(.batchWrite, capacity: text.readableBytes + 256)
+        try putFrame(operation, target, id, ifMatch: ifMatch, isRepeatable: true, byteCount: text.readableBytes) {
+            output throws(Problem) in
+            try NodeRequest.write(document: text, into: output)
+        }
+    }
+
+    /// `write` appends the document.
+    func putFrame(
+        _ operation: String, _ target: Target, _ id: String, ifMatch: UInt64?, isRepeatable: Bool, byteCount: Int,
+        _ write: (OutputBytes) throws(Problem) -> Void
+    ) throws(Problem) -> OutputBytes {
+        var batch = NodeRequest(.batchWrite, capacity: byteCount + 256)
         batch.add(target, self)
         try batch.add("operations") { output throws(Problem) in
             output.writeArrayHeader(1)
@@ -172,9 +183,9 @@ extension Exchange {
                 output.writeUInt(ifMatch)
             }
             output.writeString("data")
-            try NodeRequest.write(document: text, into: output)
+            try write(output)
         }
-        try batch.addWriteOptions(self)
+        try batch.addWriteOptions(self, isRepeatable: isRepeatable)
         return batch.frame()
     }
 
@@ -187,7 +198,7 @@ extension Exchange {
     }
 
     /// A write of one document that the gateway tells of itself: the node's words are those of a batch.
-    private func written(
+    func written(
         _ frame: LocalFrame, _ target: Target, _ id: String, _ message: StaticString, status: Int
     ) throws(Problem) -> Answer {
         let body = JSONBody(style: style)
@@ -250,7 +261,7 @@ extension Exchange {
 
     // MARK: Conditions
 
-    private func condition(_ name: HTTPField.Name) throws(Problem) -> EntityTag.Condition? {
+    func condition(_ name: HTTPField.Name) throws(Problem) -> EntityTag.Condition? {
         guard let text = request.headers[name] else { return nil }
         guard let condition = EntityTag.Condition(text) else {
             throw Problem(.badRequest, "The header \(name.rawName) is * or a list of entity tags in double quotes")
@@ -259,7 +270,7 @@ extension Exchange {
     }
 
     /// The revision that the document must have; nil: any. A node compares one.
-    private func revision(_ condition: EntityTag.Condition?) throws(Problem) -> UInt64? {
+    func revision(_ condition: EntityTag.Condition?) throws(Problem) -> UInt64? {
         guard case .tags(let tags) = condition else { return nil }
         guard tags.count <= 1 else { throw Problem(.badRequest, "If-Match takes one entity tag") }
         // A tag that this node cannot have given.
@@ -272,7 +283,7 @@ extension Exchange {
         return preconditionFailed(problem.detail)
     }
 
-    private static func preconditionFailed(_ detail: String) -> Problem { Problem(.preconditionFailed, detail) }
+    static func preconditionFailed(_ detail: String) -> Problem { Problem(.preconditionFailed, detail) }
 
     static func noDocument(_ id: String) -> Problem {
         Problem(.notFound, "Document not found", details: [.init("document_id", .string(id))])

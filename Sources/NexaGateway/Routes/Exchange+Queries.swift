@@ -20,7 +20,7 @@ extension Exchange {
 
     private func answer(_ query: QueryDescription, _ target: Target) async throws(Problem) -> Answer {
         let accept = request.headers[.accept]
-        if let accept, MediaType.isLines(MediaType.essence(accept)) { return try await lines(query, target) }
+        if method != .head, let accept, MediaType.isLines(MediaType.essence(accept)) { return try await lines(query, target) }
         guard MediaType.allows(accept, MediaType.json) else {
             throw Problem(.notAcceptable, "Documents come as \(MediaType.json) or \(MediaType.lines)")
         }
@@ -89,7 +89,7 @@ extension Exchange {
         find.add("stream", true)
         try find.addReadOptions(self)
         nonisolated(unsafe) let frame = find.frame()
-        let opened = try await access.openStream(of: identity, address: channel.remoteAddress, on: channel.eventLoop, frame)
+        let opened = try await access.openStream(of: identity, channel, frame)
         var answer = finish(Answer(status: 200, fields: [.contentType: MediaType.lines]), opened.first)
         answer.body = .stream { writer in try await self.write(opened, to: &writer) }
         return answer
@@ -108,11 +108,7 @@ extension Exchange {
             }
         }
         if let failure {
-            // The status is long gone: the last line tells.
-            let body = MessagePackValue.map([
-                .init("error", failure.body(instance: request.uri.path, requestID: requestID))
-            ])
-            try await writer.write(ByteBuffer(string: Self.compact(body) + "\n"))
+            try await writer.write(ByteBuffer(string: lastLine(failure)))
         }
         try await writer.finish(nil)
     }

@@ -13,8 +13,7 @@ extension Exchange {
         guard let user = try map.text("username"), let password = try map.text("password") else {
             throw Problem(.badRequest, "Missing 'username' or 'password' field", details: [.init("field", "username")])
         }
-        let frame = try await access.logIn(
-            .password(user: user, password: password), address: channel.remoteAddress, on: channel.eventLoop)
+        let frame = try await access.logIn(.password(user: user, password: password), channel)
         return Answer(
             value: .map([
                 .init("status", "success"), .init("username", .string(try frame.payload.text("username") ?? user)),

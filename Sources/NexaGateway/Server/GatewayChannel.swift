@@ -24,6 +24,7 @@ struct GatewayChannel: ServerChildChannel {
                 try await Self.respond(gateway, request, writer, channel)
             },
             configuration: .init(
+                additionalChannelHandlers: [DepartureHandler()],
                 idleTimeout: idle.isOff ? nil : .milliseconds(Int64(idle.milliseconds)),
                 httpDecoderConfiguration: .init(
                     maxHeaderFieldSize: 16 << 10, maxHeaderListSize: 32 << 10, maxHeaderFieldCount: 100)))
