@@ -6,7 +6,7 @@ BUILD  := Tests/scripts/release.sh build
 NEXADB := .build/release/nexadb
 DATA   ?= ./data
 
-.PHONY: help setup build run test e2e bench bench-import bench-replication bench-clients cluster docs-swift lint format asan tsan ubsan fuzz soak clean
+.PHONY: help setup build run test e2e bench bench-import bench-replication bench-http bench-clients cluster docs-swift lint format asan tsan ubsan fuzz soak clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ bench-replication: build ## Lag, durable copies, cost, read scaling and full cop
 
 bench-import: build ## How fast a file gets in and out, beside Redis and PostgreSQL in one run
 	@Tests/bench/import.py $(ARGS)
+
+bench-http: build ## The HTTP gateway beside the binary protocol in one run: throughput, latency, bytes on the wire
+	@Tests/e2e/setup.sh >/dev/null && .venv-e2e/bin/python Tests/bench/http_binary.py $(ARGS)
 
 bench-clients: build ## How fast the clients for Python, JavaScript and Swift are against one node
 	@$(BUILD) --product client-bench
