@@ -52,6 +52,8 @@ extension Executor {
     /// How long a read on a node of a cluster waits for its token, when it does not say.
     private static let waitMillisecondsDefault = 1_000
     private static let waitMillisecondsMax = 60_000
+    /// Some thirty years: whoever allows more allows anything.
+    private static let stalenessMillisecondsMax = 1_000_000_000_000
 
     /// Where this read reads.
     @inline(__always)
@@ -66,7 +68,9 @@ extension Executor {
         var request = ReadRequest()
         var isCommitted = false
         request.after = try token()
-        if let bound = try fields.count(.maxStalenessMilliseconds) { request.stalenessMax = Microseconds(bound) * 1000 }
+        if let bound = try fields.count(.maxStalenessMilliseconds) {
+            request.stalenessMax = Microseconds(min(bound, Self.stalenessMillisecondsMax)) * 1000
+        }
         if let concern = try fields.text(.readConcern) {
             if concern.isEqual(to: "committed") {
                 isCommitted = true

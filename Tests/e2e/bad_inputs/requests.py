@@ -141,6 +141,13 @@ def _(node):
     return each(payload(node, kind, wire.pack({"epoch": 1 << 62, "lsn": 5})) for kind in range(0x60, 0x80))
 
 
+@case(38, "times beyond all bounds", "((SUCCESS|ERROR (BAD_REQUEST|STALE_READ|TOKEN_LOST)), open( / )?)+")
+def _(node):
+    asks = [{name: value} for name in ("timeout_ms", "max_staleness_ms") for value in (2**40, 121_645_100_408_832_000, 2**63 - 1, 2**64 - 1)]
+    asks += [{"after": [1, 0], "wait_ms": value} for value in (2**40, 2**63 - 1, 2**64 - 1)]
+    return each(payload(node, wire.READ, wire.pack({"collection": "bad", "key": "warm-1", **ask})) for ask in asks)
+
+
 @case(39, "compressed without negotiation", "ERROR (UNSUPPORTED|BAD_FRAME), (open|closed)")
 def _(node):
     body = create({"_id": "lz"})
