@@ -31,14 +31,17 @@ def summary(node, *arguments, **more):
     return json.loads(load(node, *arguments, "--json", **more).stdout)
 
 
+def documents(node, collection, *arguments):
+    """The documents of a collection as the MessagePack export has them, one by one."""
+    with subprocess.Popen([str(BINARY), "export", "--port", str(node.port), collection, "-", "--format", "msgpack", *arguments],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment()) as running:
+        yield from msgpack.Unpacker(running.stdout, raw=False, timestamp=0, max_buffer_size=0, strict_map_key=False)
+        assert running.wait(60) == 0, running.stderr.read()
+
+
 def dump(node, collection, *arguments):
-    """The documents of a collection without the times that the node keeps, as the MessagePack export has them."""
-    ran = subprocess.run([str(BINARY), "export", "--port", str(node.port), collection, "-", "--format", "msgpack", *arguments],
-                         capture_output=True, timeout=300, stdin=subprocess.DEVNULL, env=environment())
-    assert ran.returncode == 0, ran
-    unpacker = msgpack.Unpacker(raw=False, timestamp=0, max_buffer_size=0, strict_map_key=False)
-    unpacker.feed(ran.stdout)
-    return [{k: v for k, v in document.items() if k not in META} for document in unpacker]
+    """All of them, without the times that the node keeps."""
+    return [{k: v for k, v in document.items() if k not in META} for document in documents(node, collection, *arguments)]
 
 
 def same(a, b):
@@ -255,12 +258,12 @@ def test_standard_input(node, name):
 # Going on
 
 
-def lines_of(count):
+def write_lines(file, count):
     """Every third record brings its own id."""
-    return "".join(
-        f'{{"_id": "own{n}", "n": {n}, "name": "User {n:07}", "email": "user{n:07}@example.com", "age": {n % 90}}}\n' if n % 3 == 0
-        else f'{{"n": {n}, "name": "User {n:07}", "email": "user{n:07}@example.com", "age": {n % 90}, "city": "Rome"}}\n'
-        for n in range(count))
+    with open(file, "w") as out:
+        for n in range(count):
+            own, more = (f'"_id": "own{n}", ', "") if n % 3 == 0 else ("", ', "city": "Rome"')
+            out.write(f'{{{own}"n": {n}, "name": "User {n:07}", "email": "user{n:07}@example.com", "age": {n % 90}{more}}}\n')
 
 
 class Running:
@@ -288,27 +291,53 @@ class Running:
             self.process.stdout.close()
             self.process.stderr.close()
 
+    def reaches(self, state, offset, within=120):
+        """Waits until the state file keeps a position behind `offset`; False when the import ended first."""
+        deadline = time.monotonic() + within
+        while position(state) <= offset:
+            if self.process.poll() is not None:
+                return False
+            assert time.monotonic() < deadline, f"the position stays at {offset}"
+            time.sleep(0.002)
+        return True
+
+
+def position(state):
+    try:
+        return json.loads(state.read_text())["position"]["offset"]
+    except FileNotFoundError:
+        return 0
+
 
 def numbers(node, collection, count):
     """Asserts that each number stands there exactly once."""
-    found = [d["n"] for d in dump(node, collection, "--fields", "n")]
-    assert len(found) == count and set(found) == set(range(count)), (len(found), len(set(found)), count)
+    seen, total = bytearray(count), 0
+    for document in documents(node, collection, "--fields", "n"):
+        seen[document["n"]] = 1
+        total += 1
+    assert total == count and sum(seen) == count, (total, sum(seen), count)
 
 
 def test_an_import_that_is_killed_goes_on_and_has_every_line_once(make_node, name, tmp_path, rng, report):
     node = make_node().start()
     file = tmp_path / "in.jsonl"
-    file.write_text(lines_of(DOCUMENTS))
-    options = [name, file, "--batch-size", "200" if DOCUMENTS < 1_000_000 else "1000"]
-    share = DOCUMENTS / 150_000 / (KILLS + 1)
-    kills = sum(Running(node, *options).kill_after(rng.uniform(0.3, 1.5) * share) for _ in range(KILLS))
+    write_lines(file, DOCUMENTS)
+    # Few documents go in slowly, so that there is time to be killed in.
+    options = [name, file, *(["--batch-size", "20", "--connections", "2"] if DOCUMENTS < 1_000_000 else [])]
+    state, kills = tmp_path / "in.jsonl.import-state", 0
+    for _ in range(KILLS):
+        running = Running(node, *options)
+        running.reaches(state, position(state) + file.stat().st_size * 0.3 / KILLS)
+        kills += running.kill_after(rng.uniform(0, 0.1))
+    assert kills == KILLS, "too fast to be killed"
     began = time.monotonic()
     code, out, err = Running(node, *options).wait()
     assert code == 0, err
     result = json.loads(out)
     assert result["written"] + result["present"] == DOCUMENTS and result["rejected"] == 0, result
+    assert result["documents_this_run"] < DOCUMENTS * 0.8, "it began anew"
     numbers(node, name, DOCUMENTS)
-    assert not os.path.exists(f"{file}.import-state")
+    assert not state.exists()
     report(f"import: {DOCUMENTS} documents, killed {kills} times, each is there once; the last run wrote {result['documents_this_run']} "
            f"in {time.monotonic() - began:.1f} s")
 
@@ -318,7 +347,7 @@ def test_repeats_beyond_the_memory_of_the_node_double_nothing(make_node, name, t
     node = make_node("node", "--op-id-window", "1s").start()
     file = tmp_path / "in.jsonl"
     count = 60_000
-    file.write_text(lines_of(count))
+    write_lines(file, count)
     options = [name, file, "--batch-size", "100", "--on-error", "continue"]
     with PlainClient(node.port) as client:
         client.create(name, {"_id": f"own{count - 3}", "n": "somebody else's"})
@@ -337,7 +366,7 @@ def test_repeats_beyond_the_memory_of_the_node_double_nothing(make_node, name, t
 def test_a_node_that_is_killed_is_waited_for(make_node, name, tmp_path, rng, report):
     node = make_node().start()
     file = tmp_path / "in.jsonl"
-    file.write_text(lines_of(DOCUMENTS))
+    write_lines(file, DOCUMENTS)
     running = Running(node, name, file, "--batch-size", "200", "--retry-for", "60")
     node.options += ["--port", str(node.port)]
     for _ in range(2):
@@ -352,12 +381,10 @@ def test_a_node_that_is_killed_is_waited_for(make_node, name, tmp_path, rng, rep
 
 def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(node, name, tmp_path):
     file = tmp_path / "in.jsonl"
-    file.write_text(lines_of(100_000))
+    write_lines(file, 100_000)
     running = Running(node, name, file, "--batch-size", "50")
     state = tmp_path / "in.jsonl.import-state"
-    deadline = time.monotonic() + 30
-    while not state.exists() and time.monotonic() < deadline:
-        time.sleep(0.005)
+    assert running.reaches(state, 0)
     running.process.send_signal(signal.SIGINT)
     code, out, err = running.wait()
     assert code == 1 and "the same command goes on" in err, (code, out, err)
@@ -402,7 +429,7 @@ def test_a_rejects_file_continues_with_its_import(node, stopped, tmp_path):
 
 def test_two_imports_do_not_share_a_state_file(node, name, tmp_path):
     file = tmp_path / "in.jsonl"
-    file.write_text(lines_of(100_000))
+    write_lines(file, 100_000)
     first = Running(node, name, file, "--batch-size", "20")
     state = tmp_path / "in.jsonl.import-state"
     deadline = time.monotonic() + 30
@@ -417,14 +444,14 @@ def test_two_imports_do_not_share_a_state_file(node, name, tmp_path):
 def test_an_import_sent_to_a_follower_goes_to_the_leader(cluster, name, tmp_path):
     two = cluster(2)
     file = tmp_path / "in.jsonl"
-    file.write_text(lines_of(2000))
+    write_lines(file, 2000)
     assert summary(two[1], name, file, "--write-concern", "majority", "--drop-collection")["written"] == 2000
     numbers(two[0], name, 2000)
 
 
 def test_a_bar_is_drawn_at_a_terminal_and_lines_elsewhere_when_asked(node, name, tmp_path):
     file = tmp_path / "in.jsonl"
-    file.write_text(lines_of(100_000))
+    write_lines(file, 100_000)
     assert load(node, name, file).stderr == ""
     here, there = pty.openpty()
     with subprocess.Popen([str(BINARY), "import", "--port", str(node.port), name + "_2", str(file), "--batch-size", "50"],

@@ -1,9 +1,9 @@
 import NexaWire
 
 /// Writes one field of a delimited file.
-enum DelimitedText {
+package enum DelimitedText {
     /// Appends `field`, in quotes where its bytes or `isQuoted` ask for them.
-    static func write(_ field: some Collection<UInt8>, delimiter: UInt8, isQuoted: Bool, into output: OutputBytes) {
+    package static func write(_ field: some Collection<UInt8>, delimiter: UInt8, isQuoted: Bool, into output: OutputBytes) {
         let quote = UInt8(ascii: "\"")
         let isSpecial = { (byte: UInt8) in byte == quote || byte == delimiter || byte == 0x0A || byte == 0x0D }
         guard isQuoted || field.contains(where: isSpecial) else {

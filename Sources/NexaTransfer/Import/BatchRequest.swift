@@ -5,7 +5,7 @@ import NexaWire
 /// Invariant: the parts depend on the batch and the plan alone, so that each has the same bytes and `op_id` whenever it is sent.
 /// Confined to one thread.
 struct BatchRequest {
-    /// A part ends with the document that reaches it.
+    /// What a part holds at most, unless it is one document.
     static let partByteCount = 2 << 20
 
     /// A part as it lies in `documents`.
@@ -34,7 +34,7 @@ struct BatchRequest {
     func prepare(_ batch: RecordBatch, after last: Part?, documentByteCountMax: Int) -> Part {
         var part = Part(number: last.map { $0.number + 1 } ?? 0, next: last?.next ?? 0)
         documents.removeAll()
-        while part.next < batch.records.count && documents.byteCount < Self.partByteCount {
+        while part.next < batch.records.count {
             let index = part.next
             part.next += 1
             let record = batch.record(index)
@@ -42,7 +42,12 @@ struct BatchRequest {
             let start = documents.byteCount
             do throws(RecordProblem) {
                 try append(record, number: batch.firstRecord + UInt64(index))
-                guard documents.byteCount - start <= documentByteCountMax else {
+                if documents.byteCount > Self.partByteCount && !part.records.isEmpty {
+                    documents.truncate(to: start)
+                    part.next = index
+                    return part
+                }
+                guard documents.byteCount <= documentByteCountMax else {
                     documents.truncate(to: start)
                     throw RecordProblem("the document is larger than the node takes")
                 }

@@ -44,7 +44,7 @@ package struct ImportPlan: Sendable {
     package var durability: String?
     package var writeConcern: WriteConcern?
     package var limits = BatchLimits()
-    package var connections = 2
+    package var connections = 4
     package var onError = OnError.stop
     /// Where records that were refused are kept.
     package var rejectsPath: String?

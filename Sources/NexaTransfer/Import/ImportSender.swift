@@ -124,7 +124,7 @@ final class ImportSender {
         if let connection { return connection }
         let opened = try client { () throws(ClientError) in try ClientConnection.open(endpoint, options) }
         let frameByteCountMax = opened.serverInfo["max_frame"]?.intValue ?? 16 << 20
-        documentByteCountMax = max(0, Int(frameByteCountMax) - Self.frameReserve - BatchRequest.partByteCount)
+        documentByteCountMax = max(0, Int(frameByteCountMax) - Self.frameReserve)
         connection = opened
         return opened
     }

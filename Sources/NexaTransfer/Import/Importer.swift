@@ -42,7 +42,7 @@ package struct ImportSummary: Sendable {
 /// An import from the opening of its input to its summary: reads and cuts on the calling thread, parses and sends on others.
 package final class Importer {
     /// The position is written down so often, and at least when so many batches may have been sent since.
-    private static let recordNanoseconds: UInt64 = 500_000_000
+    private static let recordNanoseconds: UInt64 = 200_000_000
     private static let leaseBatchCount: UInt64 = 1_024
     private static let tickNanoseconds: UInt64 = 100_000_000
 

@@ -77,7 +77,7 @@ final class BatchSource {
 
 /// What a batch may hold. Part of what makes cuts repeatable, so the state file keeps it.
 package struct BatchLimits: Equatable, Sendable {
-    package var records = 1_000
+    package var records = 500
     /// A batch ends with the record that reaches it.
     package var bytes = 1 << 20
 

@@ -58,8 +58,8 @@ struct Import: ParsableCommand {
     @Flag(help: "Begin anew, whatever an earlier run had done.") var restart = false
     @Option(help: "Seconds to go on trying while the node is away or overloaded.") var retryFor: Double = 60
 
-    @Option(help: "Connections, each with a thread.") var connections = 2
-    @Option(help: "Documents of a batch.") var batchSize = 1_000
+    @Option(help: "Connections, each with a thread.") var connections = 4
+    @Option(help: "Documents of a batch.") var batchSize = 500
     @Option(help: "Bytes of the input that end a batch.") var batchBytes = 1 << 20
     @Option(help: "disk or os; the node's setting when not given.") var durability: Durability?
     @Option(help: "Nodes that must have a batch before the next: a number or majority.") var writeConcern: String?
