@@ -1,3 +1,4 @@
+import NexaTestKit
 import NexaTransfer
 import NexaWire
 import Testing
@@ -81,5 +82,41 @@ struct RecordCutterTests {
         #expect(try fields("a\"b,\" c\"") == ["a\"b", " c"])
         #expect(throws: RecordProblem.self) { try fields("\"a\"b") }
         #expect(throws: RecordProblem.self) { try fields("\"a") }
+    }
+
+    @Test func whatIsWrittenAsARowIsReadAsTheSameFields() throws {
+        var random = SeededGenerator(seed: 1)
+        let alphabet = Array("ab,\"\r\n\t \u{FC}".unicodeScalars)
+        for _ in 0..<2_000 {
+            let rows = (0..<3).map { _ in
+                (0..<Int.random(in: 1...4, using: &random)).map { _ in
+                    (0..<Int.random(in: 0...5, using: &random)).reduce(into: "") { text, _ in
+                        text.unicodeScalars.append(alphabet.randomElement(using: &random)!)
+                    }
+                }
+            }
+            let text = OutputBytes()
+            for row in rows {
+                for (index, field) in row.enumerated() {
+                    if index > 0 { text.appendU8(UInt8(ascii: ",")) }
+                    DelimitedText.write(field.utf8, delimiter: UInt8(ascii: ","), isQuoted: field.isEmpty, into: text)
+                }
+                text.appendU8(UInt8(ascii: "\n"))
+            }
+            var cutter = RecordCutter(.delimited(by: UInt8(ascii: ",")), isFirst: true)
+            var start = 0
+            for row in rows {
+                guard case .record(let range, let next) = cutter.next(in: text.bytes, from: start, isWhole: true) else {
+                    Issue.record("no record where \(row) begins")
+                    return
+                }
+                var walk = DelimitedFields(
+                    UnsafeRawBufferPointer(rebasing: text.bytes[range]), delimiter: UInt8(ascii: ","), scratch: OutputBytes())
+                for field in row { #expect(try walk.next().map { String(decoding: $0.bytes, as: UTF8.self) } == field) }
+                #expect(try walk.next()?.bytes.count == nil)
+                start = next
+            }
+            #expect(cutter.next(in: text.bytes, from: start, isWhole: true) == .end)
+        }
     }
 }
