@@ -152,8 +152,8 @@ let package = Package(
         .testTarget(
             name: "NexaToolsTests",
             dependencies: [
-                "CSupport", "NexaBackup", "NexaShell", "NexaBlockingClient", "NexaTransfer", "NexaWire", "NexaStorage",
-                "NexaTestKit",
+                "CSupport", "NexaBackup", "NexaReplication", "NexaShell", "NexaBlockingClient", "NexaTransfer", "NexaWire",
+                "NexaStorage", "NexaTestKit",
             ],
             swiftSettings: settings),
         .testTarget(

@@ -57,7 +57,7 @@ package struct SnapshotBegin: Equatable, Sendable {
         self.have = have
     }
 
-    var value: MessagePackValue {
+    package var value: MessagePackValue {
         .fields([
             ("slot", .string(slot)), ("resume", resume.map { .number($0) }), ("have", .array(have.map { .number($0) })),
         ])
@@ -96,7 +96,7 @@ package struct SnapshotManifest: Equatable, Sendable {
         self.files = files
     }
 
-    var value: MessagePackValue {
+    package var value: MessagePackValue {
         .fields([
             ("id", .number(id)), ("cluster", .cluster(clusterID)),
             ("store", .cluster(ClusterID(high: storeUUID.high, low: storeUUID.low))), ("position", .position(position)),
@@ -104,6 +104,8 @@ package struct SnapshotManifest: Equatable, Sendable {
             ("epochs", .history(history)), ("files", .array(files.map(\.value))),
         ])
     }
+
+    package init(payload: MessagePackValue) throws(MessageError) { try self.init(ControlFields(payload, in: "payload")) }
 
     init(_ fields: ControlFields) throws(MessageError) {
         id = try fields.uint("id")
@@ -116,6 +118,16 @@ package struct SnapshotManifest: Equatable, Sendable {
         files = []
         for file in try fields.array("files", countMax: SnapshotManifest.fileCountMax) { files.append(try SnapshotFile(file)) }
         guard Set(files.map(\.name)).count == files.count else { throw .badField("files") }
+    }
+}
+
+extension SnapshotManifest {
+    /// As the storage engine knows it.
+    package var checkpoint: CheckpointManifest {
+        CheckpointManifest(
+            storeUUID: storeUUID, point: LogPoint(epoch: position.epoch, lsn: position.lsn, chain: chain),
+            epochs: history.entries,
+            files: files.map { CheckpointManifest.File(name: $0.name, byteCount: $0.byteCount, digest: $0.digest) })
     }
 }
 
@@ -136,7 +148,7 @@ package struct SnapshotGet: Hashable, Sendable {
         self.byteCount = byteCount
     }
 
-    var value: MessagePackValue {
+    package var value: MessagePackValue {
         .fields([("id", .number(id)), ("file", .number(file)), ("offset", .number(offset)), ("length", .number(byteCount))])
     }
 
@@ -209,7 +221,7 @@ package struct SnapshotDone: Equatable, Sendable {
         self.isInstalled = isInstalled
     }
 
-    var value: MessagePackValue { .fields([("id", .number(id)), ("ok", .bool(isInstalled))]) }
+    package var value: MessagePackValue { .fields([("id", .number(id)), ("ok", .bool(isInstalled))]) }
 
     init(_ fields: ControlFields) throws(MessageError) {
         id = try fields.uint("id")

@@ -16,6 +16,7 @@ package enum StoppedNode {
         }
         ProcessSetup.prepare()
         try ProcessSetup.createDirectories(above: directory)
+        try ProcessSetup.checkRestored(directory, fileSystem)
         let engine = try Engine.open(
             directory: directory, fileSystem: fileSystem, options: EngineOptions(memoryByteCount: 64 << 20))
         let outcome = Swift.Result { () throws -> Result in

@@ -43,7 +43,7 @@ extension Executor {
         let makesDatabase = type == .create ? try fields.flag(.createDatabase) == true : false
         switch type {
         case .connect, .ping, .disconnect, .status, .cancel, .cursorCredit, .unsubscribeChanges, .createUser, .deleteUser,
-            .listUsers, .changePassword, .alterUser, .listDatabases:
+            .listUsers, .changePassword, .alterUser, .listDatabases, .snapshotBegin, .snapshotGet, .snapshotDone:
             return [.node]
         case .listCollections where asksForDatabases: return [.node]
         case .createDatabase, .dropDatabase: return [.database(namedDatabase(session))]

@@ -109,16 +109,15 @@ package final class Executor {
         case .listUsers: return listUsers(call, session, output)
         case .changePassword: return try changePassword(call, payload, &session, output)
         case .alterUser: return try alterUser(call, payload, session, output)
+        case .snapshotBegin, .snapshotGet, .snapshotDone: return try snapshot(call, payload, session, output)
         case .subscribeChanges: return try subscribe(call, session)
         case .unsubscribeChanges: return try unsubscribe()
         case .createIndex, .dropIndex, .listIndexes, .aggregate, .explain:
             throw DocumentError(.unsupported, "\(call.type.name) is not supported by this node yet")
         // Between nodes; an ordinary connection has no business with them.
-        case .replHello, .snapshotBegin, .snapshotGet, .snapshotDone, .streamStartAt, .replAck, .readIndex, .fence, .promote,
-            .promoted,
-            .switchover, .verify, .nodeStatus, .slotAdmin, .replStop, .replWelcome, .snapshotManifest, .snapshotChunk, .walBatch,
-            .heartbeat,
-            .readIndexReply, .topology, .fenced, .switchoverProgress, .verifyProgress, .nodeStatusReply, .slotAdminReply:
+        case .replHello, .streamStartAt, .replAck, .readIndex, .fence, .promote, .promoted, .switchover, .verify, .nodeStatus,
+            .slotAdmin, .replStop, .replWelcome, .snapshotManifest, .snapshotChunk, .walBatch, .heartbeat, .readIndexReply,
+            .topology, .fenced, .switchoverProgress, .verifyProgress, .nodeStatusReply, .slotAdminReply:
             throw Self.unknownType(call.type.rawValue)
         case .ping, .success, .error, .notFound, .duplicate, .streamStart, .streamChunk, .streamEnd, .pong, .changeEvent:
             throw Self.unknownType(call.type.rawValue)

@@ -128,6 +128,8 @@ extension NodeContext {
             "nexadb_engine_open_table_bytes", "Indexes and filters of open tables, taken off the block cache.",
             metrics.openTableByteCount)
         text.gauge("nexadb_engine_snapshots", "Snapshots held.", metrics.snapshotCount)
+        text.gauge("nexadb_checkpoints", "Checkpoints held for followers and backups.", checkpoints.count)
+        text.counter("nexadb_checkpoint_bytes_total", "Bytes of checkpoints given away.", checkpoints.servedByteCount)
         text.counter("nexadb_engine_write_delay_nanoseconds_total", "Delay of writers under pressure.", metrics.delayNanoseconds)
         text.counter("nexadb_engine_write_stall_nanoseconds_total", "Standstill of writers.", metrics.stallNanoseconds)
     }

@@ -86,6 +86,7 @@ package final class NexaNode: Sendable {
             let admin = try await startAdmin(configuration, group, context)
             let listener = try await Listener.start(configuration, group: group, context: context, loops: loops)
             try await context.replication?.start(port: listener.localAddress?.port ?? configuration.port, ports: ports)
+            context.tidyCheckpoints(on: group.next(), pool)
             return NexaNode(
                 context: context, group: group, pool: pool, loops: loops, listener: listener, admin: admin, observer: observer)
         } catch {
@@ -119,6 +120,7 @@ package final class NexaNode: Sendable {
         options.follows = configuration.replicates
         if configuration.replicates { options.retention[RetentionNames.start] = 1 }
         try ProcessSetup.createDirectories(above: configuration.dataDirectory)
+        try ProcessSetup.checkRestored(configuration.dataDirectory, fileSystem)
         let engine = try Engine.open(directory: configuration.dataDirectory, fileSystem: fileSystem, options: options)
         do {
             let store = try DocumentStore(engine: engine, operations: configuration.operationOptions)
@@ -129,14 +131,16 @@ package final class NexaNode: Sendable {
                 logger.notice("what only the replaced data had is kept in a rollback file", metadata: ["kept_in": "\(path)"])
             }
             let gate = ReplicationGate(isClustered: configuration.replicates)
+            let checkpoints = CheckpointShelf(
+                engine: engine, directory: configuration.dataDirectory, fileSystem: fileSystem)
             let replication =
                 configuration.replicates
                 ? try ReplicationService(
                     configuration, engine: engine, gate: gate, logger: logger, identity: identity, fileSystem: fileSystem,
-                    counters: counters) : nil
+                    counters: counters, checkpoints: checkpoints) : nil
             return NodeContext(
                 configuration: configuration, store: store, logger: logger, identity: identity, gate: gate,
-                replication: replication, tls: tls)
+                replication: replication, checkpoints: checkpoints, tls: tls)
         } catch {
             try? engine.close()
             throw error
@@ -183,6 +187,7 @@ package final class NexaNode: Sendable {
         await admin?.close()
         await context.replication?.stop()
         pool.stop()
+        context.checkpoints.removeAll()
         context.authenticator.stop()
         context.engine.removeDurabilityObserver(observer)
         let result = Result { try context.engine.close() }

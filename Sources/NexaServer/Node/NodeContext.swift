@@ -24,6 +24,8 @@ package final class NodeContext: Sendable {
     package let authenticator: Authenticator
     /// Nil on a standalone node.
     package let replication: ReplicationService?
+    /// What others fetch of this node.
+    let checkpoints: CheckpointShelf
     package let limits: ConnectionLimits
     package let changes: ChangeFeed
     package let http = HTTPCounters()
@@ -44,9 +46,9 @@ package final class NodeContext: Sendable {
     private let metricsLock = NexaLock()
     nonisolated(unsafe) private var metricsOfLoops: [LoopMetrics] = []  // guarded by `metricsLock`
 
-    package init(
-        configuration: ServerConfiguration, store: DocumentStore, logger: Logger, identity: NodeIdentity,
-        gate: ReplicationGate = ReplicationGate(isClustered: false), replication: ReplicationService? = nil, tls: ServerTLS? = nil
+    init(
+        configuration: ServerConfiguration, store: DocumentStore, logger: Logger, identity: NodeIdentity, gate: ReplicationGate,
+        replication: ReplicationService?, checkpoints: CheckpointShelf, tls: ServerTLS?
     ) {
         self.configuration = configuration
         self.store = store
@@ -59,6 +61,7 @@ package final class NodeContext: Sendable {
             mode: configuration.authentication, catalog: store.catalog, logger: logger,
             threadCount: max(1, System.coreCount / 2))
         self.replication = replication
+        self.checkpoints = checkpoints
         limits = ConnectionLimits(configuration)
         changes = ChangeFeed(store, gate: gate, isClustered: replication != nil, logger: logger)
         startedAt = .now()

@@ -1,6 +1,7 @@
 /// What a node asks of its process before it starts: files for many connections, private files, no death by a closed pipe.
 
 import Glibc
+import NexaStorage
 
 package enum ProcessSetup {
     package static func prepare() {
@@ -31,6 +32,13 @@ package enum ProcessSetup {
             if parent.isEmpty || mkdir(parent, 0o700) == 0 || errno == EEXIST { continue }
             throw StartError("cannot make the directory \(parent): errno \(errno)")
         }
+    }
+
+    /// Refuses a directory into which a backup was only half restored: what is there of it is no store.
+    package static func checkRestored(_ directory: String, _ fileSystem: any FileSystem) throws(StartError) {
+        let path = StoreLayout(directory: directory).restoringPath
+        guard fileSystem.exists(path) else { return }
+        throw StartError("a backup was being restored into \(directory) and did not come to its end: restore it again (\(path))")
     }
 
     /// The whole of a small text file; nil when it cannot be read.

@@ -266,19 +266,11 @@ final class ReplicationConnection: ChannelInboundHandler {
     /// The IP address of the other end.
     var remoteAddress: String? { context?.channel.remoteAddress?.ipAddress }
 
-    /// A piece of a snapshot; no bytes when it could not be read, which ends the connection.
-    func sendChunk(_ get: SnapshotGet, isEnd: Bool, _ bytes: [UInt8]) {
+    /// A piece of a snapshot. That it is gone, or could not be read, ends the connection.
+    func sendChunk(_ get: SnapshotGet, _ piece: Result<CheckpointShelf.Piece?, any Error>) {
         guard !isClosed else { return }
-        guard !bytes.isEmpty else { return close(.stop(ReplicationStop(.slotLost, "the snapshot cannot be read"))) }
-        let mark = scratch.beginFrame(.snapshotChunk)
-        bytes.withUnsafeBytes { bytes in
-            ChunkHeader(
-                id: get.id, file: get.file, offset: get.offset, isEnd: isEnd,
-                checksum: nexa_xxh3(bytes.baseAddress, bytes.count, 0)
-            ).encode(into: scratch)
-            scratch.writeBin(bytes)
-        }
-        scratch.endFrame(mark)
+        guard let piece = try? piece.get() else { return close(.stop(ReplicationStop(.slotLost, "the snapshot is gone"))) }
+        piece.writeFrame(for: get, into: scratch)
         flush()
         if scratch.capacityByteCount > 2 << 20 { scratch.removeAll(keepingCapacity: false) }
     }

@@ -27,6 +27,7 @@ struct ReplicationParts: Sendable {
     let logIn: NodeLogIn?
     /// Nil: it speaks plaintext to them.
     let tls: ClientTLS?
+    let checkpoints: CheckpointShelf
 }
 
 /// The user that this node is to others.
@@ -71,13 +72,13 @@ package final class ReplicationService: Sendable {
 
     init(
         _ configuration: ServerConfiguration, engine: Engine, gate: ReplicationGate, logger: Logger, identity: NodeIdentity,
-        fileSystem: any FileSystem, counters: ReplicationCounters
+        fileSystem: any FileSystem, counters: ReplicationCounters, checkpoints: CheckpointShelf
     ) throws(StartError) {
         self.configuration = configuration
         parts = ReplicationParts(
             engine: engine, gate: gate, logger: logger, directory: configuration.dataDirectory, fileSystem: fileSystem,
             identity: identity, counters: counters, compression: configuration.replicationCompression,
-            logIn: try NodeLogIn(configuration), tls: try Self.tls(configuration))
+            logIn: try NodeLogIn(configuration), tls: try Self.tls(configuration), checkpoints: checkpoints)
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         eventLoop = group.next()
     }

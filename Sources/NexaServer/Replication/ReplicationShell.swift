@@ -46,7 +46,7 @@ final class ReplicationShell {
     var verifications: [Verification] = []
     /// Where checkpoints are made, read and written: slow work that nothing else waits for.
     let snapshotThread: LogWorker
-    var snapshots: [ServedSnapshot] = []
+    let checkpoints: CheckpointShelf
     var waitingForSnapshot: [ReplicationConnection] = []
     /// The connection over which this node takes a snapshot, and the transfer once its manifest is there.
     var pulling: SessionID?
@@ -108,6 +108,7 @@ final class ReplicationShell {
         compression = parts.compression
         logIn = parts.logIn
         tls = parts.tls
+        checkpoints = parts.checkpoints
         self.worker = worker
         self.snapshotThread = snapshotThread
         self.ports = ports
@@ -151,7 +152,6 @@ final class ReplicationShell {
         isStopped = true
         waiters.failAll()
         endVerifications()
-        removeSnapshots()
         timer?.cancel()
         for connection in connections.values { connection.close(.stop(ReplicationStop(.shutdown))) }
         for link in peers.values { link.close() }
@@ -222,7 +222,6 @@ final class ReplicationShell {
         releaseStartFloor()
         keepCommitHint()
         keepSlots()
-        tickSnapshots()
         tickPull()
         gate.publish(node.status())
     }

@@ -61,6 +61,14 @@ extension Engine {
         }
     }
 
+    /// Bytes of its tables that are not the store's any more: what the disk would get back if it went.
+    package func byteCountKept(by checkpoint: Checkpoint) -> UInt64 {
+        let own = Set(views.load().view.version.allTables.map { $0.file.number })
+        return checkpoint.manifest.files.reduce(0) { sum, file in
+            file.tableNumber.map { own.contains($0) } ?? true ? sum : sum + file.byteCount
+        }
+    }
+
     /// Checkpoints that an earlier run left behind. What cannot be removed stays.
     func removeCheckpoints() {
         guard fileSystem.exists(layout.checkpointsDirectory) else { return }
@@ -73,7 +81,7 @@ extension Engine {
 
 extension StoreLayout {
     /// Where a file of a checkpoint lies.
-    func path(ofFile name: String) -> String {
+    package func path(ofFile name: String) -> String {
         Path.join(Self.tableNumber(name) == nil ? directory : tableDirectory, name)
     }
 }

@@ -7,6 +7,7 @@
 //     DIR/checkpoints/<name>/       what is copied to others now (Snapshot/Checkpoint.swift)
 //     DIR/incoming/                 what is copied from another now (Snapshot/SnapshotInstaller.swift)
 //     DIR/rollback/*.nxr            what was cut off the log, for people (Replication/RollbackFile.swift)
+//     DIR/RESTORING                 a backup is being copied into DIR: until this is gone DIR is no store (NexaBackup)
 
 /// Paths of one store.
 package struct StoreLayout: Sendable {
@@ -21,6 +22,7 @@ package struct StoreLayout: Sendable {
     package var checkpointsDirectory: String { Path.join(directory, "checkpoints") }
     package var incomingDirectory: String { Path.join(directory, "incoming") }
     package var rollbackDirectory: String { Path.join(directory, "rollback") }
+    package var restoringPath: String { Path.join(directory, "RESTORING") }
 
     package func tablePath(_ number: UInt64) -> String {
         Path.join(tableDirectory, Self.tableName(number))

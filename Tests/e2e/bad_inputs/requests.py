@@ -136,9 +136,20 @@ def _(node):
     return found
 
 
+SNAPSHOTS = (0x61, 0x62, 0x63)
+
+
 @case(32, "replication frames from an ordinary client", "ERROR (UNKNOWN_TYPE|UNSUPPORTED|FORBIDDEN), open")
 def _(node):
-    return each(payload(node, kind, wire.pack({"epoch": 1 << 62, "lsn": 5})) for kind in range(0x60, 0x80))
+    return each(payload(node, kind, wire.pack({"epoch": 1 << 62, "lsn": 5})) for kind in range(0x60, 0x80) if kind not in SNAPSHOTS)
+
+
+@case(32, "requests of a backup with fields that are missing, wrong or too large", "ERROR BAD_REQUEST, open")
+def _(node):
+    get = {"id": 1, "file": 0, "offset": 0, "length": 1}
+    wrong = [{**get, "length": 0}, {**get, "length": 1 << 40}, {**get, "offset": 1 << 50}, {**get, "file": 1 << 30}, {**get, "id": "1"}]
+    return each([*(payload(node, kind, wire.pack({"epoch": 1 << 62, "lsn": 5})) for kind in SNAPSHOTS),
+                 *(payload(node, 0x62, wire.pack(fields)) for fields in wrong), payload(node, 0x61, wire.pack({"slot": "s" * 1000}))])
 
 
 @case(38, "times beyond all bounds", "((SUCCESS|ERROR (BAD_REQUEST|STALE_READ|TOKEN_LOST)), open( / )?)+")
