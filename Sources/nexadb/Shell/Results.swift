@@ -34,17 +34,12 @@ final class Results {
     @discardableResult
     func write(_ body: (inout ResultWriter) throws -> Void) throws -> Int {
         var writer = ResultWriter(mode: mode, width: width, isForTerminal: isTerminal) { [self] in add($0 + "\n") }
-        do {
-            try body(&writer)
-        } catch {
-            // What came before the failure is shown.
-            writer.finish()
-            flush()
-            throw error
-        }
+        let outcome = Result { try body(&writer) }
+        // What came before a failure is shown.
         writer.finish()
-        for note in writer.notes { Console.note(note) }
         flush()
+        for note in writer.notes { Console.note(note) }
+        try outcome.get()
         if let failure {
             self.failure = nil
             throw ShellSession.Failure.file(failure)
