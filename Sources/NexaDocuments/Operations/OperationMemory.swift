@@ -41,7 +41,8 @@ package final class OperationMemory: Sendable {
         self.clock = clock
         self.options = options
         let reader = engine.makeReader()
-        let value = try OperationRecord.prefix.span.withUnsafeBytes { key throws(StorageError) in
+        let prefix = OperationRecord.prefix
+        let value = try prefix.span.withUnsafeBytes { key throws(StorageError) in
             try reader.get(key, at: .max)
         }
         let stored = value.flatMap { OperationRecord.period($0.bytes) }
