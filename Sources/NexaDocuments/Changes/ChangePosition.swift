@@ -21,7 +21,7 @@ package struct ChangePosition: Equatable, Sendable {
     }
 
     /// The record that is read next.
-    package var nextLSN: LSN { index == Self.wholeRecord ? record.lsn + 1 : record.lsn }
+    package var nextLSN: LSN { index == Self.wholeRecord && record.lsn < .max ? record.lsn + 1 : record.lsn }
     /// Operations of that record that were told.
     package var toldCount: UInt32 { index == Self.wholeRecord ? 0 : index }
 }
