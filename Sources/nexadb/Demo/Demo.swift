@@ -1,6 +1,5 @@
 import ArgumentParser
 import NexaBlockingClient
-import NexaShell
 import NexaWire
 
 /// `nexadb demo`: a node of its own with sample data, and a shell at it, gone when the shell ends.

@@ -1,7 +1,6 @@
 import ArgumentParser
 import NexaBlockingClient
 import NexaShell
-import NexaWire
 
 /// Text with many statements, and what a person is told when one fails.
 extension ShellSession {
