@@ -9,7 +9,7 @@ extension ClientConnection {
         var count = 0
         switch first.type {
         case .success:
-            guard let documents = first.payload.arrayValue else { throw violated("QUERY answers a list") }
+            guard let documents = first.payload.arrayValue else { throw .protocolViolation("QUERY answers a list") }
             for document in documents { body(document) }
             return documents.count
         case .streamStart:
@@ -23,10 +23,10 @@ extension ClientConnection {
                     if !isCancelled { for document in documents { body(document) } }
                     try sendUnanswered(.cursorCredit, credit)
                 case .streamEnd: return count
-                default: throw violated("\(next.type.name) inside a stream")
+                default: throw .protocolViolation("\(next.type.name) inside a stream")
                 }
             }
-        default: throw violated("\(first.type.name) answers no QUERY")
+        default: throw .protocolViolation("\(first.type.name) answers no QUERY")
         }
     }
 }

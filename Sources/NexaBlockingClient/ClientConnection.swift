@@ -251,12 +251,6 @@ package final class ClientConnection {
         inputStart = 0
     }
 
-    /// The failure of an exchange that nothing can be made of: no later answer would be the right one.
-    func violated(_ what: String) -> ClientError {
-        isBroken = true
-        return .protocolViolation(what)
-    }
-
     /// Runs `body`; when it fails the connection cannot be used any more.
     private func guarded<R>(_ body: () throws(ClientError) -> R) throws(ClientError) -> R {
         guard !isBroken else { throw .disconnected(operation: "using a connection", reason: "it failed before") }

@@ -65,12 +65,6 @@ import Testing
         #expect(CompletionPlace(before: "db[\"odd-name\"].count({").kind == .field(collection: "odd-name", isFilter: true))
     }
 
-    @Test func namesOfFilesAreNoWordsOfTheLanguage() {
-        #expect(CompletionPlace(before: ".read /tmp/a-b.ne") == CompletionPlace(before: "ping\n .read  /tmp/a-b.ne"))
-        #expect(CompletionPlace(before: ".output x").kind == .file && CompletionPlace(before: ".output x").typed == "x")
-        #expect(CompletionPlace(before: ".read").kind == .dotCommand)
-    }
-
     @Test func fieldsAreThePathsOfTheDocuments() {
         let documents: [MessagePackValue] = [
             ["_id": "a", "address": ["city": "Rome"]],

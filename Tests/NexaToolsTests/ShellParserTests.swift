@@ -135,13 +135,6 @@ import Testing
         #expect(TextProblem(message: "here", offset: 1).pointing(into: "\u{1B}x") == "\\u001bx\n      ^ here")
     }
 
-    @Test func whatTheNodeNamesIsPointedAtWhenThereIsOneOfIt() {
-        let text = "db.c.find({age: {$foo: 1}})"
-        #expect(TextProblem(message: "here", about: "$foo", in: text)?.offset == 17)
-        #expect(TextProblem(message: "here", about: "a", in: "db.a.find({a: 1})") == nil)
-        #expect(TextProblem(message: "here", about: "", in: text) == nil)
-    }
-
     @Test func theMarkStandsUnderTheProblem() {
         let problem = TextProblem(message: "here", offset: 8)
         #expect(problem.pointing(into: "ab\ncd \u{e4}f\ngh") == "cd \u{e4}f\n    ^ here")

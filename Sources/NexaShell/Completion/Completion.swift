@@ -6,8 +6,6 @@ package enum Completion {
         package var collections: [String] = []
         /// Paths of fields, seen in some documents of the collection that the line is about.
         package var fields: [String] = []
-        /// Paths that go on with what was typed; those of folders end in a slash.
-        package var files: [String] = []
 
         package init() {}
     }
@@ -49,7 +47,6 @@ package enum Completion {
         case .mode: with(OutputMode.allCases.map(\.rawValue))
         case .onOrOff: with(["off", "on"])
         case .readConcern: with(ShellWords.readConcerns + ["off"])
-        case .file: with(vocabulary.files)
         case .databaseMember: with(vocabulary.collections.filter(isPlain), ".") + with(ShellWords.databaseMethods, "(")
         case .collectionMember(let name):
             with(ShellWords.collectionMethods, "(")

@@ -67,8 +67,7 @@ package struct ShellParser {
             return .use(name)
         case "db": return try database()
         default:
-            // CURSOR_CREDIT has no answer that one could show.
-            guard let type = MessageType.allCases.first(where: { $0.isRequest && $0 != .cursorCredit && $0.name == word }) else {
+            guard let type = MessageType.allCases.first(where: { $0.isRequest && $0.name == word }) else {
                 throw unknown("command", word, among: ShellWords.commands + ShellWords.messages, at: start)
             }
             return .raw(type, try payload())

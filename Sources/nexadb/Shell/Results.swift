@@ -34,12 +34,17 @@ final class Results {
     @discardableResult
     func write(_ body: (inout ResultWriter) throws -> Void) throws -> Int {
         var writer = ResultWriter(mode: mode, width: width, isForTerminal: isTerminal) { [self] in add($0 + "\n") }
-        let outcome = Result { try body(&writer) }
-        // What came before a failure is shown.
+        do {
+            try body(&writer)
+        } catch {
+            // What came before the failure is shown.
+            writer.finish()
+            flush()
+            throw error
+        }
         writer.finish()
-        flush()
         for note in writer.notes { Console.note(note) }
-        try outcome.get()
+        flush()
         if let failure {
             self.failure = nil
             throw ShellSession.Failure.file(failure)

@@ -50,8 +50,7 @@ struct Shell: ParsableCommand {
             let connection = try ShellConnection(target)
             var session = ShellSession(
                 connection, results: Results(mode: mode ?? (Console.isOutputTerminal ? .json : .jsonl)),
-                database: database ?? target.database ?? "default", reads: target.reads,
-                findLimit: isPrompted ? ShellSession.page : nil)
+                database: database ?? target.database ?? "default", reads: target.reads, findLimit: isPrompted ? 20 : nil)
             session.isTimed = timer
             if isPrompted {
                 greet(try connection.usable())
