@@ -167,8 +167,9 @@ private final class StoreSource: CheckpointSource {
 
     @Test func aFullDiskIsAnErrorAndTheNextRunGoesOn() throws {
         let source = StoreSource(try engine())
-        let base = CrashFileSystem()
         for operation in [FileOperation.write, .sync, .rename, .syncDirectory] {
+            // Without the files of the run before: nothing would be left to write.
+            let base = CrashFileSystem()
             let disk = FaultFileSystem(base, rules: [FaultRule(operation, nth: 4, effect: .fail(errno: ENOSPC))])
             #expect(throws: BackupError.self) { try create("b-\(operation)", source, disk) }
             #expect(try BackupRepository.open("/repo", fileSystem: base).names().allSatisfy { $0.text != "b-\(operation)" })

@@ -64,6 +64,7 @@ import Testing
     @Test func aBackupThatKeepsMoreThanIsFreeIsGivenUp() throws {
         let disk = CrashFileSystem(capacity: 16 << 20)
         let engine = try engine(disk)
+        try engine.flush()
         let shelf = CheckpointShelf(engine: engine, directory: "/data", fileSystem: disk)
         let held = try shelf.make(.backup, for: ["b"])
         #expect(engine.byteCountKept(by: held.checkpoint) == 0 && shelf.tidy().isEmpty)
