@@ -68,8 +68,11 @@ import Testing
         let shelf = CheckpointShelf(engine: engine, directory: "/data", fileSystem: disk)
         let held = try shelf.make(.backup, for: ["b"])
         #expect(engine.byteCountKept(by: held.checkpoint) == 0 && shelf.tidy().isEmpty)
-        for index in 0..<500 { try engine.writeDurably { $0.put("key\(index)", "another value \(index)") } }
-        try engine.flush()
+        // So many tables of the same keys that they are merged.
+        for round in 0..<8 {
+            for index in 0..<100 { try engine.writeDurably { $0.put("key\(index)", "value \(round)-\(index)") } }
+            try engine.flush()
+        }
         try engine.compactAll()
         #expect(engine.byteCountKept(by: held.checkpoint) > 0)
         #expect(shelf.tidy().isEmpty, "there is room")
