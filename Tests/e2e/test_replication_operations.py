@@ -135,6 +135,19 @@ def test_verify_says_when_a_node_does_not_come_to_the_position(cluster):
     assert verify(*c.nodes).returncode == 0
 
 
+def test_who_was_told_that_a_node_leads_finds_it_leading(cluster):
+    c = cluster(3)
+    for turn in range(8):
+        heir = c[(turn + 1) % 3]
+        assert c.promote(heir) is heir
+        state = heir.replication()
+        assert state["role"] == "leader"
+        epoch = state["epoch"]
+        promises = sorted(node.replication()["promised_epoch"] for node in c.nodes)
+        assert promises[1:] == [epoch, epoch], "a majority promised before anybody could lead"
+        c.settle(heir)
+
+
 def test_a_switchover_makes_writes_wait_and_then_sends_them_to_the_new_leader(cluster, report):
     c = cluster()
     with Load(c, "one") as one, Load(c, "majority", w="majority") as majority:

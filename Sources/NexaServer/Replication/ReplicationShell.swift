@@ -62,6 +62,9 @@ final class ReplicationShell {
     /// An event is being taken; what comes meanwhile waits.
     private(set) var isHandling = false
     private var timer: RepeatedTask?
+    /// The role and the promised epoch that STATUS shows.
+    private var shownRole: NodeRole?
+    private var shownEpoch: Epoch = 0
     private var sessionCount: UInt64 = 0
     private var connectFailureCount = 0
     var loggedByteCount: UInt64 = 0
@@ -208,6 +211,7 @@ final class ReplicationShell {
     }
 
     private func carryOut() {
+        publishStanding()
         // Effects never add effects, only events.
         for effect in effects { perform(effect) }
         effects.removeAll(keepingCapacity: true)
@@ -223,6 +227,14 @@ final class ReplicationShell {
         keepCommitHint()
         keepSlots()
         tickPull()
+        gate.publish(node.status())
+    }
+
+    /// Positions are told now and then, a new role or promise before anybody can hear of it: who was told that a node leads finds it leading.
+    private func publishStanding() {
+        guard node.role != shownRole || node.promise.epoch != shownEpoch else { return }
+        shownRole = node.role
+        shownEpoch = node.promise.epoch
         gate.publish(node.status())
     }
 

@@ -37,11 +37,16 @@ extension ClusterSimulation {
         guard calm.count >= spared else { return schedule.add(.disaster, at: now + 50_000) }
         let first = random.below(calm.count)
         let survivors = (0..<spared).map { calm[(first + $0) % calm.count] }
+        // Where only strangers are left there is no cluster that anybody could vouch for.
+        guard survivors.contains(where: belongs) else { return schedule.add(.disaster, at: now + 50_000) }
         note("disaster: \(survivors.map { machines[$0].name }) are left of the voters")
         disaster.stage = .burning
         disaster.settledAt = now + ClusterSimulation.settleTime
         for index in voters where !survivors.contains(index) { burn(index) }
     }
+
+    /// A node that has met the cluster: a stranger cannot be promoted, not even by force.
+    private func belongs(_ index: Int) -> Bool { machines[index].disk.clusterID != .none }
 
     /// The machine is gone, and its disk with it.
     private func burn(_ index: Int) {
@@ -64,7 +69,8 @@ extension ClusterSimulation {
         // Who led before stands up again and again by itself; that is no hindrance.
         guard now >= disaster.settledAt, voters.allSatisfy({ [.follower, .candidate].contains(machines[$0].core?.role) })
         else { return }
-        guard let best = voters.max(by: { machines[$0].core!.log.durablePosition < machines[$1].core!.log.durablePosition })
+        let candidates = voters.filter(belongs)
+        guard let best = candidates.max(by: { machines[$0].core!.log.durablePosition < machines[$1].core!.log.durablePosition })
         else { return }
         for index in left where !voters.contains(index) && !isPrefix(machines[index].disk, of: machines[best].disk) {
             burn(index)

@@ -125,7 +125,7 @@ package final class ClusterSimulation {
         self.random = random
         let cluster = ClusterID(high: 1, low: 1)
         for index in 0..<count {
-            var machine = SimulatedMachine(
+            let machine = SimulatedMachine(
                 name: "n\(index)", id: NodeID(name: "n\(index)"), disk: SimulatedDisk(clusterID: index == 0 ? cluster : .none))
             if index == 0 { machine.disk.promise.standing = .founder }
             machines.append(machine)

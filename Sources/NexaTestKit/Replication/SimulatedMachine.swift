@@ -67,8 +67,8 @@ struct SimulatedDisk: Sendable {
     static let recordByteCount: UInt64 = 100
 }
 
-/// One node of the simulated cluster.
-struct SimulatedMachine: Sendable {
+/// One node of the simulated cluster. A class, as a machine is looked at in every step and none is ever copied.
+final class SimulatedMachine {
     let name: String
     let id: NodeID
     var disk: SimulatedDisk
@@ -89,4 +89,10 @@ struct SimulatedMachine: Sendable {
     var nextServerSession: UInt64 = 1
     /// The batch that the core is being asked about.
     var arriving: [SimulatedRecord] = []
+
+    init(name: String, id: NodeID, disk: SimulatedDisk) {
+        self.name = name
+        self.id = id
+        self.disk = disk
+    }
 }
