@@ -45,7 +45,7 @@ class Bench:
         self.stop()
         place = pathlib.Path(tempfile.mkdtemp(dir=self.directory))
         self.node = rig_node.Node(place / "node", "--http-port", "0", "--memory", "256MiB", "--durability", durability).start()
-        self.http_port = http_requests.http_port(self.node)
+        self.http_port = self.node.http_port
 
     def stop(self) -> None:
         if self.node is not None:

@@ -3,7 +3,6 @@ new document's id by all of them."""
 import json
 import os
 import pathlib
-import re
 import struct
 import sys
 
@@ -29,10 +28,6 @@ def user(number: int) -> dict:
 
 def vector(number: int) -> list[float]:
     return [((number * 7919 + at * 104729) % 20011) / 10005.5 - 1 for at in range(768)]
-
-
-def http_port(node) -> int:
-    return int(re.search(r"HTTP on https?://[^ ,]*:(\d+)", node.output())[1])
 
 
 def cpu_seconds(pid: int) -> float:

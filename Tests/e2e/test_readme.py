@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from rig.node import BINARY, ROOT, environment
+from rig.node import BINARY, ROOT, Node, environment
 
 
 def tour_blocks() -> list[str]:
@@ -15,8 +15,16 @@ def tour_blocks() -> list[str]:
     return re.findall(r"```sh\n(.*?)```", section[1], re.S)
 
 
+@pytest.fixture(scope="module")
+def node(tmp_path_factory):
+    """A node with a gateway, which the default port would bring with it."""
+    with Node(tmp_path_factory.mktemp("tour") / "node", "--http-port", "0") as one:
+        yield one
+        assert one.stop() == 0
+
+
 def paste(block: str, node, tmp_path) -> subprocess.CompletedProcess:
-    block = block.replace("6971", str(node.admin_port)).replace("port=6970", f"port={node.port}")
+    block = block.replace("6971", str(node.admin_port)).replace("6969", str(node.http_port)).replace("port=6970", f"port={node.port}")
     block = re.sub(r"^alias nexadb=\S+$", f'nexadb() {{ "{BINARY}" "$@"; }}', block, flags=re.M)
     # The client is installed already, in the environment that runs this test.
     block = re.sub(r"^python3 -m venv .*$", "", block, flags=re.M).replace(".venv-tour/bin/python", sys.executable)
@@ -32,4 +40,7 @@ def test_there_is_a_tour():
 def test_tour_works_when_pasted(node, tmp_path, number):
     ran = paste(tour_blocks()[number], node, tmp_path)
     assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
-    assert ("Grace" in ran.stdout) if number == 0 else ("Lisbon" in ran.stdout), ran.stdout
+    expected = ["Lisbon"] if number else ["Grace", '"name":"Ada"', "backup "]
+    assert all(text in ran.stdout for text in expected), ran.stdout
+    if number == 0:
+        assert len((tmp_path / "users.jsonl").read_text().splitlines()) == 2

@@ -139,6 +139,11 @@ class Node:
     def wire(self, **options) -> wire.Wire:
         return wire.Wire(self.port, **options)
 
+    @property
+    def http_port(self) -> int:
+        """Where the gateway listens."""
+        return int(re.search(r"HTTP on https?://[^ ,]*:(\d+)", self.output())[1])
+
     def http(self, path: str, timeout: float = 5) -> tuple[int, str]:
         try:
             with DIRECT.open(f"http://127.0.0.1:{self.admin_port}{path}", timeout=timeout) as answer:
