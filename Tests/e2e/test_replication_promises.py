@@ -70,6 +70,23 @@ def test_linearizable_and_committed_reads_see_what_was_acknowledged(cluster):
             assert answer.type == wire.SUCCESS, answer
 
 
+def test_a_linearizable_read_shows_nothing_that_a_later_leader_may_lack(proxied):
+    """The leader is confirmed by followers that do not get what it writes from then on: a reader must not be shown that."""
+    c = proxied()
+    with c[0].wire() as reader, c[0].wire() as writer:
+        create(writer, "t", "k", v="kept", options={"w": "majority"})
+        for way in c.ways(c[0], "in"):
+            way.delay_seconds = 1
+        reader.send(wire.READ, {"collection": "t", "key": "k", "read_concern": "linearizable", "wait_ms": 3000})
+        # The followers have the leader's question by now; their answers are on the way for a second.
+        time.sleep(0.3)
+        c.proxy.hold(*c.ways(c[0], "out"))
+        written = writer.ask(wire.UPDATE, {"collection": "t", "key": "k", "updates": {"v": "lost"}})
+        assert written.type == wire.SUCCESS
+        answer = reader.recv()
+        assert answer.code == "STALE_READ" and "not known to be committed" in answer.value["error"], (answer, answer.value)
+
+
 def test_write_concerns_wait_for_followers_and_say_when_nobody_knows(cluster):
     c = cluster()
     with c[0].wire() as link:

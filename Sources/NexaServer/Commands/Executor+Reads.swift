@@ -66,16 +66,18 @@ extension Executor {
     @inline(never)
     private func clusterPosition(_ call: Call, _ lsn: LSN) throws(DocumentError) -> LSN {
         var request = ReadRequest()
-        var isCommitted = false
+        // A read index says from where on to read; what is read may be newer than that, and not committed yet.
+        var mustBeCommitted = false
         request.after = try token()
         if let bound = try fields.count(.maxStalenessMilliseconds) {
             request.stalenessMax = Microseconds(min(bound, Self.stalenessMillisecondsMax)) * 1000
         }
         if let concern = try fields.text(.readConcern) {
             if concern.isEqual(to: "committed") {
-                isCommitted = true
+                mustBeCommitted = true
             } else if concern.isEqual(to: "linearizable") {
                 try addReadIndex(call, &request)
+                mustBeCommitted = true
             } else if !concern.isEqual(to: "local") {
                 throw DocumentError(
                     .badRequest, "'read_concern' is \"local\", \"committed\" or \"linearizable\"",
@@ -85,7 +87,7 @@ extension Executor {
         let view = gate.readView(engine, visible: lsn)
         switch ReadGate.decide(request, view) {
         case .read:
-            if isCommitted, node.replication != nil {
+            if mustBeCommitted, node.replication != nil {
                 concern = PendingConcern(
                     need: .committed, timeoutMilliseconds: try waitMilliseconds(), generation: gate.generation, isWrite: false,
                     lsn: lsn)
