@@ -93,8 +93,16 @@ package final class ClientConnection {
         return connection
     }
 
-    /// One request and its answer. An ERROR answer is thrown; NOT_FOUND and DUPLICATE are answers.
+    /// One request and its answer, which is one frame. An ERROR answer is thrown; NOT_FOUND and DUPLICATE are answers.
     package func request(_ type: MessageType, _ payload: MessagePackValue = .map([])) throws(ClientError) -> Reply {
+        let reply = try beginRequest(type, payload)
+        guard owed == 0 else { throw violated("\(reply.type.name) answers no \(type.name)") }
+        return reply
+    }
+
+    /// One request and the first frame of its answer.
+    func beginRequest(_ type: MessageType, _ payload: MessagePackValue) throws(ClientError) -> Reply {
+        try expectUsable()
         precondition(owed == 0, "answers to pipelined requests are still to be received")
         isCancelled = false
         enqueue(type, payload)
@@ -251,9 +259,19 @@ package final class ClientConnection {
         inputStart = 0
     }
 
+    /// The failure of an exchange that makes no sense: which answer comes next is not known, so none is taken.
+    func violated(_ what: String) -> ClientError {
+        isBroken = true
+        return .protocolViolation(what)
+    }
+
+    private func expectUsable() throws(ClientError) {
+        guard !isBroken else { throw .disconnected(operation: "using a connection", reason: "it failed before") }
+    }
+
     /// Runs `body`; when it fails the connection cannot be used any more.
     private func guarded<R>(_ body: () throws(ClientError) -> R) throws(ClientError) -> R {
-        guard !isBroken else { throw .disconnected(operation: "using a connection", reason: "it failed before") }
+        try expectUsable()
         do throws(ClientError) {
             return try body()
         } catch {

@@ -50,6 +50,11 @@ import Testing
         #expect(try parse("STATUS") == .raw(.status, [:]))
     }
 
+    @Test func aMessageThatHasNoAnswerIsNoCommand() {
+        #expect(throws: TextProblem.self) { try ShellParser.parse("CURSOR_CREDIT {stream: 1, credit: 1}") }
+        #expect(!ShellWords.messages.contains("CURSOR_CREDIT"))
+    }
+
     @Test func readsSettings() throws {
         #expect(try parse(".mode box") == .setting(.mode(.box)))
         #expect(try parse(".mode pretty") == .setting(.mode(.json)))
@@ -115,10 +120,27 @@ import Testing
     }
 
     @Test func knowsWhenAnotherLineBelongsToIt() {
-        #expect(ShellParser.isUnfinished("db.users.insert({"))
-        #expect(ShellParser.isUnfinished("db.users.find( // it's open"))
-        #expect(!ShellParser.isUnfinished("db.users.insert({a: '{'})"))
-        #expect(!ShellParser.isUnfinished("db.users.insert({a: 'open"))
+        func isComplete(_ lines: String...) -> [Bool] {
+            var gathered = StatementLines()
+            return lines.map { line in gathered.add(line) }
+        }
+        #expect(isComplete("db.users.insert({", "a: [1,", "2]", "})") == [false, false, false, true])
+        #expect(isComplete("db.users.find( // it's open", ")") == [false, true])
+        #expect(isComplete("db.users.insert({a: '{'})") == [true])
+        #expect(isComplete("db.users.insert({a: 'open") == [true], "a quote that is not closed is an error")
+        #expect(isComplete("") == [true])
+    }
+
+    @Test(.timeLimit(.minutes(1))) func aStatementOfManyLinesIsGatheredInOnePass() throws {
+        var gathered = StatementLines()
+        var completeCount = gathered.add("db.c.insert([") ? 1 : 0
+        for number in 0..<100_000 where gathered.add("{n: \(number), text: 'some words that take their place'},") {
+            completeCount += 1
+        }
+        #expect(completeCount == 0)
+        let isComplete = gathered.add("])")
+        #expect(isComplete)
+        #expect(gathered.text.hasPrefix("db.c.insert([\n{n: 0,") && gathered.text.hasSuffix("},\n])"))
     }
 
     @Test(arguments: [
@@ -133,6 +155,13 @@ import Testing
     @Test func theMarkCountsColumnsAndShowsNoEscapes() {
         #expect(TextProblem(message: "here", offset: 6).pointing(into: "日本x") == "日本x\n    ^ here")
         #expect(TextProblem(message: "here", offset: 1).pointing(into: "\u{1B}x") == "\\u001bx\n      ^ here")
+    }
+
+    @Test func whatTheNodeNamesIsPointedAtWhenThereIsOneOfIt() {
+        let text = "db.c.find({age: {$foo: 1}})"
+        #expect(TextProblem(message: "here", about: "$foo", in: text)?.offset == 17)
+        #expect(TextProblem(message: "here", about: "a", in: "db.a.find({a: 1})") == nil)
+        #expect(TextProblem(message: "here", about: "", in: text) == nil)
     }
 
     @Test func theMarkStandsUnderTheProblem() {

@@ -13,6 +13,8 @@ final class StandInNode: Sendable {
         case answersWrongDocument
         /// Every request but CONNECT is an ERROR.
         case refusesAll
+        /// QUERY answers what answers no QUERY.
+        case answersQuery(MessageType, MessagePackValue)
         /// The connection closes after this many requests.
         case hangsUp(after: Int)
     }
@@ -141,6 +143,7 @@ final class StandInNode: Sendable {
             let found = withDocuments { $0[key] }
             reply(found == nil ? .notFound : .success, found ?? ["error": "Not found"])
         case .query:
+            if case .answersQuery(let type, let value) = fault { return reply(type, value) }
             let from = payload["filters"]?["_id"]?["$gte"]?.stringValue ?? ""
             let limit = Int(payload["limit"]?.intValue ?? .max)
             let all = withDocuments { $0.filter { $0.key >= from }.sorted { $0.key < $1.key }.prefix(limit).map(\.value) }

@@ -21,26 +21,6 @@ package struct ShellParser {
         }
     }
 
-    /// Whether `text` ends inside brackets, so that another line belongs to it.
-    package static func isUnfinished(_ text: String) -> Bool {
-        var scanner = RelaxedJSON(text)
-        var depth = 0
-        while true {
-            scanner.skipSpace()
-            guard let byte = scanner.next else { return depth > 0 }
-            switch byte {
-            case UInt8(ascii: "\""), UInt8(ascii: "'"):
-                // A text without its closing quote is an error, not something to go on with.
-                guard (try? scanner.quoted()) != nil else { return false }
-                continue
-            case UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: "("): depth += 1
-            case UInt8(ascii: "}"), UInt8(ascii: "]"), UInt8(ascii: ")"): depth -= 1
-            default: break
-            }
-            scanner.position += 1
-        }
-    }
-
     /// A statement ends at a line's end, a `;` or the end of the text.
     private mutating func expectEnd() throws(TextProblem) {
         let before = scanner.position
@@ -67,7 +47,8 @@ package struct ShellParser {
             return .use(name)
         case "db": return try database()
         default:
-            guard let type = MessageType.allCases.first(where: { $0.isRequest && $0.name == word }) else {
+            // CURSOR_CREDIT has no answer that one could show.
+            guard let type = MessageType.allCases.first(where: { $0.isRequest && $0 != .cursorCredit && $0.name == word }) else {
                 throw unknown("command", word, among: ShellWords.commands + ShellWords.messages, at: start)
             }
             return .raw(type, try payload())

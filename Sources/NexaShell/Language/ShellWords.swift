@@ -16,7 +16,7 @@ package enum ShellWords {
     package static let conditions = ["$eq", "$exists", "$gt", "$gte", "$in", "$lt", "$lte", "$ne", "$nin", "$not"]
     package static let connectives = ["$and", "$nor", "$or"]
     package static let readConcerns = ["committed", "linearizable", "local"]
-    package static let messages = MessageType.allCases.filter { $0.rawValue < 0x60 }.map(\.name)
+    package static let messages = MessageType.allCases.filter { $0.rawValue < 0x60 && $0 != .cursorCredit }.map(\.name)
 
     /// The word of `words` that `typed` probably meant: at most two slips away, one in a short word.
     package static func nearest(to typed: String, among words: [String]) -> String? {

@@ -9,6 +9,15 @@ package struct TextProblem: Error, Equatable, CustomStringConvertible {
         self.offset = offset
     }
 
+    /// What a node says of `word`, when the text has it in one place; nil otherwise.
+    package init?(message: String, about word: String, in text: String) {
+        let (bytes, word) = (Array(text.utf8), Array(word.utf8))
+        guard !word.isEmpty, bytes.count >= word.count else { return nil }
+        let places = (0...(bytes.count - word.count)).filter { bytes[$0..<($0 + word.count)].elementsEqual(word) }
+        guard places.count == 1 else { return nil }
+        self.init(message: message, offset: places[0])
+    }
+
     package var description: String { message }
 
     /// The line of `text` with a mark under the place.

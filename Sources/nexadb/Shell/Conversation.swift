@@ -49,14 +49,12 @@ struct Conversation {
         _ = interruption?.take()
         let prompt = session.database + "> "
         let continued = String(repeating: ".", count: prompt.count - 1) + " "
-        var text = ""
+        var lines = StatementLines()
         while true {
-            switch editor.line(prompt: text.isEmpty ? prompt : continued) {
-            case .line(let line):
-                text += (text.isEmpty ? "" : "\n") + line
-                if !ShellParser.isUnfinished(text) { return text }
-            case .interrupted: text = ""
-            case .ended: return text.isEmpty ? nil : text
+            switch editor.line(prompt: lines.isEmpty ? prompt : continued) {
+            case .line(let line): if lines.add(line) { return lines.text }
+            case .interrupted: lines = StatementLines()
+            case .ended: return lines.isEmpty ? nil : lines.text
             }
         }
     }

@@ -50,7 +50,8 @@ struct Shell: ParsableCommand {
             let connection = try ShellConnection(target)
             var session = ShellSession(
                 connection, results: Results(mode: mode ?? (Console.isOutputTerminal ? .json : .jsonl)),
-                database: database ?? target.database ?? "default", reads: target.reads, findLimit: isPrompted ? 20 : nil)
+                database: database ?? target.database ?? "default", reads: target.reads,
+                findLimit: isPrompted ? ShellSession.page : nil)
             session.isTimed = timer
             if isPrompted {
                 greet(try connection.usable())
@@ -97,12 +98,11 @@ struct Shell: ParsableCommand {
 
     /// One statement of standard input: lines until the brackets close; nil at the end.
     private static func nextStatement() -> String? {
-        var text = ""
+        var lines = StatementLines()
         while let line = readLine(strippingNewline: true) {
-            text += (text.isEmpty ? "" : "\n") + line
-            if !ShellParser.isUnfinished(text) { return text }
+            if lines.add(line) { return lines.text }
         }
-        return text.isEmpty ? nil : text
+        return lines.isEmpty ? nil : lines.text
     }
 }
 

@@ -15,6 +15,8 @@ struct ShellSession {
     var isTimed = false
     /// Documents that a find shows when nothing says how many; nil: all.
     let findLimit: Int64?
+    /// As many as a person sees at once.
+    static let page: Int64 = 20
     /// Where `it` goes on.
     var pending: ShellCommand.Find?
     /// How many files are being read, one out of the other.
