@@ -65,6 +65,23 @@ import Testing
         #expect(CompletionPlace(before: "db[\"odd-name\"].count({").kind == .field(collection: "odd-name", isFilter: true))
     }
 
+    @Test func namesOfFilesAreNoWordsOfTheLanguage() {
+        #expect(CompletionPlace(before: ".read /tmp/a-b.ne") == CompletionPlace(before: "ping\n .read  /tmp/a-b.ne"))
+        #expect(CompletionPlace(before: ".output x").kind == .file(isQuoted: false))
+        #expect(CompletionPlace(before: ".output x").typed == "x" && CompletionPlace(before: ".output 'x y").typed == "x y")
+        #expect(CompletionPlace(before: ".read").kind == .dotCommand)
+    }
+
+    @Test func namesOfFilesAreOfferedWhereTheParserTakesThem() {
+        var vocabulary = Completion.Vocabulary()
+        vocabulary.files = ["a b", "a'b", "a;b", "ab"]
+        func offered(_ line: String) -> [String] {
+            Completion.candidates(at: CompletionPlace(before: line), vocabulary).map(\.text)
+        }
+        #expect(offered(".read a") == ["ab"])
+        #expect(offered(".read \"a") == ["a b", "a;b", "ab"])
+    }
+
     @Test func fieldsAreThePathsOfTheDocuments() {
         let documents: [MessagePackValue] = [
             ["_id": "a", "address": ["city": "Rome"]],

@@ -62,6 +62,19 @@ import Testing
         #expect(TextWidth.fit("7", 3, isRight: true) == "  7")
     }
 
+    @Test func longListsFillTheirLines() throws {
+        let document: MessagePackValue = ["vector": .array((1000..<1060).map { .int($0) })]
+        let text = lines(.json, [document], width: 60)[0].split(separator: "\n")
+        #expect(text.count < 12 && text.allSatisfy { $0.count <= 60 })
+        #expect(try RelaxedJSON.parse(text.joined(separator: "\n")) == document)
+    }
+
+    @Test func marksAreDoubledAlsoUnderAnAccent() {
+        let value: MessagePackValue = ["a": "x\"\u{301}y|\u{301}z"]
+        #expect(lines(.csv, [value]).last == "\"x\"\"\u{301}y|\u{301}z\"")
+        #expect(lines(.markdown, [value]).last == "| x\"\u{301}y\\|\u{301}z |")
+    }
+
     @Test func csvQuotesWhatNeedsIt() {
         #expect(
             lines(.csv, people) == [

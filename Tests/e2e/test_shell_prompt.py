@@ -9,9 +9,11 @@ import subprocess
 import time
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from rig import wire
+from rig.certificates import Authority
 from rig.node import BINARY, environment, tool
 from rig.terminal import HOME, INTERRUPT, LEFT, SEARCH, TAB, UP, Terminal
 
@@ -35,17 +37,12 @@ def shell(node, request):
 
 @contextlib.contextmanager
 def held(node):
-    """The node stands still: every thread of it, which takes the system a moment."""
-    os.kill(node.pid, signal.SIGSTOP)
+    """The node stands still."""
+    node.freeze()
     try:
-        deadline = time.monotonic() + 10
-        threads = Path(f"/proc/{node.pid}/task")
-        while not all((each / "stat").read_text().rpartition(")")[2].split()[0] == "T" for each in threads.iterdir()):
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
         yield
     finally:
-        os.kill(node.pid, signal.SIGCONT)
+        node.thaw()
 
 
 def fill(node, name, count, make=lambda n: {"_id": f"{n:06}", "n": n}):
@@ -145,6 +142,28 @@ def test_a_history_that_grew_long_is_cut_to_the_newest(shell, tmp_path):
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
+def test_a_history_that_is_no_file_is_left_alone(shell, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe, 0o644)
+    # With both of its ends open here nothing would wait for the other one but for what never comes.
+    held = os.open(pipe, os.O_RDWR)
+    try:
+        one = shell(NEXADB_HISTORY=str(pipe))
+        one.run("ping")
+        assert one.close() == 0
+    finally:
+        os.close(held)
+    assert stat.S_IMODE(pipe.stat().st_mode) == 0o644
+
+
+@needs_libedit
+def test_what_is_pasted_at_once_runs_line_by_line(shell, name):
+    one = shell()
+    one.type(f'db.{name}.insert({{\n  _id: "a",\n  n: 1\n}})\ndb.{name}.insert({{_id: "b"}})\ndb.{name}.count()\n')
+    one.read_until(r"\n2\r?\n(.|\n)*?default> ")
+    assert one.close() == 0
+
+
 # Completion
 
 
@@ -161,6 +180,16 @@ def test_tab_completes_commands_names_fields_and_operators(shell, node, name):
     assert "$gt" in listed
     one.type(f": 1}}, address.ci{TAB}'Rome'}}).so{TAB}{{hei{TAB}1}})\r")
     assert '"_id": "2"' in one.read_until(r"\}\s+(.|\n)*?default> ")
+
+
+@needs_libedit
+def test_tab_completes_the_names_of_files(shell, tmp_path):
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "größe.nexa").write_text("use shop\n")
+    one = shell()
+    one.type(f".read {tmp_path}/scr{TAB}grö{TAB}\r")
+    one.read_until("shop> ")
+    assert one.close() == 0
 
 
 @needs_libedit
@@ -235,6 +264,20 @@ def test_who_insists_gives_up_a_node_that_is_silent(make_node, tmp_path):
                 break
         one.read_until("given up(.|\n)*?default> ")
     assert '"ok"' in one.run("ping"), "the next command has a connection of its own"
+    assert one.close() == 0
+
+
+@needs_libedit
+def test_an_interrupt_is_heard_over_tls(make_node, tmp_path):
+    authority = Authority(tmp_path)
+    certificate, key = authority.sign("node")
+    node = make_node("node", "--tls-cert", str(certificate), "--tls-key", str(key)).start()
+    one = Terminal(node.port, "--tls-ca", str(authority.ca))
+    one.read_until("default> ")
+    for _ in range(5):
+        one.type("nonsense" + INTERRUPT)
+        one.read_until(r"\^C\r?\n(.|\n)*?default> ")
+    assert '"ok"' in one.run("ping")
     assert one.close() == 0
 
 
@@ -322,6 +365,28 @@ def test_a_pipe_gets_results_and_nothing_else(node, name):
     assert len(lines) == 303 and "\x1b" not in done.stdout and ">" not in done.stdout
 
 
+def test_a_large_result_is_not_gathered(node, name):
+    """What is read at most is measured where the system counts it, with a result far larger than that."""
+    fill(node, name, 60_000, lambda n: {"_id": f"{n:06}", "text": "x" * 1500})
+    for mode in ("jsonl", "box", "csv"):
+        shell = subprocess.Popen([str(BINARY), "shell", "--port", str(node.port), "--mode", mode, "-e", f"db.{name}.find()"],
+                                 stdout=subprocess.PIPE, env=environment())
+        count = peak = 0
+        for line in shell.stdout:
+            count += len(line) > 1500
+            # Of the program alone: what wait4 tells counts the process that started it as well. The pipe holds far less than is left.
+            if count == 50_000 and not peak:
+                peak = int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{shell.pid}/status").read_text())[1])
+        assert shell.wait(30) == 0 and count >= 60_000
+        assert 0 < peak < 80 * 1024, f"{mode}: {peak} KiB for a result of 90 MB"
+
+
+def test_what_the_node_refuses_is_pointed_at(node, name):
+    done = tool("shell", "--port", str(node.port), "-e", f"db.{name}.find({{age: {{$foo: 1}}}})")
+    line, mark = done.stderr.splitlines()[-2:]
+    assert done.returncode == 2 and line[mark.index("^"):].startswith("$foo")
+
+
 # Who and where
 
 
@@ -344,6 +409,17 @@ def test_the_password_is_asked_for_and_not_shown(make_node, tmp_path):
     wrong.type("guess\r")
     wrong.read_until("UNAUTHENTICATED")
     assert wrong.close() == 1
+
+
+def test_an_interrupt_at_the_password_leaves_a_terminal_that_shows_what_is_typed(node):
+    one = Terminal(node.port, f"nexadb://root@127.0.0.1:{node.port}/shop", term="dumb")
+    one.read_until("Password for root: ")
+    assert not one.child.getecho()
+    one.type("half" + INTERRUPT)
+    one.child.expect(pexpect.EOF, timeout=10)
+    assert one.child.getecho()
+    one.child.close()
+    assert one.child.signalstatus == signal.SIGINT
 
 
 @pytest.mark.parametrize("address, message", [

@@ -6,6 +6,8 @@ package enum Completion {
         package var collections: [String] = []
         /// Paths of fields, seen in some documents of the collection that the line is about.
         package var fields: [String] = []
+        /// Paths that go on with what was typed; those of folders end in a slash.
+        package var files: [String] = []
 
         package init() {}
     }
@@ -47,6 +49,7 @@ package enum Completion {
         case .mode: with(OutputMode.allCases.map(\.rawValue))
         case .onOrOff: with(["off", "on"])
         case .readConcern: with(ShellWords.readConcerns + ["off"])
+        case .file(let isQuoted): with(vocabulary.files.filter { isReadable($0, isQuoted: isQuoted) })
         case .databaseMember: with(vocabulary.collections.filter(isPlain), ".") + with(ShellWords.databaseMethods, "(")
         case .collectionMember(let name):
             with(ShellWords.collectionMethods, "(")
@@ -64,6 +67,12 @@ package enum Completion {
 
     private static func with(_ texts: [String], _ ending: String = "") -> [Candidate] {
         texts.map { Candidate(text: $0, ending: ending) }
+    }
+
+    /// Whether the parser takes a path as it stands, or between the quotes that were begun.
+    private static func isReadable(_ path: String, isQuoted: Bool) -> Bool {
+        let separators: [UInt8] = isQuoted ? [0x22, 0x27, 0x5C] : [0x20, 0x22, 0x27, 0x3B]
+        return path.utf8.allSatisfy { $0 >= 0x20 && !separators.contains($0) }
     }
 
     /// Whether a name can stand behind `db.` without quotes.

@@ -11,6 +11,8 @@ package struct CompletionPlace: Equatable {
         case mode
         case onOrOff
         case readConcern
+        /// The name of a file, as it stands or between quotes.
+        case file(isQuoted: Bool)
         /// Behind `db.`
         case databaseMember
         /// Behind `db.NAME.`: a method, or the rest of a name with dots.
@@ -31,8 +33,21 @@ package struct CompletionPlace: Equatable {
     package let typed: String
 
     package init(before text: String) {
+        if let name = Self.fileName(text) {
+            let isQuoted = name.first == "\"" || name.first == "'"
+            self.init(.file(isQuoted: isQuoted), String(isQuoted ? name.dropFirst() : name))
+            return
+        }
         var walk = Walk(text)
         self = walk.place()
+    }
+
+    /// What was typed of the name of a file: it is no word of the language.
+    private static func fileName(_ text: String) -> Substring? {
+        let line = text.split(separator: "\n", omittingEmptySubsequences: false).last ?? ""
+        let words = line.drop { $0 == " " }.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: false)
+        guard words.count == 2, words[0] == ".read" || words[0] == ".output" else { return nil }
+        return words[1].drop { $0 == " " }
     }
 
     fileprivate init(_ kind: Kind, _ typed: String) {

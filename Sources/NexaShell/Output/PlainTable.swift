@@ -23,10 +23,7 @@ enum PlainTable {
             texts.map { Self.quoted(isVisible ? TerminalText.visible($0) : $0) }.joined(separator: ",")
         case .markdown:
             "| "
-                + texts.map {
-                    TerminalText.visible($0).split(separator: "|", omittingEmptySubsequences: false).joined(separator: "\\|")
-                }
-                .joined(separator: " | ") + " |"
+                + texts.map { Self.marked(TerminalText.visible($0), "|", by: "\\") }.joined(separator: " | ") + " |"
         }
     }
 
@@ -34,6 +31,16 @@ enum PlainTable {
     private static func quoted(_ text: String) -> String {
         let needsQuotes = text.utf8.contains { [0x22, 0x2C, 0x0A, 0x0D].contains($0) } || text.first == " " || text.last == " "
         guard needsQuotes else { return text }
-        return "\"" + text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+        return "\"" + marked(text, "\"", by: "\"") + "\""
+    }
+
+    /// `text` with `mark` in front of each `scalar`. Not by characters: with an accent behind it a quote is another character, and the same byte.
+    private static func marked(_ text: String, _ scalar: Unicode.Scalar, by mark: Unicode.Scalar) -> String {
+        var result = String.UnicodeScalarView()
+        for next in text.unicodeScalars {
+            if next == scalar { result.append(mark) }
+            result.append(next)
+        }
+        return String(result)
     }
 }

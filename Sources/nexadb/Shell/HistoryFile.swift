@@ -12,11 +12,8 @@ struct HistoryFile {
 
     /// NEXADB_HISTORY names the file (empty: none), else it is `.nexadb_history` in the home directory.
     init() {
-        if let named = NodeOptions.environment("NEXADB_HISTORY") {
-            path = named.isEmpty ? nil : named
-        } else {
-            path = NodeOptions.environment("HOME").map { $0 + "/.nexadb_history" }
-        }
+        let named = NodeOptions.environment("NEXADB_HISTORY") ?? NodeOptions.environment("HOME").map { $0 + "/.nexadb_history" }
+        path = named.flatMap { Self.mayBeHistory($0) ? $0 : nil }
         guard let path, let text = SmallFile.read(path) else { return }
         let all = text.split(separator: "\n").map(String.init)
         lines = all.suffix(Self.lineCountMax)
@@ -27,6 +24,13 @@ struct HistoryFile {
         guard let path, line != lines.last else { return }
         lines.append(line)
         Self.write(line + "\n", to: path, O_APPEND)
+    }
+
+    /// A file, or nothing yet: /dev/null and the like have no history, and keep their rights.
+    private static func mayBeHistory(_ path: String) -> Bool {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return !path.isEmpty }
+        return status.st_mode & S_IFMT == S_IFREG
     }
 
     private func shorten(_ path: String) {

@@ -38,6 +38,7 @@ final class NodeVocabulary {
             vocabulary.collections = names(Question(type: .listCollections, database: database))
         case .field(let collection, _):
             vocabulary.fields = names(Question(type: .query, database: database, collection: collection))
+        case .file: vocabulary.files = FileNames.beginning(with: place.typed)
         default: break
         }
         return vocabulary

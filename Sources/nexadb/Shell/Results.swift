@@ -7,6 +7,7 @@ import NexaWire
 final class Results {
     var mode: OutputMode
     private var descriptor: Int32 = 1
+    private var isTerminal = isatty(1) == 1
     private var buffer = ""
     private var failure: String?
 
@@ -28,23 +29,19 @@ final class Results {
         }
         if descriptor != 1 { close(descriptor) }
         descriptor = next
+        isTerminal = isatty(next) == 1
     }
 
     /// Writes one result. Returns how many values it had.
     @discardableResult
     func write(_ body: (inout ResultWriter) throws -> Void) throws -> Int {
         var writer = ResultWriter(mode: mode, width: width, isForTerminal: isTerminal) { [self] in add($0 + "\n") }
-        do {
-            try body(&writer)
-        } catch {
-            // What came before the failure is shown.
-            writer.finish()
-            flush()
-            throw error
-        }
+        let outcome = Result { try body(&writer) }
+        // What came before a failure is shown.
         writer.finish()
-        for note in writer.notes { Console.note(note) }
         flush()
+        for note in writer.notes { Console.note(note) }
+        try outcome.get()
         if let failure {
             self.failure = nil
             throw ShellSession.Failure.file(failure)
@@ -77,8 +74,6 @@ final class Results {
         }
         buffer.removeAll(keepingCapacity: true)
     }
-
-    private var isTerminal: Bool { isatty(descriptor) == 1 }
 
     /// COLUMNS where it is set, else what the terminal says; a file has no width.
     private var width: Int? {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import NexaBlockingClient
 import NexaShell
+import NexaWire
 
 /// Text with many statements, and what a person is told when one fails.
 extension ShellSession {
@@ -17,17 +18,24 @@ extension ShellSession {
             Console.complain("cannot read the command\n" + problem.pointing(into: text))
             throw ToolExit.usage
         } catch let error as ClientError {
-            if case .refused(let refusal) = error, refusal.code == "CANCELLED" {
-                Console.note("cancelled")
-            } else {
-                Console.complain(TerminalText.visible(error.description))
-            }
+            Self.tell(error, text)
             throw ToolExit.code(for: error)
         } catch let failure as Failure {
             throw Self.told(failure)
         } catch {
             Console.complain("\(error)")
             throw ToolExit.failed
+        }
+    }
+
+    private static func tell(_ error: ClientError, _ text: String) {
+        guard case .refused(let refusal) = error else { return Console.complain(TerminalText.visible(error.description)) }
+        if refusal.code == "CANCELLED" { return Console.note("cancelled") }
+        Console.complain(TerminalText.visible(refusal.description))
+        // What the node names is pointed at.
+        let words = ["operator", "path", "field"].compactMap { refusal.payload[$0]?.stringValue }
+        if let place = words.lazy.compactMap({ TextProblem(message: "here", about: $0, in: text) }).first {
+            Console.note(place.pointing(into: text))
         }
     }
 

@@ -26,20 +26,51 @@ enum Console {
         }
     }
 
-    /// A line from the terminal that is not shown while it is typed; nil at the end of input.
+    /// A line from the terminal that is not shown while it is typed; nil at the end of input. Ctrl-C ends the process, and leaves a
+    /// terminal that shows what is typed.
     static func readSecret(_ text: String) -> String? {
         var settings = termios()
-        let isTerminal = tcgetattr(0, &settings) == 0
-        var silent = settings
-        silent.c_lflag &= ~tcflag_t(ECHO)
-        // Before the prompt: what is typed at it is a secret already.
-        if isTerminal { tcsetattr(0, TCSAFLUSH, &silent) }
-        prompt(text)
-        defer {
-            if isTerminal { tcsetattr(0, TCSAFLUSH, &settings) }
-            note("")
+        guard tcgetattr(0, &settings) == 0 else {
+            prompt(text)
+            return Swift.readLine()
         }
-        return readLine()
+        var silent = settings
+        silent.c_lflag &= ~tcflag_t(ECHO | ISIG)
+        // Ctrl-C ends the line, as a character of it.
+        withUnsafeMutableBytes(of: &silent.c_cc) { $0[Int(VEOL)] = interrupt }
+        // Before the prompt: what is typed at it is a secret already.
+        tcsetattr(0, TCSAFLUSH, &silent)
+        prompt(text)
+        var bytes: [UInt8] = []
+        let end = readLine(into: &bytes)
+        tcsetattr(0, TCSAFLUSH, &settings)
+        note("")
+        if end == interrupt { endInterrupted() }
+        return end == nil && bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self)
+    }
+
+    private static let interrupt: UInt8 = 3
+
+    /// Ends the process as Ctrl-C does, which the pool's threads do not hear by themselves.
+    private static func endInterrupted() -> Never {
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGINT)
+        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+        raise(SIGINT)
+        exit(130)
+    }
+
+    /// A line as the terminal gives it, not the buffer of standard input, which waits for a line's end; the byte that ended it, nil: none.
+    private static func readLine(into bytes: inout [UInt8]) -> UInt8? {
+        var byte: UInt8 = 0
+        while true {
+            let count = read(0, &byte, 1)
+            if count < 0 && errno == EINTR { continue }
+            guard count == 1 else { return nil }
+            if byte == UInt8(ascii: "\n") || byte == interrupt { return byte }
+            bytes.append(byte)
+        }
     }
 
     static var isInputTerminal: Bool { isatty(0) == 1 }

@@ -1,5 +1,4 @@
 """A leader and followers as processes on loopback, with ports that are known before they start: members name each other by them."""
-import os
 import signal
 import socket
 import time
@@ -45,17 +44,6 @@ class ClusterNode(Node):
         if self.advertised != self.address:
             command += ["--advertise", self.advertised]
         return command + ["--node-name", self.name, *(["--follow", self.follows] if self.follows else [])]
-
-    def freeze(self):
-        """SIGSTOP, and waits until every thread stands still: on a busy machine that takes a while."""
-        os.kill(self.pid, signal.SIGSTOP)
-        deadline = time.monotonic() + 10
-        while any(stat.read_text().rsplit(")", 1)[1].split()[0] != "T" for stat in Path(f"/proc/{self.pid}/task").glob("*/stat")):
-            assert time.monotonic() < deadline, f"{self.name} does not stop"
-            time.sleep(0.005)
-
-    def thaw(self):
-        os.kill(self.pid, signal.SIGCONT)
 
     def status(self) -> dict:
         with self.wire(timeout=5) as link:

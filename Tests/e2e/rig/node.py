@@ -114,6 +114,17 @@ class Node:
         if self.process is not None:
             self.wait(20)
 
+    def freeze(self):
+        """SIGSTOP, and waits until every thread stands still: on a busy machine that takes a while."""
+        os.kill(self.pid, signal.SIGSTOP)
+        deadline = time.monotonic() + 10
+        while any(stat.read_text().rsplit(")", 1)[1].split()[0] != "T" for stat in Path(f"/proc/{self.pid}/task").glob("*/stat")):
+            assert time.monotonic() < deadline, f"{self.data.name} does not stop"
+            time.sleep(0.005)
+
+    def thaw(self):
+        os.kill(self.pid, signal.SIGCONT)
+
     def wait(self, within: float) -> int:
         try:
             return self.process.wait(within)

@@ -15,10 +15,20 @@ class Terminal:
     """What the shell prints is in `raw` as it came, and in `text` without the escape sequences by which libedit moves the cursor.
     Nothing goes to the history of whoever runs the tests."""
 
-    def __init__(self, port: int, *options: str, term: str = "xterm", columns: int = 100, **env: str):
+    def __init__(self, port: int, *options: str, **settings):
         where = [] if any("://" in option for option in options) else ["--host", "127.0.0.1", "--port", str(port)]
+        self.start(["shell", *where, *options], **settings)
+
+    @classmethod
+    def of(cls, *arguments: str, **settings) -> "Terminal":
+        """Another command that has a prompt."""
+        terminal = cls.__new__(cls)
+        terminal.start([*arguments], **settings)
+        return terminal
+
+    def start(self, arguments: list[str], term: str = "xterm", columns: int = 100, **env: str):
         self.child = pexpect.spawn(
-            str(BINARY), ["shell", *where, *options], env=environment({"TERM": term, "NEXADB_HISTORY": "", "LANG": "C.UTF-8", **env}),
+            str(BINARY), arguments, env=environment({"TERM": term, "NEXADB_HISTORY": "", "LANG": "C.UTF-8", **env}),
             dimensions=(40, columns), encoding="utf-8", codec_errors="replace")
         self.child.delaybeforesend = None
         self.raw = self.text = ""
