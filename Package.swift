@@ -45,7 +45,7 @@ let package = Package(
             name: "CArgon2", path: "CSupport/system/argon2", pkgConfig: "libargon2", providers: [.apt(["libargon2-dev"])]),
         // The C core is compiled with -O2 in every configuration: tests of the engine run millions of its calls.
         .target(
-            name: "CSupport", dependencies: ["CArgon2", "CLZ4", "CXXHash"], path: "CSupport", exclude: ["system"],
+            name: "CSupport", dependencies: ["CArgon2", "CLZ4", "CXXHash"], path: "CSupport", exclude: ["system", "terminal"],
             sources: ["src"],
             publicHeadersPath: "include",
             cSettings: [
@@ -105,7 +105,7 @@ let package = Package(
         .target(name: "NexaBlockingClient", dependencies: ["NexaTLS", "NexaWire"], swiftSettings: settings),
         // The terminal's side of the shell, where C is needed.
         .target(
-            name: "CTerminal",
+            name: "CTerminal", path: "CSupport/terminal",
             cSettings: [.define("_GNU_SOURCE"), .unsafeFlags(["-Wall", "-Wextra"] + (isStrict ? ["-Werror"] : []))]),
         // The language of `nexadb shell`, apart from the executable so that tests can link it.
         .target(name: "NexaShell", dependencies: ["NexaWire"], swiftSettings: settings),
