@@ -8,7 +8,7 @@ struct NexaDB: AsyncParsableCommand {
         version: "nexadb " + NodeIdentity.currentVersion,
         subcommands: [
             Serve.self, UserCommand.self, Ping.self, Status.self, Watch.self, Promote.self, Switch.self, Cluster.self, Shell.self,
-            BackupCommand.self, Import.self, Export.self, Bench.self,
+            Demo.self, BackupCommand.self, Import.self, Export.self, Bench.self,
             Check.self,
             Dump.self, Rollback.self,
         ])

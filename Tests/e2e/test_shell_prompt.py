@@ -387,6 +387,36 @@ def test_what_the_node_refuses_is_pointed_at(node, name):
     assert done.returncode == 2 and line[mark.index("^"):].startswith("$foo")
 
 
+# The demonstration
+
+
+@pytest.mark.parametrize("sample", ["users", "products", "vectors"])
+def test_a_demonstration_has_a_node_of_its_own(tmp_path, sample):
+    # Settings of a shell and of another node, which the demonstration's own must not hear of.
+    demo = Terminal.of("demo", sample, "--mode", "jsonl", term="dumb", TMPDIR=str(tmp_path), NEXADB_PORT="1", NEXADB_DATA_DIR="/nowhere")
+    tried = re.findall(r"^  (db\.\S.*?)\r?$", demo.read_until("default> ", within=60), re.M)
+    assert "\n1000\r\n" in "\n" + demo.run(f"db.{sample}.count()")
+    assert len(tried) >= 2
+    for statement in tried:
+        assert re.search('^(\\[?{"|[1-9])', demo.run(statement), re.M), statement
+    assert len(list(tmp_path.iterdir())) == 1
+    assert demo.close(within=30) == 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_node_of_a_demonstration_does_not_outlive_it(tmp_path):
+    demo = Terminal.of("demo", term="dumb", TMPDIR=str(tmp_path))
+    demo.read_until("default> ", within=60)
+    children = [pid for task in Path(f"/proc/{demo.child.pid}/task").iterdir() for pid in (task / "children").read_text().split()]
+    assert len(children) == 1, children
+    os.kill(demo.child.pid, signal.SIGKILL)
+    demo.child.close()
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{children[0]}/exe").exists() and os.readlink(f"/proc/{children[0]}/exe") == str(BINARY.resolve()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 # Who and where
 
 

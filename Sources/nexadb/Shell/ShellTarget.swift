@@ -14,6 +14,8 @@ struct ShellTarget {
     private(set) var reads = ShellSession.ReadOptions()
     private(set) var warnings: [String] = []
 
+    private static let features = ["stream", "request_id"]
+
     /// Options of an address that concern the shell; the others are for the client libraries.
     private static let heeded: Set = [
         "appName", "maxStalenessSeconds", "readConcern", "timeoutMS", "tls", "tlsCAFile", "tlsCertFile", "tlsInsecure",
@@ -21,7 +23,7 @@ struct ShellTarget {
     ]
 
     init(address: String?, _ node: NodeOptions) throws {
-        options = try node.clientOptions(name: "nexadb-shell", features: ["stream", "request_id"])
+        options = try node.clientOptions(name: "nexadb-shell", features: Self.features)
         guard let address else {
             endpoints = [try node.endpoint()]
             return
@@ -65,6 +67,13 @@ struct ShellTarget {
         if let name = configuration.applicationName { options.clientName = name }
         reads.concern = configuration.readConcern?.rawValue
         reads.stalenessMillisecondsMax = configuration.staleness.map { $0.components.seconds * 1000 }
+    }
+
+    /// A node that nobody needs to log in to.
+    init(_ endpoint: Endpoint) {
+        endpoints = [endpoint]
+        options = ClientConnection.Options()
+        options.features = Self.features
     }
 
     /// Connects to the first node that answers.
