@@ -8,6 +8,8 @@ package enum TransferError: Error, Sendable, CustomStringConvertible {
     case system(String)
     /// A record was refused, and the import was to stop there.
     case refused(Reject)
+    /// It was told to stop while it waited for its input.
+    case interrupted
     /// The node cannot be reached or refused the whole request.
     case client(ClientError)
 
@@ -15,6 +17,7 @@ package enum TransferError: Error, Sendable, CustomStringConvertible {
         switch self {
         case .unusable(let what), .system(let what): what
         case .refused(let reject): "\(reject)"
+        case .interrupted: "interrupted"
         case .client(let error): error.description
         }
     }

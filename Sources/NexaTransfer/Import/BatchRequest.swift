@@ -2,7 +2,8 @@ import NexaWire
 
 /// Writes the BATCH_WRITEs of a batch: its documents in parts that stay well below the largest frame.
 ///
-/// Invariant: the parts depend on the batch and the plan alone, so that each has the same bytes and `op_id` whenever it is sent.
+/// Invariant: the parts depend on the batch, the plan and the node's largest frame alone, so that each has the same bytes and `op_id` whenever
+/// it is sent.
 /// Confined to one thread.
 struct BatchRequest {
     /// What a part holds at most, unless it is one document.
@@ -34,6 +35,7 @@ struct BatchRequest {
     func prepare(_ batch: RecordBatch, after last: Part?, documentByteCountMax: Int) -> Part {
         var part = Part(number: last.map { $0.number + 1 } ?? 0, next: last?.next ?? 0)
         documents.removeAll()
+        let partByteCountMax = min(Self.partByteCount, documentByteCountMax)
         while part.next < batch.records.count {
             let index = part.next
             part.next += 1
@@ -42,7 +44,7 @@ struct BatchRequest {
             let start = documents.byteCount
             do throws(RecordProblem) {
                 try append(record, number: batch.firstRecord + UInt64(index))
-                if documents.byteCount > Self.partByteCount && !part.records.isEmpty {
+                if documents.byteCount > partByteCountMax && !part.records.isEmpty {
                     documents.truncate(to: start)
                     part.next = index
                     return part

@@ -18,7 +18,7 @@ final class ImportExchange: @unchecked Sendable {
     private var isClosed = false
     private var stopping = false
     private var senderCount = 0
-    private var doubtful = false
+    private var isTouched = false
 
     /// How many rejects are shown to people.
     static let sampleCountMax = 10
@@ -116,12 +116,12 @@ final class ImportExchange: @unchecked Sendable {
         }
     }
 
+    /// Whether the node wrote anything in this run, or may have without telling.
+    var mayHaveWritten: Bool { condition.withLock { isTouched } }
+
+    func noteWriting() { condition.withLock { isTouched = true } }
+
     // MARK: Stopping
-
-    /// Whether a node may have written a batch and not told so.
-    var isInDoubt: Bool { condition.withLock { doubtful } }
-
-    func doubt() { condition.withLock { doubtful = true } }
 
     /// What is in flight is finished, nothing else is sent.
     func stop(_ error: TransferError? = nil) {

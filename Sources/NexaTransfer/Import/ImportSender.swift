@@ -34,7 +34,8 @@ final class ImportSender {
     /// Records of the batch in hand whose ids were taken: by an earlier sending of it, or by somebody else.
     private var doubts: [Int] = []
     private var pace = SendPace()
-    private var lastSuccess = ContinuousClock.now
+    /// Since when nothing has been answered.
+    private var troubleBegan: ContinuousClock.Instant?
     private var retryNanoseconds = retryNanosecondsMin
 
     init(
@@ -66,7 +67,7 @@ final class ImportSender {
         do throws(TransferError) {
             while !sent.isEmpty { try receive() }
         } catch {
-            exchange.doubt()
+            exchange.noteWriting()
         }
     }
 
@@ -105,12 +106,23 @@ final class ImportSender {
         if part.records.isEmpty { return try exchange.settle(batch) }
         while true {
             connection.enqueue(.batchWrite) { request.write(part, of: batch, into: $0) }
-            let next = part.next < batch.records.count ? try prepare(batch, after: part) : nil
+            let next = try following(part, of: batch)
             let isLast = next?.records.isEmpty ?? true
             sent.append(Sent(part: part, batch: batch, isLast: isLast))
             try client { () throws(ClientError) in try connection.flush() }
             guard !isLast, let next else { return }
             part = next
+        }
+    }
+
+    /// The part behind one that is on its way already, whatever becomes of the next.
+    private func following(_ part: BatchRequest.Part, of batch: RecordBatch) throws(TransferError) -> BatchRequest.Part? {
+        guard part.next < batch.records.count else { return nil }
+        do throws(TransferError) {
+            return try prepare(batch, after: part)
+        } catch {
+            exchange.noteWriting()
+            throw error
         }
     }
 
@@ -143,12 +155,12 @@ final class ImportSender {
             throw .client(.refused(Refusal(payload: payload)))
         default: throw .client(.protocolViolation("\(reply.type.name) answers no BATCH_WRITE"))
         }
-        sent.removeFirst()
-        lastSuccess = .now
+        troubleBegan = nil
         retryNanoseconds = Self.retryNanosecondsMin
-        guard answered.isLast else { return }
-        if !doubts.isEmpty { try resolveDoubts(answered.batch, connection) }
-        try exchange.settle(answered.batch)
+        // Until its doubts are resolved the batch counts as sent: a connection that is lost meanwhile has it sent again.
+        if answered.isLast && !doubts.isEmpty { try resolveDoubts(answered.batch, connection) }
+        sent.removeFirst()
+        if answered.isLast { try exchange.settle(answered.batch) }
     }
 
     private static var unreadable: TransferError { .client(.protocolViolation("an answer that cannot be read")) }
@@ -163,6 +175,7 @@ final class ImportSender {
         else { throw Self.unreadable }
         let batch = answered.batch
         batch.outcome.written += Int(count)
+        if count > 0 { exchange.noteWriting() }
         guard let list = Self.field("errors", payload) else { return }
         guard let errors = try? MessagePackValue(decoding: list).arrayValue else { throw Self.unreadable }
         for error in errors {
@@ -222,7 +235,7 @@ final class ImportSender {
         connection = nil
         let verdict = SendFailure(error)
         // A final refusal is an answer, if not the one that was hoped for.
-        if sent.count > (verdict == .final ? 1 : 0) { exchange.doubt() }
+        if sent.count > (verdict == .final ? 1 : 0) { exchange.noteWriting() }
         var unanswered: [RecordBatch] = []
         for each in sent.map(\.batch) + (batch.map { [$0] } ?? []) where unanswered.last !== each { unanswered.append(each) }
         sent.removeAll()
@@ -234,7 +247,9 @@ final class ImportSender {
         // A leader that one was sent to may be gone: ask where one began.
         case .again: endpoint = home
         }
-        guard ContinuousClock.now - lastSuccess < .seconds(plan.retrySeconds) else { throw .client(error) }
+        let began = troubleBegan ?? .now
+        troubleBegan = began
+        guard ContinuousClock.now - began < .seconds(plan.retrySeconds) else { throw .client(error) }
         exchange.pause(nanoseconds: retryNanoseconds)
         retryNanoseconds = min(Self.retryNanosecondsMax, retryNanoseconds * 2)
     }

@@ -76,7 +76,7 @@ package final class Importer {
         self.options = options
         self.isDryRun = isDryRun
         source = try BatchSource(plan.input, limits: plan.limits)
-        stateFile = isDryRun ? nil : plan.statePath.map { StateFile(path: $0) }
+        stateFile = isDryRun ? nil : try plan.statePath.map { path throws(TransferError) in try StateFile(path: path) }
         let earlier = try stateFile?.read().flatMap { plan.startsAgain ? nil : $0 }
         if let earlier, let objection = earlier.objection(source.identity, plan.fixedSettings) {
             throw .unusable("\(plan.statePath ?? ""): \(objection); --restart begins anew")
@@ -123,14 +123,26 @@ package final class Importer {
         for thread in threads { thread.join() }
         failure = exchange.firstFailure ?? failure
         let progress = try progress()
-        let (position, _, _) = try exchange.standing(syncing: true)
+        let position = try exchange.standing(syncing: false).0
         let isWhole = reachedEnd && failure == nil && position == source.position
         // Where nothing was done there is nothing to go on from.
-        let isUntouched = resumed == nil && position == began.position && !exchange.isInDoubt
-        if isWhole || isUntouched { stateFile?.remove() } else if !isDryRun { try record(sending: state.mayBeSent) }
+        let isUntouched = resumed == nil && position == began.position && !exchange.mayHaveWritten
+        var isResumable = stateFile != nil && !isWhole && !isUntouched
+        do throws(TransferError) {
+            if isResumable { try record(sending: state.mayBeSent) } else { try forget() }
+        } catch {
+            failure = failure ?? error
+            isResumable = stateFile != nil
+        }
         return ImportSummary(
             end: failure.map { .failed($0) } ?? (isWhole ? .complete : .stopped), progress: progress,
-            rejects: exchange.sampledRejects, isResumable: !isWhole && !isUntouched && stateFile != nil)
+            rejects: exchange.sampledRejects, isResumable: isResumable)
+    }
+
+    /// There is nothing to go on with: the rejects are on disk, if all is in, and the state is not needed.
+    private func forget() throws(TransferError) {
+        _ = try exchange.standing(syncing: true)
+        stateFile?.remove()
     }
 
     /// Finds out at once, and not after a minute of retries, whether there is a node; makes room where that was asked for.
@@ -188,7 +200,12 @@ package final class Importer {
             case .stopping: return false
             case .none: continue
             case .batch(let batch):
-                guard try source.next(batch) else { return true }
+                do throws(TransferError) {
+                    guard try source.next(batch, while: { report(tick) }) else { return true }
+                } catch .interrupted {
+                    exchange.stop()
+                    return false
+                }
                 batch.isRepeat = batch.number < doubtful
                 if stateFile != nil { try recordInTime(batch.number) }
                 exchange.push(batch)

@@ -31,6 +31,8 @@ package final class RejectsFile {
         } else if records.byteCount > 0 || reasons.byteCount > 0 {
             throw .unusable("\(path) holds rejects already: name another file, or remove it and \(path).reasons")
         }
+        // The names of new files are as durable as what will stand in them.
+        try LockedFile.syncName(path)
         if format.isDelimited && records.byteCount == 0 && input.columns.isEmpty { try writeHeaderRow(columns, input.delimiter) }
     }
 
@@ -69,12 +71,13 @@ package final class RejectsFile {
     }
 }
 
-/// A file that is written at its end.
+/// A file that is written at its end. After a failure nobody knows what is on the disk: nothing more is written, and nothing is called durable.
 private final class AppendFile {
     private let descriptor: Int32
     private let path: String
     private(set) var byteCount: UInt64
     private var isDirty = false
+    private var failure: TransferError?
 
     init(path: String) throws(TransferError) {
         self.path = path
@@ -94,11 +97,12 @@ private final class AppendFile {
     }
 
     func append(_ bytes: [UInt8]) throws(TransferError) {
+        if let failure { throw failure }
         var done = 0
         while done < bytes.count {
             let count = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress! + done, $0.count - done) }
             if count < 0 && errno == EINTR { continue }
-            guard count >= 0 else { throw .system("cannot write \(path): \(describeErrno(errno))") }
+            guard count >= 0 else { throw fail() }
             done += count
         }
         byteCount += UInt64(bytes.count)
@@ -106,8 +110,15 @@ private final class AppendFile {
     }
 
     func sync() throws(TransferError) {
+        if let failure { throw failure }
         guard isDirty else { return }
-        guard fdatasync(descriptor) == 0 else { throw .system("cannot write \(path): \(describeErrno(errno))") }
+        guard fdatasync(descriptor) == 0 else { throw fail() }
         isDirty = false
+    }
+
+    private func fail() -> TransferError {
+        let failure = TransferError.system("cannot write \(path): \(describeErrno(errno))")
+        self.failure = failure
+        return failure
     }
 }

@@ -1,27 +1,29 @@
 import Glibc
 import NexaStorage
 
-/// The file of an `ImportState`: replaced whole by a rename, so that a kill leaves the old state or the new one, and locked as long as its
-/// import runs.
+/// The file of an `ImportState`: replaced whole by a rename, so that a kill or a power cut leaves the old state or the new one, and locked from
+/// before it is read until its import ends. One without a byte is that of an import that has not begun.
 final class StateFile {
     private let path: String
     /// Holds the lock on the file that stands under the name.
-    private var descriptor: Int32 = -1
+    private var descriptor: Int32
+    private var isEmpty = false
 
-    init(path: String) {
+    init(path: String) throws(TransferError) {
         self.path = path
+        let opened: Int32?
+        do throws(TransferError) { opened = try LockedFile.open(path) } catch { throw Self.cannotKeep(error) }
+        guard let opened else { throw .unusable("another import is at work on \(path)") }
+        descriptor = opened
     }
 
     deinit {
-        if descriptor >= 0 { close(descriptor) }
+        if isEmpty { unlink(path) }
+        close(descriptor)
     }
 
     /// What an earlier run left; nil when there is none.
     func read() throws(TransferError) -> ImportState? {
-        descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        if descriptor < 0 && errno == ENOENT { return nil }
-        guard descriptor >= 0 else { throw .system("cannot open \(path): \(describeErrno(errno))") }
-        try lock()
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 16 << 10)
         while true {
@@ -30,16 +32,12 @@ final class StateFile {
             if count == 0 { break }
             bytes += chunk[..<count]
         }
+        isEmpty = bytes.isEmpty
+        if isEmpty { return nil }
         guard let state = ImportState(text: String(decoding: bytes, as: UTF8.self)) else {
             throw .unusable("\(path) is no state of an import that this version knows; --restart begins anew")
         }
         return state
-    }
-
-    private func lock() throws(TransferError) {
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            throw .unusable("another import is at work on \(path)")
-        }
     }
 
     /// The state is on disk when this returns.
@@ -49,23 +47,31 @@ final class StateFile {
         guard next >= 0 else { throw cannotWrite() }
         var text = state.text
         let isWritten = text.withUTF8 { Glibc.write(next, $0.baseAddress, $0.count) == $0.count }
-        guard isWritten, fdatasync(next) == 0, flock(next, LOCK_EX | LOCK_NB) == 0, rename(draft, path) == 0 else {
+        guard isWritten, fdatasync(next) == 0, flock(next, LOCK_EX | LOCK_NB) == 0 else {
             let failure = cannotWrite()
             close(next)
             throw failure
         }
-        if descriptor >= 0 { close(descriptor) }
+        do throws(TransferError) {
+            try LockedFile.rename(draft, to: path)
+        } catch {
+            close(next)
+            throw Self.cannotKeep(error)
+        }
+        close(descriptor)
         descriptor = next
+        isEmpty = false
     }
 
-    private func cannotWrite() -> TransferError {
-        .system(
-            "cannot write \(path), where the position is kept: \(describeErrno(errno)); --state names another place, --no-state keeps none"
-        )
+    private func cannotWrite() -> TransferError { Self.cannotKeep(.system("cannot write \(path): \(describeErrno(errno))")) }
+
+    private static func cannotKeep(_ error: TransferError) -> TransferError {
+        .system("the position cannot be kept: \(error.description); --state names another place, --no-state keeps none")
     }
 
     /// The import is done.
     func remove() {
         unlink(path)
+        isEmpty = false
     }
 }

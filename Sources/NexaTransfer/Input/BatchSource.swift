@@ -40,8 +40,8 @@ final class BatchSource {
     /// Where the next batch begins.
     var position: ImportPosition { ImportPosition(batch: nextBatch, offset: window.offset, record: nextRecord) }
 
-    /// Fills `batch` with the next records; false when there are none.
-    func next(_ batch: RecordBatch) throws(TransferError) -> Bool {
+    /// Fills `batch` with the next records; false when there are none. While the input is silent `goesOn` is asked now and then.
+    func next(_ batch: RecordBatch, while goesOn: () -> Bool) throws(TransferError) -> Bool {
         batch.begin(number: nextBatch, offset: window.offset, firstRecord: nextRecord)
         var at = 0
         var isEnd = false
@@ -54,7 +54,7 @@ final class BatchSource {
                 guard window.bytes.count - at <= Self.recordByteCountMax else {
                     throw broken("the record does not end", at, batch)
                 }
-                try window.fill()
+                try window.fill(while: goesOn)
             case .end: isEnd = true
             case .broken(let reason):
                 // What stands in front of the fault is sent first.

@@ -6,8 +6,10 @@ import NexaWire
 final class InputWindow {
     /// Read at once; what a disk or a pipe gives quickly.
     private static let blockByteCount = 256 << 10
+    private static let silenceMilliseconds: Int32 = 100
 
     private let descriptor: Int32
+    private let isFile: Bool
     private let name: String
     private let buffer = OutputBytes(capacity: 1 << 20)
     /// Where the window begins in the input.
@@ -19,6 +21,8 @@ final class InputWindow {
         name = path == "-" ? "standard input" : path
         descriptor = path == "-" ? dup(0) : open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw .unusable("cannot open \(name): \(describeErrno(errno))") }
+        var status = stat()
+        isFile = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
     }
 
     deinit { close(descriptor) }
@@ -26,10 +30,14 @@ final class InputWindow {
     /// Valid until the next call that changes the window.
     var bytes: UnsafeRawBufferPointer { buffer.bytes }
 
-    /// Reads on: at least one byte, or `isAtEnd` is set. What does not fit a window of n bytes costs reading n more, so a long record is
+    /// Reads on: at least one byte, or `isAtEnd` is set. While a pipe is silent `goesOn` is asked now and then. What does not fit a window of n bytes costs reading n more, so a long record is
     /// looked through a few times only.
-    func fill() throws(TransferError) {
+    func fill(while goesOn: () -> Bool = { true }) throws(TransferError) {
         guard !isAtEnd else { return }
+        var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        while !isFile, poll(&entry, 1, Self.silenceMilliseconds) <= 0 {
+            guard goesOn() else { throw .interrupted }
+        }
         let before = buffer.byteCount
         let wanted = max(Self.blockByteCount, before)
         var count = 0

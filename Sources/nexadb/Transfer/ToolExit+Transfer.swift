@@ -5,7 +5,7 @@ extension ToolExit {
     static func code(for error: TransferError) -> ExitCode {
         switch error {
         case .unusable: usage
-        case .system, .refused: failed
+        case .system, .refused, .interrupted: failed
         case .client(let error): code(for: error)
         }
     }

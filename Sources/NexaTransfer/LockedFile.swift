@@ -1,0 +1,44 @@
+import Glibc
+import NexaStorage
+
+/// Files that one process at a time writes.
+enum LockedFile {
+    private static let tryCountMax = 100
+
+    /// Opens a file for reading and writing, makes it where it is missing, and locks it until its descriptor is closed; nil while somebody else
+    /// holds it. The file has its name when this returns: one that was renamed or removed meanwhile is no hindrance and no prize.
+    static func open(_ path: String) throws(TransferError) -> Int32? {
+        for _ in 0..<tryCountMax {
+            let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+            guard descriptor >= 0 else { throw .system("cannot write \(path): \(describeErrno(errno))") }
+            guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+                close(descriptor)
+                return nil
+            }
+            var (mine, named) = (stat(), stat())
+            let isNamed =
+                fstat(descriptor, &mine) == 0 && stat(path, &named) == 0 && mine.st_dev == named.st_dev
+                && mine.st_ino == named.st_ino
+            // Devices are not replaced by files.
+            if isNamed && mine.st_mode & S_IFMT == S_IFREG { return descriptor }
+            close(descriptor)
+            if isNamed { throw .unusable("\(path) is not a file") }
+        }
+        return nil
+    }
+
+    /// Gives a file another name, durably.
+    static func rename(_ path: String, to target: String) throws(TransferError) {
+        guard Glibc.rename(path, target) == 0 else { throw .system("cannot write \(target): \(describeErrno(errno))") }
+        try syncName(target)
+    }
+
+    /// Makes a file's name durable.
+    static func syncName(_ path: String) throws(TransferError) {
+        do throws(StorageError) {
+            try PosixFileSystem().syncDirectory(Path.directory(of: path))
+        } catch {
+            throw .system(error.description)
+        }
+    }
+}
