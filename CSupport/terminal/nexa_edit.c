@@ -88,14 +88,18 @@ static int read_character(EditLine *line, wchar_t *character) {
     nexa_edit *edit = current;
     unsigned char byte;
     if (!read_byte(edit, &byte)) return 0;
+    static const wchar_t least[] = {0, 0x80, 0x800, 0x10000};
     int more = byte < 0x80 ? 0 : byte >= 0xC2 && byte < 0xE0 ? 1 : (byte & 0xF0) == 0xE0 ? 2 : byte >= 0xF0 && byte < 0xF5 ? 3 : -1;
     wchar_t value = more <= 0 ? byte : byte & (0x3F >> more);
+    int is_good = more >= 0;
     for (int i = 0; i < more; i++) {
         if (!read_byte(edit, &byte)) return 0;
-        if ((byte & 0xC0) != 0x80) more = -1;
+        is_good = is_good && (byte & 0xC0) == 0x80;
         value = value << 6 | (byte & 0x3F);
     }
-    *character = more < 0 ? 0xFFFD : value;
+    /* Longer than it needs to be, half of a surrogate pair, or beyond Unicode: no character, although its bytes look like one. */
+    if (is_good && more > 0 && (value < least[more] || (value >= 0xD800 && value < 0xE000) || value > 0x10FFFF)) is_good = 0;
+    *character = is_good ? value : 0xFFFD;
     return 1;
 }
 

@@ -50,6 +50,12 @@ import Testing
         #expect(try parse("STATUS") == .raw(.status, [:]))
     }
 
+    @Test(.timeLimit(.minutes(1))) func aDocumentOfManyFieldsIsReadInOnePass() throws {
+        let text = "{" + (0..<50_000).map { "f\($0): 1" }.joined(separator: ",")
+        #expect(try RelaxedJSON.parse(text + "}").mapValue?.count == 50_000)
+        #expect(throws: TextProblem.self) { try RelaxedJSON.parse(text + ", f7: 1}") }
+    }
+
     @Test func aMessageThatHasNoAnswerIsNoCommand() {
         #expect(throws: TextProblem.self) { try ShellParser.parse("CURSOR_CREDIT {stream: 1, credit: 1}") }
         #expect(!ShellWords.messages.contains("CURSOR_CREDIT"))

@@ -78,6 +78,17 @@ def test_letters_of_several_bytes_are_one_step_of_the_cursor(shell, name):
 
 
 @needs_libedit
+def test_bytes_that_are_no_characters_are_shown_as_such(shell, name):
+    one = shell()
+    # An overlong slash, half of a surrogate pair, a byte behind the last one, and a lone one.
+    for odd in (b"\xc0\xaf", b"\xe0\x80\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xff"):
+        os.write(one.child.child_fd, f'db.{name}.insert({{t: "<'.encode() + odd + b'>"})\r')
+        shown = one.read_until(r'"t": "<.*?>"(.|\n)*?default> ')
+        assert "<\ufffd" in shown, odd
+    assert one.close() == 0
+
+
+@needs_libedit
 def test_the_end_of_the_input_is_taken_as_soon_as_a_prompt_is_there(shell, name):
     for _ in range(20):
         one = shell()

@@ -125,11 +125,12 @@ package struct RelaxedJSON {
         let start = position
         try expect("{", "to begin a document")
         var entries: [MessagePackValue.Entry] = []
+        var keys: Set<String> = []
         while !take("}") {
             skipSpace()
             let keyStart = position
             let key = try key()
-            guard !entries.contains(where: { $0.key == .string(key) }) else {
+            guard keys.insert(key).inserted else {
                 throw problem("the key \(JSONText.write(.string(key))) is there twice", at: keyStart)
             }
             try expect(":", "after the key \(JSONText.write(.string(key)))")
