@@ -19,6 +19,9 @@ struct BackupObject: Hashable, Sendable {
     var name: String { "\(Hex.string(digest))-\(byteCount)\(isTable ? ".sst" : "")" }
     var folder: String { String(Hex.string(digest).prefix(2)) }
 
+    /// Whether objects lie in a folder of that name; others are not ours.
+    static func isFolder(_ name: String) -> Bool { name.utf8.count == 2 && UInt8(name, radix: 16) != nil }
+
     /// How the bytes at `path` differ from what they should be; nil when they do not. Reads all of them.
     func mismatch(at path: String, _ fileSystem: any FileSystem) throws(StorageError) -> String? {
         guard fileSystem.exists(path) else { return "it is missing" }

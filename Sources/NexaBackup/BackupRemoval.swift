@@ -22,7 +22,7 @@ package enum BackupRemoval {
         for name in names where !known.contains(name) {
             throw .missing("there is no backup \(name) in \(repository.directory)")
         }
-        return try remove(names, of: repository)
+        return try remove(Set(names).sorted(), of: repository)
     }
 
     /// Keeps the newest. One whose manifest cannot be read counts neither way, and keeps this from being done.
@@ -46,7 +46,7 @@ package enum BackupRemoval {
         guard damage.isEmpty else { return outcome }
         let needed = Set(manifests.flatMap(\.objects).map { repository.path($0) })
         try BackupError.storing { () throws(StorageError) in
-            for folder in try fileSystem.list(repository.objectsDirectory) {
+            for folder in try fileSystem.list(repository.objectsDirectory) where BackupObject.isFolder(folder) {
                 let directory = Path.join(repository.objectsDirectory, folder)
                 for name in try fileSystem.list(directory) {
                     let path = Path.join(directory, name)

@@ -61,17 +61,27 @@ package struct BackupRepository: Sendable {
             guard names.allSatisfy({ ["lost+found", "backups", "objects", "incoming"].contains($0) }) else {
                 throw .refused("\(directory) is not empty and holds no backups: name another directory")
             }
-            try BackupError.storing { () throws(StorageError) in try repository.makeFolders() }
+            try BackupError.storing { () throws(StorageError) in try repository.begin() }
         }
-        return try open(directory, fileSystem: fileSystem)
+        let repository = try open(directory, fileSystem: fileSystem)
+        // Copies may lack those that were empty.
+        try BackupError.storing { () throws(StorageError) in try repository.makeFolders() }
+        return repository
     }
 
     private func makeFolders() throws(StorageError) {
-        for folder in [backupsDirectory, objectsDirectory, incomingDirectory] { try fileSystem.createDirectory(folder) }
-        // It says so only when it is there in one piece.
+        for folder in [backupsDirectory, objectsDirectory, incomingDirectory] where !fileSystem.exists(folder) {
+            try fileSystem.createDirectory(folder)
+        }
+    }
+
+    private func begin() throws(StorageError) {
+        try makeFolders()
+        // It says so only when it is there in one piece: a crash may keep a later name and lose an earlier one.
         let temporary = Path.join(incomingDirectory, Self.markerName)
         if fileSystem.exists(temporary) { try fileSystem.remove(temporary) }
         try fileSystem.writeNew(temporary, Array(Self.marker.utf8))
+        try fileSystem.syncDirectory(directory)
         try fileSystem.rename(temporary, to: Path.join(directory, Self.markerName))
         try fileSystem.syncDirectory(directory)
     }

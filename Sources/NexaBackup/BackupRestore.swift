@@ -124,6 +124,11 @@ package struct BackupRestore {
             if !isUnfinished { try fileSystem.writeNew(layout.restoringPath, Array("\(manifest.name)\n".utf8)) }
             try fileSystem.syncDirectory(layout.directory)
             let lock = try fileSystem.lockFile(layout.lockPath)
+            // Another restore may have come to its end in between.
+            guard fileSystem.exists(layout.restoringPath) else {
+                lock.release()
+                throw .writesRefused(reason: "\(layout.directory) was restored meanwhile")
+            }
             if isUnfinished { try clear() }
             for directory in [layout.tableDirectory, layout.logDirectory] { try fileSystem.createDirectory(directory) }
             try fileSystem.syncDirectory(layout.directory)

@@ -242,6 +242,22 @@ private final class StoreSource: CheckpointSource {
         print("\(wholeCount) of them were whole")
     }
 
+    @Test func aRestoreThatEndedMeanwhileIsNotUndone() throws {
+        let (source, disk, target) = (StoreSource(try engine()), CrashFileSystem(), CrashFileSystem())
+        _ = try create("b", source, disk)
+        let repository = try BackupRepository.open("/repo", fileSystem: disk)
+        for directory in ["/new", "/new/sst"] { try target.createDirectory(directory) }
+        try target.writeNew("/new/RESTORING", Array("b\n".utf8))
+        try target.writeNew("/new/sst/0000000000000001.sst", [1])
+        // The other one is done between the look at the directory and its lock.
+        let late = FaultFileSystem(target) { operation, _, _ in if operation == .lock { try? target.remove("/new/RESTORING") } }
+        let options = BackupRestore.Options(seconds: 9)
+        #expect(throws: BackupError.self) {
+            try BackupRestore(BackupName("b")!, of: repository, into: "/new", fileSystem: late, options).run()
+        }
+        #expect(target.exists("/new/sst/0000000000000001.sst"))
+    }
+
     // MARK: - Manifests
 
     private var sample: BackupManifest {
@@ -330,6 +346,17 @@ private final class StoreSource: CheckpointSource {
         for folder in try disk.list("/repo/objects") { #expect(try disk.list("/repo/objects/\(folder)").isEmpty) }
     }
 
+    @Test func whatIsNotOfTheRepositoryIsLeftAloneAndANameMayBeSaidTwice() throws {
+        let (source, disk) = (StoreSource(try engine()), CrashFileSystem())
+        _ = try create("one", source, disk)
+        let repository = try BackupRepository.open("/repo", fileSystem: disk)
+        try disk.createDirectory("/repo/objects/lost+found")
+        try disk.writeNew("/repo/objects/lost+found/x", [1])
+        let outcome = try BackupRemoval.delete([BackupName("one")!, BackupName("one")!], of: repository)
+        #expect(outcome.removed.map(\.text) == ["one"] && outcome.objectCount > 0)
+        #expect(disk.exists("/repo/objects/lost+found/x"))
+    }
+
     @Test func theNewestStay() throws {
         let (source, disk) = (StoreSource(try engine()), CrashFileSystem())
         for name in ["c", "a", "b"] {
@@ -341,6 +368,14 @@ private final class StoreSource: CheckpointSource {
         // All of the same moment: then the names decide.
         #expect(try BackupRemoval.keep(1, of: repository).removed.map(\.text) == ["a", "b"])
         #expect(try damage(disk).isEmpty && repository.names().map(\.text) == ["c"])
+    }
+
+    @Test func aCopyWithoutItsEmptyFoldersIsGoneOnWith() throws {
+        let (source, disk) = (StoreSource(try engine()), CrashFileSystem())
+        _ = try create("one", source, disk)
+        try disk.removeDirectory("/repo/incoming")
+        _ = try create("two", source, disk)
+        #expect(try damage(disk).isEmpty)
     }
 
     @Test func twoStoresDoNotShareARepository() throws {

@@ -102,6 +102,11 @@ def fill(node, count, collection="docs", start=0, filler=200):
             assert answer.type == wire.SUCCESS, answer
 
 
+def leads(node) -> bool:
+    with node.wire() as link:
+        return link.ask(wire.STATUS, {}).value["replication"]["role"] == "leader"
+
+
 def files_of(repository, name) -> set[tuple[int, str]]:
     """Length and digest of each file of a backup, as its manifest names them."""
     text = Path(repository, "backups", f"{name}.json").read_text().rsplit("xxh3 ", 1)[0]
@@ -362,6 +367,7 @@ def test_a_follower_is_a_source_and_a_backup_is_a_follower(cluster, make_node, t
     assert restored(tmp_path / "repo", "b", alone)["new_epoch"] > summary["epoch"]
     alone.start()
     assert len(content(alone, "docs")) == 3000
+    nodes.wait(lambda: leads(alone), "a cluster of its own")
     fill(alone, 10, start=5000)
 
 

@@ -138,7 +138,14 @@ package final class CheckpointShelf: Sendable {
             if let failure { throw failure }
             return bytes
         }
-        let bytes = try result.get()
+        let bytes: [UInt8]
+        do throws(StorageError) {
+            bytes = try result.get()
+        } catch {
+            // Let go of while it was read: not there, then, and no failure of the disk.
+            guard lock.withLock({ held.contains { $0.id == get.id } }) else { return nil }
+            throw error
+        }
         served.add(UInt64(bytes.count), ordering: .relaxed)
         return Piece(bytes: bytes, isEnd: get.offset + UInt64(bytes.count) >= byteCount)
     }

@@ -82,6 +82,18 @@ import Testing
         #expect(shelf.tidy().map(\.id) == [held.id])
     }
 
+    @Test func oneThatIsLetGoOfWhileItIsReadIsNotThere() throws {
+        let disk = FaultFileSystem(CrashFileSystem())
+        let shelf = CheckpointShelf(engine: try engine(disk), directory: "/data", fileSystem: disk)
+        let held = try shelf.make(.backup, for: ["b"])
+        let get = SnapshotGet(id: held.id, file: 0, offset: 0, byteCount: 10)
+        #expect(try shelf.read(get)?.bytes.count == 10)
+        disk.setHook { operation, path, _ in
+            if operation == .open, path.contains("/checkpoints/") { shelf.release(held.id, by: nil) }
+        }
+        #expect(try shelf.read(get) == nil)
+    }
+
     @Test func piecesEndWithTheirFileAndAreOfWhatIsThereOnly() throws {
         let disk = CrashFileSystem()
         let shelf = CheckpointShelf(engine: try engine(disk), directory: "/data", fileSystem: disk)
