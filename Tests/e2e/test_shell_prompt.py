@@ -415,6 +415,18 @@ def test_a_demonstration_has_a_node_of_its_own(tmp_path, sample):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("term", ["xterm", "dumb"])
+def test_a_demonstration_whose_terminal_goes_away_leaves_nothing(tmp_path, term):
+    demo = Terminal.of("demo", term=term, TMPDIR=str(tmp_path))
+    demo.read_until("default> ", within=60)
+    os.close(demo.child.child_fd)
+    deadline = time.monotonic() + 20
+    while os.waitpid(demo.child.pid, os.WNOHANG) == (0, 0):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_node_of_a_demonstration_does_not_outlive_it(tmp_path):
     demo = Terminal.of("demo", term="dumb", TMPDIR=str(tmp_path))
     demo.read_until("default> ", within=60)

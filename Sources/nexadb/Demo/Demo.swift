@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import NexaBlockingClient
 import NexaShell
 import NexaWire
@@ -24,6 +25,8 @@ struct Demo: ParsableCommand {
 
     func run() throws {
         try ToolExit.guarded {
+            // When the terminal goes away the input ends, and with it the demonstration, in good order.
+            signal(SIGHUP, SIG_IGN)
             let node = try DemoNode()
             defer { node.stop() }
             let target = ShellTarget(node.endpoint)
