@@ -36,6 +36,7 @@ struct RecordCutterTests {
     @Test func linesEndWithEitherLineEndOrTheInput() {
         expect("a\nbc\r\n\n\r\nd", .lines, ["a", "bc", "", "", "d"])
         expect("a\n", .lines, ["a"])
+        expect("a,b\r", .delimited(by: UInt8(ascii: ",")), ["a,b"])
         expect("", .lines, [])
     }
 

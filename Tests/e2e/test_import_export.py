@@ -11,7 +11,9 @@ import re
 import select
 import signal
 import socket
+import struct
 import subprocess
+import termios
 import threading
 import time
 
@@ -197,6 +199,35 @@ def test_a_field_can_be_the_id(node, name, tmp_path):
     result = summary(node, name, file, "--id-field", "n", "--on-error", "continue", code=1)
     assert result["written"] == 2 and result["rejected"] == 2
     assert dump(node, name) == [{"_id": "7", "n": 7}, {"_id": "x", "n": "x"}]
+
+
+MALFORMED = [
+    ("mark.jsonl", b'\xef\xbb\xbf{"a":1}\r\n{"a":2}\r\n', 2, 0, 0), ("nul.jsonl", b'{"a":"x\x00y"}\n{"a":1}\x00\n{"a":1}', 1, 2, 1),
+    ("big.jsonl", b'{"a":1e400}\n{"a":18446744073709551615}\n', 1, 1, 1),
+    ("deep.jsonl", b'{"a":' + b"[" * 10_000 + b"]" * 10_000 + b"}\n{}", 1, 1, 1),
+    ("half.jsonl", b'{"a":"\\ud800"}\n{"a":"\\udc00\\ud800"}\n', 0, 2, 1),
+    ("twice.jsonl", b'{"a":1,"a":2}\n{"_id":"x","_id":"y"}\n', 0, 2, 1),
+    ("utf8.jsonl", b'{"a":"\xff"}\n{"a":"\xc0\xaf"}\n{"a":"\xed\xa0\x80"}\n{}', 1, 3, 1), ("cut.jsonl", b'{"a":1}\n{"a":', 1, 1, 1),
+    ("blank.jsonl", b"\n \n\n", 0, 0, 0), ("mark.csv", b"\xef\xbb\xbfa,b\r\n1,2\r\n3,4\r", 2, 0, 0), ("open.csv", b'a,b\n1,2\n1,"2\n3,4\n', 1, 1, 1),
+    ("utf8.csv", b"a,b\n\xff,2\n1,2\n", 1, 1, 1), ("returns.csv", b"a,b\r1,2\r3,4\r", 0, 0, 2), ("none.csv", b"", 0, 0, 2),
+    ("cut.msgpack", b"\x81\xa1a\x01\x82\xa1a", 1, 0, 2), ("reserved.msgpack", b"\x81\xa1a\x01\xc1", 1, 0, 2),
+    ("scalar.msgpack", b"\x01\x93\x01\x02\x03\x80", 1, 2, 1), ("deep.msgpack", b"\x81\xa1a" + b"\x91" * 100_000 + b"\x01\x80", 1, 1, 1),
+    ("key.msgpack", b"\x81\x01\x02\x82\xa1a\x01\xa1a\x02", 0, 2, 1), ("huge.msgpack", b"\x81\xa1a\xdd\xff\xff\xff\xff", 0, 0, 2),
+    ("behind.json", b'[{"a":1}] x', 1, 0, 2), ("open.json", b'[{"a":1}', 1, 0, 2), ("scalar.json", b'1 "2" {"a":1}', 1, 2, 1),
+    ("deep.json", b"[" * 100_000, 0, 1, 2), ("comma.json", b'[,{"a":1}]', 0, 0, 2),
+]
+
+
+@pytest.mark.parametrize("file, content, good, bad, code", MALFORMED, ids=[case[0] for case in MALFORMED])
+def test_malformed_input_is_refused_by_records_where_they_can_be_told_apart(name, tmp_path, file, content, good, bad, code):
+    (tmp_path / file).write_bytes(content)
+    ran = tool("import", "--dry-run", "--json", name, str(tmp_path / file))
+    assert ran.returncode == code, ran
+    if ran.stdout:
+        result = json.loads(ran.stdout)
+        assert (result["written"], result["rejected"]) == (good, bad), ran
+    else:
+        assert (good, bad) == (0, 0) and ran.stderr, ran
 
 
 # Records that are refused
@@ -579,6 +610,15 @@ def test_other_settings_are_refused(node, stopped):
     assert "--batch-size" in load(node, *options[:2], code=2).stderr
 
 
+def test_a_state_that_cannot_be_read_is_left_behind_by_a_restart(node, stopped, tmp_path):
+    file, options = stopped
+    state = tmp_path / "in.jsonl.import-state"
+    state.write_text(state.read_text()[:100])
+    assert "--restart" in load(node, *options, code=2).stderr
+    assert "record 1001" in load(node, *options, "--restart", code=1).stderr
+    assert json.loads(state.read_text())["position"]["batch"] > 0
+
+
 def test_a_rejects_file_continues_with_its_import(node, stopped, tmp_path):
     _, options = stopped
     rejects = tmp_path / "bad.jsonl"
@@ -648,6 +688,7 @@ def test_a_bar_is_drawn_at_a_terminal_and_lines_elsewhere_when_asked(node, name,
     write_lines(file, 100_000)
     assert load(node, name, file).stderr == ""
     here, there = pty.openpty()
+    fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
     with subprocess.Popen([str(BINARY), "import", "--port", str(node.port), name + "_2", str(file), "--batch-size", "50"],
                           stdout=subprocess.PIPE, stderr=there, stdin=subprocess.DEVNULL, env=environment()) as running:
         os.close(there)
@@ -659,4 +700,5 @@ def test_a_bar_is_drawn_at_a_terminal_and_lines_elsewhere_when_asked(node, name,
                 break
         assert running.wait(60) == 0 and running.stdout.read().startswith(b"complete: 100,000 documents written")
     os.close(here)
-    assert b"\r" in shown and b"[#" in shown and b" %" in shown and b"s left" in shown, shown[-500:]
+    assert b"\r" in shown and b"[#" in shown and b" %" in shown and b"/s" in shown, shown[-500:]
+    assert max(map(len, shown.split(b"\r\x1b[K"))) == 59, "what is wider than the terminal breaks, and is not drawn over"

@@ -77,7 +77,7 @@ package final class Importer {
         self.isDryRun = isDryRun
         source = try BatchSource(plan.input, limits: plan.limits)
         stateFile = isDryRun ? nil : try plan.statePath.map { path throws(TransferError) in try StateFile(path: path) }
-        let earlier = try stateFile?.read().flatMap { plan.startsAgain ? nil : $0 }
+        let earlier = plan.startsAgain ? nil : try stateFile?.read()
         if let earlier, let objection = earlier.objection(source.identity, plan.fixedSettings) {
             throw .unusable("\(plan.statePath ?? ""): \(objection); --restart begins anew")
         }

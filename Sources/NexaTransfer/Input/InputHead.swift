@@ -55,6 +55,11 @@ struct InputHead {
         }
     }
 
+    private static func holdsLoneReturn(_ name: String) -> Bool {
+        let bytes = Array(name.utf8)
+        return bytes.indices.contains { bytes[$0] == 13 && (bytes.indices.contains($0 + 1) ? bytes[$0 + 1] != 10 : true) }
+    }
+
     private static func names(_ row: UnsafeRawBufferPointer, _ delimiter: UInt8) throws(TransferError) -> [String] {
         var names: [String] = []
         var fields = DelimitedFields(row, delimiter: delimiter, scratch: OutputBytes())
@@ -62,6 +67,9 @@ struct InputHead {
             while let field = try fields.next() { names.append(String(decoding: field.bytes, as: UTF8.self)) }
         } catch {
             throw .unusable("the header row: \(error.reason)")
+        }
+        guard !row.contains(UInt8(ascii: "\r")) || names.allSatisfy({ !Self.holdsLoneReturn($0) }) else {
+            throw .unusable("the header row holds a carriage return: lines end with a line feed, alone or behind it")
         }
         guard !names.contains("") else { throw .unusable("the header row has a column without a name; --fields gives them") }
         guard Set(names).count == names.count else { throw .unusable("the header row names a column twice") }

@@ -94,15 +94,16 @@ private struct Scan {
         return nil
     }
 
-    private func record(_ start: Int, lineEnd end: Int) -> Cut {
-        let hasReturn = end > start && window[end - 1] == UInt8(ascii: "\r")
-        return .record(start..<(hasReturn ? end - 1 : end), next: end + 1)
+    private func record(_ start: Int, lineEnd end: Int) -> Cut { .record(withoutReturn(start, end), next: end + 1) }
+
+    private func withoutReturn(_ start: Int, _ end: Int) -> Range<Int> {
+        start..<(end > start && window[end - 1] == UInt8(ascii: "\r") ? end - 1 : end)
     }
 
     /// What stands in front of the input's end is a record like any other; whether it is whole its parser says.
     private func remainder(from start: Int) -> Cut {
         if !isWhole { return .needsMore }
-        return start == window.count ? .end : .record(start..<window.count, next: window.count)
+        return start == window.count ? .end : .record(withoutReturn(start, window.count), next: window.count)
     }
 
     private func find(_ byte: UInt8, from start: Int) -> Int? {

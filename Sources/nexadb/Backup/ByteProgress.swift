@@ -32,17 +32,11 @@ final class ByteProgress {
             if done < total { text += ", \(Console.fixed(Double(total - done) / rate, 0)) s left" }
         }
         if !detail.isEmpty { text += ", \(detail)" }
-        if isLive { Console.prompt("\r\u{1B}[K" + Self.bar(share) + " " + text) } else { Console.note(text) }
+        if isLive { ProgressBar.draw(text, share: share) } else { Console.note(text) }
     }
 
     /// Takes the bar away.
     func end() {
-        if isLive { Console.prompt("\r\u{1B}[K") }
-    }
-
-    private static func bar(_ share: Double) -> String {
-        let width = 20
-        let filled = Int(share * Double(width))
-        return "[" + String(repeating: "#", count: filled) + String(repeating: ".", count: width - filled) + "]"
+        if isLive { ProgressBar.clear() }
     }
 }

@@ -139,7 +139,7 @@ struct VerifySession {
         for node in nodes.dropFirst() { try ask(node, Verify(lsn: lsn, wait: UInt64(wait * 1e6))) }
         for index in nodes.indices.dropFirst() { _ = try pinned(nodes[index], &reports[index]) }
         for index in nodes.indices { try collect(nodes[index], &reports[index]) }
-        if Console.isErrorTerminal { Console.prompt("\r\u{1B}[K") }
+        if Console.isErrorTerminal { ProgressBar.clear() }
         return (lsn, ContentComparison(reports))
     }
 
@@ -187,7 +187,7 @@ struct VerifySession {
             case .hashing:
                 guard Console.isErrorTerminal else { continue }
                 let (entries, bytes) = (Console.grouped(progress.entryCount), Console.bytes(progress.byteCount))
-                Console.prompt("\r\u{1B}[K\(node.name): \(entries) entries, \(bytes)")
+                ProgressBar.draw("\(node.name): \(entries) entries, \(bytes)")
             case .pinned, .failed: throw .node(node.name, reason: "unexpected answer", mayTryAgain: false)
             }
         }

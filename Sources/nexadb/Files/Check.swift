@@ -38,7 +38,7 @@ struct Check: ParsableCommand {
         defer { lock?.release() }
         if salvageLog { try salvage(check) }
         let report = check.run(progress: showProgress)
-        if Console.isErrorTerminal && !quiet { Console.prompt("\r\u{1B}[K") }
+        if Console.isErrorTerminal && !quiet { ProgressBar.clear() }
         if json {
             Console.say(JSONLayout.pretty(Self.json(report)))
         } else {
@@ -82,7 +82,7 @@ struct Check: ParsableCommand {
     private func showProgress(_ progress: VerifyProgress) {
         guard Console.isErrorTerminal && !quiet else { return }
         let percent = progress.totalByteCount > 0 ? progress.checkedByteCount * 100 / progress.totalByteCount : 100
-        Console.prompt("\r\u{1B}[Kchecking tables: \(percent) % of \(Console.bytes(progress.totalByteCount))")
+        ProgressBar.draw("checking tables: \(percent) % of \(Console.bytes(progress.totalByteCount))")
     }
 
     private static func lines(_ report: StoreCheckReport) -> [String] {

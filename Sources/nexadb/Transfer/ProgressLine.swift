@@ -10,7 +10,6 @@ final class ProgressLine {
 
     private static let lineSeconds = 5.0
     private static let barSeconds = 0.2
-    private static let barWidth = 24
 
     private let style: Style
     private var lastShown: Double?
@@ -22,21 +21,21 @@ final class ProgressLine {
 
     func show(_ progress: ImportProgress) {
         let seconds = progress.elapsed / .seconds(1)
-        show(at: seconds, bar: Self.bar(progress), text: Self.text(progress, seconds: seconds))
+        show(at: seconds, share: Self.share(progress), text: Self.text(progress, seconds: seconds))
     }
 
     func show(documents: UInt64, elapsed: Duration) {
         let seconds = elapsed / .seconds(1)
         let rate = UInt64(Double(documents) / max(seconds, 0.001))
-        show(at: seconds, bar: "", text: "\(Console.grouped(documents)) documents, \(Console.grouped(rate))/s")
+        show(at: seconds, share: nil, text: "\(Console.grouped(documents)) documents, \(Console.grouped(rate))/s")
     }
 
-    private func show(at seconds: Double, bar: @autoclosure () -> String, text: @autoclosure () -> String) {
+    private func show(at seconds: Double, share: Double?, text: @autoclosure () -> String) {
         guard style != .none else { return }
         guard seconds - (lastShown ?? 0) >= (style == .bar ? Self.barSeconds : Self.lineSeconds) else { return }
         lastShown = seconds
         if style == .bar {
-            Console.prompt("\r\u{1B}[K" + bar() + text())
+            ProgressBar.draw(text(), share: share)
             isDrawn = true
         } else {
             Console.note(text())
@@ -45,19 +44,13 @@ final class ProgressLine {
 
     /// Takes the bar away, so that other lines stand alone.
     func clear() {
-        if isDrawn { Console.prompt("\r\u{1B}[K") }
+        if isDrawn { ProgressBar.clear() }
         isDrawn = false
     }
 
     private static func share(_ progress: ImportProgress) -> Double? {
         guard let total = progress.bytesTotal, total > 0 else { return nil }
         return min(1, Double(progress.bytesDone) / Double(total))
-    }
-
-    private static func bar(_ progress: ImportProgress) -> String {
-        guard let share = share(progress) else { return "" }
-        let full = Int(share * Double(barWidth))
-        return "[" + String(repeating: "#", count: full) + String(repeating: ".", count: barWidth - full) + "] "
     }
 
     private static func text(_ progress: ImportProgress, seconds: Double) -> String {
