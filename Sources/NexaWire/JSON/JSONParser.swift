@@ -145,33 +145,49 @@ package struct JSONParser {
         }
     }
 
-    /// Turns the one-entry map at `start` into what it stands for, if it is one of those that `JSONText` writes.
+    /// Turns the one-entry map at `start` into what it stands for, if it is one of those that `JSONText` writes. Looks at no more of it than
+    /// that takes: maps of one entry may be nested, and hold much.
     private func replaceExtended(from start: Int) throws(JSONError) {
-        let map = UnsafeRawBufferPointer(rebasing: output.bytes[start...])
-        guard map.count > 2, map[2] == UInt8(ascii: "$"),
-            case .map(let entries)? = try? MessagePackValue(decoding: map), let entry = entries.first,
-            let key = entry.key.stringValue
-        else { return }
-        let replacement: MessagePackValue
-        switch (key, entry.value) {
-        case ("$binary", .string(let text)):
-            guard let bytes = decodeBase64(text) else { throw error("$binary is not base64") }
-            replacement = .binary(bytes)
-        case ("$date", .string(let text)):
-            guard let timestamp = Timestamp(text: text) else { throw error("$date is not an ISO 8601 time with zone") }
-            replacement = .ext(-1, timestamp.body)
-        case ("$double", .string("NaN")): replacement = .double(.nan)
-        case ("$double", .string("Infinity")): replacement = .double(.infinity)
-        case ("$double", .string("-Infinity")): replacement = .double(-.infinity)
-        case ("$ext", let body):
-            guard let type = body["type"]?.intValue.flatMap(Int8.init(exactly:)), let text = body["data"]?.stringValue,
-                let bytes = decodeBase64(text)
-            else { throw error("$ext needs a type from -128 to 127 and base64 data") }
-            replacement = .ext(type, bytes)
-        default: return
-        }
+        guard output.bytes[start + 2] == UInt8(ascii: "$") else { return }
+        var reader = MessagePackReader(output.bytes, position: start + 1)
+        guard let key = try? reader.readString() else { return }
+        guard let replacement = key == "$ext" ? try ext(&reader) : try textual(key, &reader) else { return }
         output.truncate(to: start)
         replacement.encode(into: output)
+    }
+
+    /// What a text stands for under `key`.
+    private func textual(_ key: String, _ reader: inout MessagePackReader) throws(JSONError) -> MessagePackValue? {
+        guard ["$binary", "$date", "$double"].contains(key), let text = try? reader.readString() else { return nil }
+        switch (key, text) {
+        case ("$binary", _):
+            guard let bytes = decodeBase64(text) else { throw error("$binary is not base64") }
+            return .binary(bytes)
+        case ("$date", _):
+            guard let timestamp = Timestamp(text: text) else { throw error("$date is not an ISO 8601 time with zone") }
+            return .ext(-1, timestamp.body)
+        case ("$double", "NaN"): return .double(.nan)
+        case ("$double", "Infinity"): return .double(.infinity)
+        case ("$double", "-Infinity"): return .double(-.infinity)
+        default: return nil
+        }
+    }
+
+    /// `{"type": 5, "data": "base64"}`
+    private func ext(_ reader: inout MessagePackReader) throws(JSONError) -> MessagePackValue {
+        var type: Int8?
+        var bytes: [UInt8]?
+        if let count = try? reader.readMapHeader(), count == 2 {
+            for _ in 0..<2 {
+                switch try? reader.readString() {
+                case "type": type = (try? reader.readInt64()).flatMap(Int8.init(exactly:))
+                case "data": bytes = (try? reader.readString()).flatMap(decodeBase64)
+                default: break
+                }
+            }
+        }
+        guard let type, let bytes else { throw error("$ext needs a type from -128 to 127 and base64 data, and nothing else") }
+        return .ext(type, bytes)
     }
 
     private func decodeBase64(_ text: String) -> [UInt8]? {
