@@ -155,8 +155,15 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
 
     /// Takes whole frames from a caller in this process.
     func receive(_ frames: UnsafeRawBufferPointer) {
-        var buffer = ByteBuffer(bytes: frames)
-        receive(&buffer, allocator: ByteBufferAllocator())
+        arrival = MonotonicTime.nanoseconds()
+        if inbound == nil {
+            // Served where they are; what has to wait is kept.
+            let used = serve(frames)
+            if used < frames.count { inbound = ByteBuffer(bytes: frames[used...]) }
+        } else {
+            inbound!.writeBytes(frames)
+            takeInbound()
+        }
         served()
     }
 
@@ -424,16 +431,17 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
         readOn()
     }
 
-    /// A socket that took all answers at once tells nobody so later: what waited for them is served then, after the other connections,
-    /// and not in this turn of the loop, which ends only when no task is left.
+    /// A socket that took all answers at once tells nobody so later: what waited for them is served then, after the other connections.
     private func serveRestSoon() {
         guard requestWaits, inbound != nil, isWritable, !isGoingOn, machine.takesRequests else { return }
         isGoingOn = true
-        let bound = NIOLoopBound(self, eventLoop: loop.eventLoop)
-        loop.eventLoop.scheduleTask(in: .microseconds(20)) {
-            bound.value.isGoingOn = false
-            bound.value.goOn()
-        }
+        loop.goOnLater(self)
+    }
+
+    /// The others had their turn.
+    func goOnNow() {
+        isGoingOn = false
+        goOn()
     }
 
     /// Asks the socket for more, unless something has to be taken or finished first.

@@ -36,6 +36,11 @@ final class LoopContext {
     /// Connections with subscriptions, and those among them that have more to tell at once.
     private var watchers: [ConnectionHandler] = []
     private var pumped: [ConnectionHandler] = []
+    /// Connections that go on when others had their turn, oldest first.
+    private var delayed = CircularBuffer<ConnectionHandler>()
+    private var isDelayScheduled = false
+    private static let delay = TimeAmount.microseconds(20)
+    private static let delayedNanoseconds: UInt64 = 1_000_000
     private var commitCount = 0
     private var isRoundScheduled = false
     private var endRoundTask: (@Sendable () -> Void)!
@@ -93,6 +98,34 @@ final class LoopContext {
         if node.replication != nil { releaseHeldAnswers(isWake: false) }
         if !watchers.isEmpty { port.noteOldestChange(watchers.lazy.compactMap(\.oldestChange).min()) }
         if now % 5_000 == 0 { executor.releaseViews() }
+    }
+
+    // MARK: Turns
+
+    /// The connection goes on when others had their turn. One timer serves all who wait, for a moment at a time: a turn of the loop ends
+    /// only when no timer is due, and if each connection had its own, one would always be, and no socket would be looked at.
+    func goOnLater(_ connection: ConnectionHandler) {
+        delayed.append(connection)
+        if !isDelayScheduled { scheduleDelayed() }
+    }
+
+    private func scheduleDelayed() {
+        isDelayScheduled = true
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        eventLoop.scheduleTask(in: Self.delay) { bound.value.serveDelayed() }
+    }
+
+    private func serveDelayed() {
+        let start = MonotonicTime.nanoseconds()
+        // Who has still more to do comes in behind those who wait now.
+        var count = delayed.count
+        while count > 0, let connection = delayed.popFirst() {
+            connection.goOnNow()
+            count -= 1
+            if MonotonicTime.nanoseconds() &- start > Self.delayedNanoseconds { break }
+        }
+        isDelayScheduled = false
+        if !delayed.isEmpty { scheduleDelayed() }
     }
 
     // MARK: Change streams
