@@ -124,7 +124,10 @@ extension Executor {
 
     private func waitMilliseconds() throws(DocumentError) -> Int {
         let fallback = node.replication == nil ? 0 : Self.waitMillisecondsDefault
-        return min(try fields.count(.waitMilliseconds) ?? fallback, Self.waitMillisecondsMax)
+        let wait = min(try fields.count(.waitMilliseconds) ?? fallback, Self.waitMillisecondsMax)
+        // The time for the whole request bounds the wait in it.
+        guard let whole = try fields.count(.timeoutMilliseconds), whole > 0 else { return wait }
+        return min(wait, whole)
     }
 
     /// Asks the leader first; a standalone node is its own leader.
