@@ -34,6 +34,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         // Without the traits for configuration files and the whole of Foundation.
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        // Hummingbird's own: the parts of messages that its connections are made of.
+        .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.35.2"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
@@ -101,6 +103,8 @@ let package = Package(
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
             ], exclude: ["OpenAPI/openapi.json"], swiftSettings: settings),
         .target(name: "NexaBlockingClient", dependencies: ["NexaTLS", "NexaWire"], swiftSettings: settings),
         // The terminal's side of the shell, where C is needed.
@@ -161,6 +165,7 @@ let package = Package(
             dependencies: [
                 "NexaGateway", "NexaServer", "NexaDocuments", "NexaStorage", "NexaWire", "NexaTestKit",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ], swiftSettings: settings),
         .testTarget(name: "NexaClientTests", dependencies: ["NexaClient", "NexaClientTLS", "NexaWire"], swiftSettings: settings),

@@ -14,40 +14,61 @@ import NexaServer
 import NexaStorage
 import NexaWire
 
+/// A request as far as its head tells: what it is called, when it came, and whether its body is worth reading.
+struct Admission {
+    enum Verdict {
+        case serve(Exchange)
+        case answer(Answer)
+        case refuse(Problem)
+    }
+
+    let requestID: String
+    let start: UInt64
+    /// What it is counted under.
+    var routeName = Route.otherName
+    var verdict: Verdict
+}
+
 struct Gateway: Sendable {
     let node: NodeContext
     let access: NodeAccess
     private let hosts: HostCheck
-    private let crossOrigin: CrossOrigin?
+    private let crossOrigin: CrossOrigin
     private let date = HTTPDate()
+    private let requestIDs = RequestIDs()
 
     init(_ node: NexaNode, listensOn host: String) async throws {
         self.node = node.context
         access = try await NodeAccess(node)
         let configuration = node.context.configuration
         hosts = HostCheck(listensOn: host, allowedHosts: configuration.httpAllowedHosts)
-        crossOrigin = configuration.httpCrossOrigin.map(CrossOrigin.init)
+        crossOrigin = CrossOrigin(allowed: configuration.httpCrossOrigin)
     }
 
     /// The answer to a request, an error included.
-    func respond(to request: Request, channel: any Channel) async -> Answer {
-        let start = MonotonicTime.nanoseconds()
-        let requestID = Self.requestID(request.headers)
+    func respond(to request: Request, _ admission: Admission) async -> Answer {
+        let requestID = admission.requestID
         var answer: Answer
-        do throws(Problem) {
-            answer = try await serve(request, channel, requestID)
-        } catch {
-            answer = self.answer(to: request, error, requestID)
+        switch admission.verdict {
+        case .answer(let ready): answer = ready
+        case .refuse(let problem): answer = self.answer(to: request, problem, requestID)
+        case .serve(let exchange):
+            do throws(Problem) {
+                answer = try await exchange.answer()
+            } catch {
+                answer = self.answer(to: request, error, requestID)
+            }
         }
-        let nanoseconds = MonotonicTime.nanoseconds() &- start
+        let nanoseconds = MonotonicTime.nanoseconds() &- admission.start
         answer.fields[.requestID] = requestID
         answer.fields[.nexaRole] = node.roleInCluster
         answer.fields[.date] = date.text(at: WallClock.system.microseconds())
         answer.fields[.serverTiming] = "total;dur=\(nanoseconds / 1_000_000).\(Self.threeDigits(nanoseconds / 1_000 % 1_000))"
         answer.fields[.cacheControl] = "no-store"
         answer.fields[.xContentTypeOptions] = "nosniff"
-        crossOrigin?.addFields(to: &answer, request)
-        node.http.record(method: request.method.rawValue, status: answer.status, nanoseconds: nanoseconds)
+        crossOrigin.addFields(to: &answer)
+        node.http.record(
+            route: admission.routeName, method: request.method.rawValue, status: answer.status, nanoseconds: nanoseconds)
         if node.logger.logLevel <= .debug { log(request, answer, requestID, nanoseconds) }
         return answer
     }
@@ -63,7 +84,16 @@ struct Gateway: Sendable {
 
     private static func threeDigits(_ number: UInt64) -> String { String("\(1_000 + number)".dropFirst()) }
 
-    private func serve(_ request: Request, _ channel: any Channel, _ requestID: String) async throws(Problem) -> Answer {
+    /// Looks at the head of a request alone.
+    func admit(_ request: Request, _ channel: any Channel) -> Admission {
+        var admission = Admission(
+            requestID: requestIDs.id(of: request.headers), start: MonotonicTime.nanoseconds(),
+            verdict: .answer(Answer(status: 200)))
+        do throws(Problem) { try judge(request, channel, &admission) } catch { admission.verdict = .refuse(error) }
+        return admission
+    }
+
+    private func judge(_ request: Request, _ channel: any Channel, _ admission: inout Admission) throws(Problem) {
         guard hosts.accepts(request.head.authority) else {
             throw Problem(.misdirected, "This gateway answers to the names of loopback alone (http-allowed-hosts adds others)")
         }
@@ -75,14 +105,21 @@ struct Gateway: Sendable {
                 ? Problem(.badRequest, "The path is not percent-encoded UTF-8")
                 : Problem(.notFound, "There is nothing at this path")
         }
-        if let crossOrigin, request.method == .options { return crossOrigin.preflight(route) }
+        admission.routeName = route.name
+        if request.method == .options, let answer = crossOrigin.preflight(route) {
+            admission.verdict = .answer(answer)
+            return
+        }
         guard route.methods.contains(request.method) else {
             var problem = Problem(.methodNotAllowed, "\(request.method.rawValue) means nothing here")
             problem.fields[.allow] = route.methods.map(\.rawValue).joined(separator: ", ")
             throw problem
         }
-        let exchange = try Exchange(request, route, channel: channel, access: access, node: node, requestID: requestID)
-        return try await exchange.answer()
+        try crossOrigin.check(request)
+        let exchange = try Exchange(
+            request, route, channel: channel, access: access, node: node, requestID: admission.requestID)
+        try BodyReader(exchange).checkLength()
+        admission.verdict = .serve(exchange)
     }
 
     private func answer(to request: Request, _ problem: Problem, _ requestID: String) -> Answer {
@@ -100,14 +137,6 @@ struct Gateway: Sendable {
         problem.fields[.retryAfter] = "1"
         problem.closesConnection = true
         return problem
-    }
-
-    /// The client's own, where it is one; a random one otherwise.
-    private static func requestID(_ fields: HTTPFields) -> String {
-        if let id = fields[.requestID], (1...128).contains(id.utf8.count), id.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) {
-            return id
-        }
-        return String(UInt64.random(in: .min ... .max), radix: 16)
     }
 }
 

@@ -30,6 +30,19 @@ import Testing
         #expect(lines(["", "\n\n", "\r\n"]) == [])
     }
 
+    @Test func linesThatWereTakenHoldNoMemory() {
+        var splitter = LineSplitter()
+        // Pieces never end where a line does.
+        let piece = ByteBuffer(string: String(repeating: String(repeating: "x", count: 99) + "\n", count: 600) + "part")
+        var count = 0
+        for _ in 0..<500 {
+            splitter.append(piece)
+            while splitter.next() != nil { count += 1 }
+            #expect(splitter.capacity < 512 << 10)
+        }
+        #expect(count == 500 * 600)
+    }
+
     /// The examples of RFC 7396, appendix A, as far as a target of a patch is an object.
     @Test(arguments: [
         (#"{"a":"b"}"#, #"{"a":"c"}"#, #"{"a":"c"}"#), (#"{"a":"b"}"#, #"{"b":"c"}"#, #"{"a":"b","b":"c"}"#),
@@ -42,6 +55,21 @@ import Testing
     func patchesMergeAsTheStandardSays(_ target: String, _ patch: String, _ result: String) throws {
         func value(_ text: String) throws -> MessagePackValue { try MessagePackValue(decoding: JSONParser.parse(text)) }
         #expect(MergePatch.apply(try value(patch), to: try value(target)) == (try value(result)))
+    }
+
+    /// A search for each field would take an hour.
+    @Test func largePatchesAreLookedUpAndNotSearchedFor() {
+        let count = 200_000
+        let fields = (0..<count).map { MessagePackValue.Entry("f\($0)", .int(Int64($0))) }
+        let changes = (0..<count).map { index in
+            MessagePackValue.Entry("f\(index + count / 2)", index % 2 == 0 ? .null : .string("new"))
+        }
+        guard case .map(let merged) = MergePatch.apply(.map(changes), to: .map(fields)) else {
+            Issue.record("it is no map any more")
+            return
+        }
+        #expect(merged.count == count / 2 + count / 4 + count / 4)
+        #expect(merged[count / 2].key == .string("f\(count / 2 + 1)"))
     }
 
     @Test(arguments: [

@@ -33,6 +33,15 @@ enum Identity: Hashable, Sendable {
         }
     }
 
+    /// Tells one from another.
+    var name: String {
+        switch self {
+        case .anonymous: ""
+        case .password(let user, _): "user " + user
+        case .key(let key): "key " + key
+        }
+    }
+
     private static var unreadable: Problem {
         var problem = Problem(.badRequest, "Authorization is 'Basic base64(user:password)' or 'Bearer API-KEY'")
         problem.status = 401

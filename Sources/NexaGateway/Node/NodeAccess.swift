@@ -109,7 +109,7 @@ struct NodeConnection: Sendable {
 
     private static func ended(isWrite: Bool) -> Problem {
         var problem = Problem(
-            .shuttingDown, "The node stops" + (isWrite ? ": whether the write was done is unknown" : ""),
+            .shuttingDown, "The node stops, or its client has left" + (isWrite ? ": whether the write was done is unknown" : ""),
             details: isWrite ? [.init("outcome", "unknown")] : [])
         problem.fields[.retryAfter] = "1"
         problem.leavesConnectionUsable = false

@@ -8,13 +8,17 @@ import Synchronization
 final class NodeStream: Sendable {
     /// STREAM_START, or the whole answer where there is nothing to stream.
     let first: LocalFrame
+    private let channel: any Channel
     private let connection: NodeConnection
     private let number: UInt64?
     private let giveBack: @Sendable () -> Void
     private let isDone: Atomic<Bool>
 
-    init(first: LocalFrame, connection: NodeConnection, giveBack: @escaping @Sendable () -> Void) throws(Problem) {
+    fileprivate init(
+        first: LocalFrame, _ channel: any Channel, _ connection: NodeConnection, giveBack: @escaping @Sendable () -> Void
+    ) throws(Problem) {
         self.first = first
+        self.channel = channel
         self.connection = connection
         self.giveBack = giveBack
         number = first.type == .streamStart ? try first.payload.number("stream") : nil
@@ -36,6 +40,8 @@ final class NodeStream: Sendable {
             return nil
         }
         if frame.type == .streamChunk { connection.client.addCredit(stream: number) }
+        let departure = await Departure(channel, connection.client)
+        defer { departure.end() }
         return try await connection.next()
     }
 }
@@ -47,8 +53,10 @@ extension NodeAccess {
     ) async throws(Problem) -> NodeStream {
         let (connection, giveBack) = try await connect(identity, channel)
         nonisolated(unsafe) let frame = frame
+        let departure = await Departure(channel, connection.client)
+        defer { departure.end() }
         do throws(Problem) {
-            return try NodeStream(first: try await connection.ask(frame), connection: connection, giveBack: giveBack)
+            return try NodeStream(first: try await connection.ask(frame), channel, connection, giveBack: giveBack)
         } catch {
             connection.client.close()
             throw error

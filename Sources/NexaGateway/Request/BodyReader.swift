@@ -17,9 +17,14 @@ struct BodyReader {
         byteCountMax = exchange.node.limits.frameByteCountMax
     }
 
+    /// Refuses a body that says itself that it is too large.
+    func checkLength() throws(Problem) {
+        guard !exchange.sendsLines, let text = exchange.request.headers[.contentLength] else { return }
+        if Int(text).map({ $0 > byteCountMax }) ?? true { throw tooLarge }
+    }
+
     /// The whole body.
     func all() async throws(Problem) -> ByteBuffer {
-        if let text = exchange.request.headers[.contentLength], Int(text).map({ $0 > byteCountMax }) ?? true { throw tooLarge }
         let clock = BodyClock(exchange.channel, milliseconds: exchange.node.limits.frameMilliseconds)
         defer { clock.stop() }
         var whole = ByteBuffer()
@@ -54,8 +59,10 @@ struct BodyReader {
     }
 }
 
-/// Ends the input of a connection when the time for a body is over: then reading it fails.
+/// Fails the input of a connection when the time for a body is over. (Closing it would do the same, but TLS knows no such end.)
 final class BodyClock: Sendable {
+    private struct Over: Error {}
+
     private let hasPassed = Atomic<Bool>(false)
     private let eventLoop: any EventLoop
     private let channel: any Channel
@@ -79,7 +86,7 @@ final class BodyClock: Sendable {
             self.timer.value?.cancel()
             self.timer.value = self.eventLoop.scheduleTask(in: .milliseconds(Int64(self.milliseconds))) {
                 self.hasPassed.store(true, ordering: .relaxed)
-                self.channel.close(mode: .input, promise: nil)
+                self.channel.pipeline.fireErrorCaught(Over())
             }
         }
     }

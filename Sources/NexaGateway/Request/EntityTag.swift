@@ -3,8 +3,13 @@
 
 package struct EntityTag: Equatable {
     package var revision: UInt64
+    /// `W/"..."`: as good where it only saves an answer (`If-None-Match`), never for a write (`If-Match`).
+    package var isWeak: Bool
 
-    package init(revision: UInt64) { self.revision = revision }
+    package init(revision: UInt64, isWeak: Bool = false) {
+        self.revision = revision
+        self.isWeak = isWeak
+    }
 
     package var text: String { "\"\(revision)\"" }
 
@@ -23,18 +28,28 @@ package struct EntityTag: Equatable {
             for part in text.split(separator: ",", omittingEmptySubsequences: false) {
                 var tag = part.drop { $0 == " " || $0 == "\t" }
                 while let last = tag.last, last == " " || last == "\t" { tag.removeLast() }
-                if tag.hasPrefix("W/") { tag = tag.dropFirst(2) }
+                let isWeak = tag.hasPrefix("W/")
+                if isWeak { tag = tag.dropFirst(2) }
                 guard tag.count >= 2, tag.first == "\"", tag.last == "\"" else { return nil }
-                if let revision = UInt64(tag.dropFirst().dropLast()) { tags.append(EntityTag(revision: revision)) }
+                if let revision = UInt64(tag.dropFirst().dropLast()) {
+                    tags.append(EntityTag(revision: revision, isWeak: isWeak))
+                }
             }
             self = .tags(tags)
         }
 
+        /// Weak comparison, for `If-None-Match`.
         package func matches(_ revision: UInt64) -> Bool {
             switch self {
             case .any: true
-            case .tags(let tags): tags.contains(EntityTag(revision: revision))
+            case .tags(let tags): tags.contains { $0.revision == revision }
             }
+        }
+
+        /// The revisions that `If-Match` allows, by strong comparison; nil: every one.
+        package var revisions: [UInt64]? {
+            guard case .tags(let tags) = self else { return nil }
+            return tags.filter { !$0.isWeak }.map(\.revision)
         }
     }
 }

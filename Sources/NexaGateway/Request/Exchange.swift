@@ -38,6 +38,12 @@ struct Exchange: Sendable {
 
     var method: HTTPRequest.Method { request.method }
 
+    /// The body is a document a line, of any length.
+    var sendsLines: Bool {
+        guard case .action(_, .bulk) = route, let type = request.headers[.contentType] else { return false }
+        return MediaType.isLines(MediaType.essence(type))
+    }
+
     /// The database that the request names beside its path.
     var database: String? { parameters.text("database") ?? request.headers[.nexaDatabase] }
 
@@ -48,7 +54,7 @@ struct Exchange: Sendable {
         _ body: (NodeConnection) async throws(Problem) -> Result
     ) async throws(Problem) -> Result {
         let (connection, giveBack) = try await access.connect(identity, channel)
-        let departure = Departure(channel, connection.client)
+        let departure = await Departure(channel, connection.client)
         do throws(Problem) {
             let result = try await body(connection)
             departure.end()
@@ -69,23 +75,18 @@ struct Exchange: Sendable {
 
     // MARK: The body
 
-    /// The types of body that a route takes.
-    enum BodyKind { case json, jsonOrLines }
-
-    /// Refuses a body of another type; true: it is lines.
-    @discardableResult
-    func checkContentType(_ kind: BodyKind = .json) throws(Problem) -> Bool {
-        guard let field = request.headers[.contentType] else { return false }
-        let essence = MediaType.essence(field)
-        if essence == MediaType.json || (essence.hasPrefix("application/") && essence.hasSuffix("+json"))
-            || essence == "text/json"
-        {
-            return false
+    /// Refuses a body of another type or coding.
+    func checkContentType() throws(Problem) {
+        if let coding = request.headers[.contentEncoding], coding.lowercased() != "identity" {
+            throw Problem(.unsupportedMediaType, "The body is in the coding \(coding); it must be as it is")
         }
-        if kind == .jsonOrLines, MediaType.isLines(essence) { return true }
-        throw Problem(
-            .unsupportedMediaType,
-            "The body is of type \(essence); it must be \(MediaType.json)\(kind == .jsonOrLines ? " or \(MediaType.lines)" : "")")
+        guard let field = request.headers[.contentType] else { return }
+        let essence = MediaType.essence(field)
+        guard MediaType.isJSON(essence) || sendsLines else {
+            var types = MediaType.json
+            if case .action(_, .bulk) = route { types += " or \(MediaType.lines)" }
+            throw Problem(.unsupportedMediaType, "The body is of type \(essence); it must be \(types)")
+        }
     }
 
     /// The whole body, JSON text. Bounded in size by the largest request of the node, and in time.
@@ -98,7 +99,7 @@ struct Exchange: Sendable {
     func optionalMap() async throws(Problem) -> [UInt8]? {
         let text = try await body()
         if text.readableBytes == 0 { return nil }
-        let map = try parse(text)
+        let map = try await work(on: text.readableBytes) { () throws(Problem) in try Self.parse(text) }
         guard map.withUnsafeBytes({ MessagePackReader($0).nextKind }) == .map else {
             throw Problem(.badPayload, "The body is a JSON object")
         }
@@ -111,9 +112,9 @@ struct Exchange: Sendable {
         return map
     }
 
-    func parse(_ text: ByteBuffer) throws(Problem) -> [UInt8] {
+    static func parse(_ text: ByteBuffer) throws(Problem) -> [UInt8] {
         let output = OutputBytes(capacity: text.readableBytes + 16)
-        try Self.parse(text, into: output)
+        try parse(text, into: output)
         return Array(output.bytes)
     }
 

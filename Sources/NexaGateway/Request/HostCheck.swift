@@ -15,14 +15,19 @@ package struct HostCheck: Sendable {
 
     package func accepts(_ authority: String?) -> Bool {
         if answersAnyHost { return true }
-        guard let authority else { return false }
-        let name = Self.name(of: authority).lowercased()
+        guard let name = authority.flatMap(Self.name)?.lowercased() else { return false }
         return ServerConfiguration.isLoopback(name) || allowedHosts.contains(name)
     }
 
-    /// `HOST`, `HOST:PORT`, `[V6]`, `[V6]:PORT` without the rest.
-    static func name(of authority: String) -> String {
-        if authority.hasPrefix("[") { return String(authority.dropFirst().prefix { $0 != "]" }) }
-        return String(authority.prefix { $0 != ":" })
+    /// The name in `HOST`, `HOST:PORT`, `[V6]`, `[V6]:PORT`; nil: it is none of them.
+    private static func name(of authority: String) -> Substring? {
+        let isBracketed = authority.hasPrefix("[")
+        let name = isBracketed ? authority.dropFirst().prefix { $0 != "]" } : authority.prefix { $0 != ":" }
+        var rest = authority[name.endIndex...]
+        if isBracketed, rest.popFirst() != "]" { return nil }
+        guard rest.isEmpty || (rest.first == ":" && rest.dropFirst().utf8.allSatisfy { (0x30...0x39).contains($0) }) else {
+            return nil
+        }
+        return name
     }
 }

@@ -17,9 +17,15 @@ package struct LineSplitter {
             rest = bytes
             seen = rest.readerIndex
         } else {
+            // The lines that were taken make room: what is kept is the beginning of one line, and one piece.
+            seen -= rest.readerIndex
+            rest.discardReadBytes()
             rest.writeBuffer(&bytes)
         }
     }
+
+    /// Bytes of memory held.
+    package var capacity: Int { rest.capacity }
 
     /// Nothing more comes: what is left is the last line.
     package mutating func finish() { isFinished = true }

@@ -36,6 +36,7 @@ struct QueryDescription {
         try take(cursor: parameters.text("cursor"))
         includesVector = try parameters.flag("include_vector") ?? true
         showsRevision = try parameters.flag("rev") ?? false
+        try checkCursor()
     }
 
     /// The body of POST /collections/{c}/query; what stands in the URL beside it holds, too.
@@ -47,6 +48,12 @@ struct QueryDescription {
         limit = try map.count("limit") ?? limit
         skip = try map.count("skip", "offset") ?? skip
         if let text = try map.text("cursor") { try take(cursor: text) }
+        try checkCursor()
+    }
+
+    /// A cursor that names a key continues a query in the order of keys.
+    private func checkCursor() throws(Problem) {
+        if case .behind = cursor, !pagesByKey { throw QueryParameters.bad("cursor", "is of a query without sort and skip") }
     }
 
     private mutating func take(cursor text: String?) throws(Problem) {

@@ -42,7 +42,9 @@ extension NodeRequest {
         }
         try add("wtimeout_ms", .nexaWriteTimeout, fields)
         add("durability", optional: fields[.nexaDurability])
-        if isRepeatable, let key = fields[.idempotencyKey] { add("op_id", binary: try Self.operationID(key, part: part)) }
+        if isRepeatable, let key = fields[.idempotencyKey] {
+            add("op_id", binary: try Self.operationID(key, exchange, part: part))
+        }
     }
 
     private mutating func add(_ field: StaticString, _ name: HTTPField.Name, _ fields: HTTPFields) throws(Problem) {
@@ -51,12 +53,15 @@ extension NodeRequest {
         add(field, number)
     }
 
-    /// The 24 bytes that name a write: a digest of the key, so that the same key is the same write on any connection and any node.
-    private static func operationID(_ key: String, part: Int) throws(Problem) -> [UInt8] {
+    /// The 24 bytes that name a write: a digest of the key, of who uses it and for what, so that the same request is the same write on any
+    /// connection and any node, and nobody gets the answer to what somebody else did under that key.
+    private static func operationID(_ key: String, _ exchange: Exchange, part: Int) throws(Problem) -> [UInt8] {
         guard (1...255).contains(key.utf8.count) else { throw bad(.idempotencyKey, "has 1 to 255 bytes") }
         let id = OutputBytes(capacity: 64)
-        var key = key
-        key.withUTF8 { bytes in
+        var name = [
+            exchange.identity.name, exchange.method.rawValue, exchange.database ?? "", exchange.request.head.path ?? "", key,
+        ].joined(separator: "\0")
+        name.withUTF8 { bytes in
             for seed in UInt64(1)...3 { id.appendBE(nexa_xxh3(bytes.baseAddress, bytes.count, seed &+ UInt64(part) << 8)) }
         }
         return Array(id.bytes)

@@ -114,12 +114,4 @@ package enum Route: Equatable, Sendable {
         case .databaseStatistics, .live, .ready, .health, .metrics, .status, .statistics, .openAPI: [.get, .head]
         }
     }
-
-    /// Answered though nobody has logged in.
-    var isOpen: Bool {
-        switch self {
-        case .live, .ready, .health, .status, .openAPI, .logIn: true
-        default: false
-        }
-    }
 }

@@ -57,22 +57,13 @@ package enum MediaType {
         return essence.lowercased()
     }
 
+    static func isJSON(_ essence: String) -> Bool {
+        essence == json || essence == "text/json" || (essence.hasPrefix("application/") && essence.hasSuffix("+json"))
+    }
+
     static func isLines(_ essence: String) -> Bool {
         essence == lines || essence == "application/ndjson" || essence == "application/jsonl"
             || essence == "application/x-jsonlines"
-    }
-
-    /// Whether `accept` allows `type`. A type is refused by leaving it out, or with `q=0`.
-    package static func allows(_ accept: String?, _ type: String) -> Bool {
-        guard let accept, !accept.isEmpty else { return true }
-        let family = type.prefix { $0 != "/" } + "/*"
-        for range in accept.split(separator: ",") {
-            let name = essence(String(range))
-            guard name == type || name == "*/*" || name == family else { continue }
-            let parameters = range.split(separator: ";").dropFirst().map { essence(String($0)) }
-            if !parameters.contains(where: { $0 == "q=0" || $0 == "q=0.0" }) { return true }
-        }
-        return false
     }
 }
 
@@ -80,6 +71,7 @@ extension HTTPField.Name {
     static let nexaDatabase = Self("X-Nexa-Database")!
     static let nexaToken = Self("X-Nexa-Token")!
     static let nexaRole = Self("X-Nexa-Role")!
+    static let nexaSlowDown = Self("X-Nexa-Slow-Down")!
     static let nexaAfter = Self("X-Nexa-After")!
     static let nexaReadConcern = Self("X-Nexa-Read-Concern")!
     static let nexaMaxStaleness = Self("X-Nexa-Max-Staleness-Ms")!

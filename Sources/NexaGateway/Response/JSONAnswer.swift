@@ -55,20 +55,24 @@ struct JSONBody {
 
 extension Exchange {
     /// `{"status":"success",...}` with what the node said.
-    func success(_ frame: LocalFrame, status: Int = 200) throws(Problem) -> Answer {
-        let body = JSONBody(style: style, capacity: frame.payload.readableBytes * 2 + 64)
-        try frame.payload.withMessagePack { (reader: inout MessagePackReader) throws(MessagePackError) in
-            body.append("{\"status\":\"success\"")
-            for _ in 0..<(try reader.readMapHeader()) { try body.appendMember(&reader) }
-            body.append("}")
+    func success(_ frame: LocalFrame, status: Int = 200) async throws(Problem) -> Answer {
+        let text = try await work(on: frame.payload.readableBytes) { () throws(Problem) in
+            let body = JSONBody(style: style, capacity: frame.payload.readableBytes * 2 + 64)
+            try frame.payload.withMessagePack { (reader: inout MessagePackReader) throws(MessagePackError) in
+                body.append("{\"status\":\"success\"")
+                for _ in 0..<(try reader.readMapHeader()) { try body.appendMember(&reader) }
+                body.append("}")
+            }
+            return body.output
         }
-        return finish(Answer(status: status, json: body.output), frame)
+        return finish(Answer(status: status, json: text), frame)
     }
 
     /// The answer with the position that belongs to it.
     func finish(_ answer: Answer, _ frame: LocalFrame) -> Answer {
         var answer = answer
         if let token = frame.token { answer.fields[.nexaToken] = token.text }
+        if frame.isSlowDown { answer.fields[.nexaSlowDown] = "1" }
         return answer
     }
 }

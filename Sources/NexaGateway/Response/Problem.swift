@@ -14,6 +14,7 @@ package struct Problem: Error {
     enum Kind: String {
         case badRequest = "BAD_REQUEST"
         case badPayload = "BAD_PAYLOAD"
+        case forbidden = "FORBIDDEN"
         case notFound = "NOT_FOUND"
         case methodNotAllowed = "METHOD_NOT_ALLOWED"
         case notAcceptable = "NOT_ACCEPTABLE"
@@ -30,6 +31,7 @@ package struct Problem: Error {
         var status: Int {
             switch self {
             case .badRequest, .badPayload: 400
+            case .forbidden: 403
             case .notFound: 404
             case .methodNotAllowed: 405
             case .notAcceptable: 406

@@ -1,10 +1,8 @@
-/// Documents that arrive line by line: split, parsed, gathered into batches, stored, told of. Memory is that of one batch, however long the
-/// body is.
+/// Documents that arrive line by line, stored in the order in which they stand: while one batch is stored the next one is read and parsed,
+/// and what became of a batch is told as soon as the node has said so, because a client may wait for it before it sends more.
 ///
-///     parts of the body ─► LineSplitter ─► MessagePack in a batch ─► (so many, or so large) BATCH_WRITE, each item for itself ─► outcomes
+///     body ─► LineBatches (batch n + 1) ─► BATCH_WRITE (batch n), each item for itself ─► outcomes
 
-import HTTPTypes
-import HummingbirdCore
 import NIOCore
 import NexaServer
 import NexaWire
@@ -16,106 +14,75 @@ struct BulkLoad {
         case failed(line: Int, code: String, error: String)
     }
 
+    /// What became of a batch of lines.
     struct Batch {
-        var outcomes: [Outcome] = []
+        var outcomes: [Outcome]
         var token: PositionToken?
+        var isSlowDown = false
     }
-
-    /// A batch is sent when it has so many lines, or so many bytes.
-    static let batchLineCountMax = 1_000
-    static let batchByteCountMax = 256 << 10
 
     private let exchange: Exchange
     private let target: Target
-    private let clock: BodyClock
-    private var body: RequestBody.AsyncIterator
-    private var lines = LineSplitter()
-    private var isAtEnd = false
-    private var lineCount = 0
-    private var batchCount = 0
+    private let batches: LineBatches
 
     init(_ exchange: Exchange, _ target: Target) {
         self.exchange = exchange
         self.target = target
-        body = exchange.request.body.makeAsyncIterator()
-        clock = BodyClock(exchange.channel, milliseconds: exchange.node.limits.frameMilliseconds)
+        batches = LineBatches(exchange)
     }
 
-    /// Reads the lines of one batch and stores them; nil behind the last one. The client has the time of a request for each.
-    mutating func next() async throws(Problem) -> Batch? {
-        clock.restart()
-        defer { clock.stop() }
-        var batch = Batch()
-        let documents = OutputBytes(capacity: Self.batchByteCountMax)
-        /// Places in `outcomes` of what is in `documents`.
-        var places: [Int] = []
-        while batch.outcomes.count < Self.batchLineCountMax, documents.byteCount < Self.batchByteCountMax {
-            guard let line = try await nextLine() else { break }
-            let number = lineCount
-            lineCount += 1
-            do throws(Problem) {
-                try NodeRequest.write(document: line, into: documents)
-                places.append(batch.outcomes.count)
-                batch.outcomes.append(.stored(line: number, id: ""))
-            } catch {
-                batch.outcomes.append(.failed(line: number, code: error.code, error: error.detail))
-            }
-        }
-        // From here on it is the node that is waited for.
-        clock.stop()
-        if !places.isEmpty { try await store(documents, places, &batch) }
-        return batch.outcomes.isEmpty ? nil : batch
-    }
-
-    private mutating func nextLine() async throws(Problem) -> ByteBuffer? {
+    /// Stores all lines; `took` hears of each batch. Answers what stopped it before the end.
+    func run<Failure: Error>(
+        _ took: (Batch) async throws(Failure) -> Void
+    ) async throws(Failure) -> Problem? {
+        var coming = await batches.next()
         while true {
-            if let line = lines.next() { return line }
-            if isAtEnd { return nil }
-            guard lines.partByteCount <= exchange.node.limits.frameByteCountMax else {
-                var problem = Problem(.tooLarge, "A line has at most \(exchange.node.limits.frameByteCountMax) bytes (max-frame)")
-                problem.closesConnection = true
-                throw problem
-            }
-            do {
-                if let part = try await body.next() {
-                    lines.append(part)
-                } else {
-                    isAtEnd = true
-                    lines.finish()
+            switch coming {
+            case .failure(let problem): return problem
+            case .success(nil): return nil
+            case .success(let batch?):
+                async let following = batches.next()
+                let stored: Batch
+                do throws(Problem) { stored = try await store(batch) } catch {
+                    // What follows is not read any more.
+                    var problem = error
+                    problem.closesConnection = true
+                    return problem
                 }
-            } catch {
-                throw BodyReader.broken(isLate: clock.isOver)
+                try await took(stored)
+                coming = await following
             }
         }
     }
 
-    private mutating func store(_ documents: OutputBytes, _ places: [Int], _ batch: inout Batch) async throws(Problem) {
-        batchCount += 1
-        var write = NodeRequest(.batchWrite, capacity: documents.byteCount + 256)
+    private func store(_ batch: LineBatches.Batch) async throws(Problem) -> Batch {
+        guard !batch.places.isEmpty else { return Batch(outcomes: batch.outcomes) }
+        var write = NodeRequest(.batchWrite, capacity: batch.documents.byteCount + 256)
         write.add(target, exchange)
         write.add("documents") { output in
-            output.writeArrayHeader(places.count)
-            output.append(documents.bytes)
+            output.writeArrayHeader(batch.places.count)
+            output.append(batch.documents.bytes)
         }
         write.add("atomic", false)
         write.add("ordered", false)
-        // Each batch is a write of its own: what is in one depends on the body alone.
-        try write.addWriteOptions(exchange, part: batchCount)
+        // Each batch is a write of its own.
+        try write.addWriteOptions(exchange, part: batch.number)
         let frame = try await exchange.ask(write.frame(), isWrite: true)
-        batch.token = frame.token
         let answer = frame.payload.withUnsafeReadableBytes { try? MessagePackValue(decoding: $0) }
         guard let ids = answer?["document_ids"]?.arrayValue else { throw JSONBody.unreadable }
         var failures: [Int: MessagePackValue] = [:]
         for failure in answer?["errors"]?.arrayValue ?? [] { failures[Int(failure["index"]?.intValue ?? -1)] = failure }
+        var outcomes = batch.outcomes
         var stored = ids.makeIterator()
-        for (index, place) in places.enumerated() {
-            guard case .stored(let line, _) = batch.outcomes[place] else { continue }
+        for (index, place) in batch.places.enumerated() {
+            guard case .stored(let line, _) = outcomes[place] else { continue }
             if let failure = failures[index] {
-                batch.outcomes[place] = .failed(
+                outcomes[place] = .failed(
                     line: line, code: failure["code"]?.stringValue ?? "", error: failure["error"]?.stringValue ?? "")
             } else {
-                batch.outcomes[place] = .stored(line: line, id: stored.next()?.stringValue ?? "")
+                outcomes[place] = .stored(line: line, id: stored.next()?.stringValue ?? "")
             }
         }
+        return Batch(outcomes: outcomes, token: frame.token, isSlowDown: frame.isSlowDown)
     }
 }

@@ -8,12 +8,19 @@ import NexaWire
 
 extension Exchange {
     func bulk(into target: Target) async throws(Problem) -> Answer {
-        try checkContentType(.jsonOrLines) ? try await bulkLines(into: target) : try await bulkList(into: target)
+        try checkContentType()
+        return sendsLines ? try await bulkLines(into: target) : try await bulkList(into: target)
     }
 
     /// `{"documents": [...]}` or the list alone: one batch, all or nothing unless `?atomic=false`.
     private func bulkList(into target: Target) async throws(Problem) -> Answer {
-        let bytes = try parse(try await BodyReader(self).all())
+        let text = try await BodyReader(self).all()
+        let frame = try await work(on: text.readableBytes) { () throws(Problem) in try batchFrame(target, text) }
+        return try await success(try await ask(frame, isWrite: true), status: 201)
+    }
+
+    private func batchFrame(_ target: Target, _ text: ByteBuffer) throws(Problem) -> OutputBytes {
+        let bytes = try Self.parse(text)
         let documents: [UInt8]?
         switch bytes.withUnsafeBytes({ MessagePackReader($0).nextKind }) {
         case .array: documents = bytes
@@ -27,7 +34,7 @@ extension Exchange {
         if let isAtomic = try parameters.flag("atomic") { batch.add("atomic", isAtomic) }
         if let isOrdered = try parameters.flag("ordered") { batch.add("ordered", isOrdered) }
         try batch.addWriteOptions(self)
-        return try success(try await ask(batch.frame(), isWrite: true), status: 201)
+        return batch.frame()
     }
 
     // MARK: Lines
@@ -41,9 +48,7 @@ extension Exchange {
     /// The answer is a summary, or with `Accept: application/x-ndjson` a line for each line. Who asks for that reads while it sends: neither
     /// side keeps for ever what the other does not take.
     private func bulkLines(into target: Target) async throws(Problem) -> Answer {
-        guard let accept = request.headers[.accept], MediaType.isLines(MediaType.essence(accept)) else {
-            return try await bulkSummary(into: target)
-        }
+        guard Acceptance(request.headers[.accept]).prefersLines else { return try await bulkSummary(into: target) }
         var answer = Answer(status: 200, fields: [.contentType: MediaType.lines])
         answer.body = .stream { writer in try await self.writeOutcomes(of: target, to: &writer) }
         return answer
@@ -51,26 +56,25 @@ extension Exchange {
 
     /// `{status, collection, count, error_count, errors: [{index, code, error}]}`
     private func bulkSummary(into target: Target) async throws(Problem) -> Answer {
-        var load = BulkLoad(self, target)
         var (count, failureCount) = (0, 0)
         var failures: [MessagePackValue] = []
         var token: PositionToken?
-        do throws(Problem) {
-            while let batch = try await load.next() {
-                token = batch.token ?? token
-                for outcome in batch.outcomes {
-                    guard case .failed(let line, let code, let error) = outcome else {
-                        count += 1
-                        continue
-                    }
-                    failureCount += 1
-                    guard failures.count < Self.failureCountMax else { continue }
-                    failures.append(["index": .int(Int64(line)), "code": .string(code), "error": .string(error)])
+        var isSlowDown = false
+        let stopped = await BulkLoad(self, target).run { (batch: BulkLoad.Batch) async in
+            token = batch.token ?? token
+            isSlowDown = batch.isSlowDown
+            for outcome in batch.outcomes {
+                guard case .failed(let line, let code, let error) = outcome else {
+                    count += 1
+                    continue
                 }
+                failureCount += 1
+                guard failures.count < Self.failureCountMax else { continue }
+                failures.append(["index": .int(Int64(line)), "code": .string(code), "error": .string(error)])
             }
-        } catch {
+        }
+        if var problem = stopped {
             // What was acknowledged before stays.
-            var problem = error
             problem.details.append(.init("count", .int(Int64(count))))
             throw problem
         }
@@ -82,27 +86,18 @@ extension Exchange {
                 .init("errors", .array(failures)),
             ]))
         if let token { answer.fields[.nexaToken] = token.text }
+        if isSlowDown { answer.fields[.nexaSlowDown] = "1" }
         return answer
     }
 
     /// `{index, status: 201, id}` or `{index, status, error: {code, error}}` for each line.
     private func writeOutcomes(of target: Target, to writer: inout any ResponseBodyWriter) async throws {
-        var load = BulkLoad(self, target)
-        var isAtEnd = false
-        while !isAtEnd {
+        let stopped = try await BulkLoad(self, target).run { (batch: BulkLoad.Batch) async throws in
             let text = JSONBody(style: style, capacity: 64 << 10)
-            do throws(Problem) {
-                if let batch = try await load.next() {
-                    for outcome in batch.outcomes { text.append(outcome) }
-                } else {
-                    isAtEnd = true
-                }
-            } catch {
-                text.append(lastLine(error))
-                isAtEnd = true
-            }
-            if !text.output.isEmpty { try await writer.write(ByteBuffer(bytes: text.output.bytes)) }
+            for outcome in batch.outcomes { text.append(outcome) }
+            try await writer.write(ByteBuffer(bytes: text.output.bytes))
         }
+        if let stopped { try await writer.write(ByteBuffer(string: lastLine(stopped))) }
         try await writer.finish(nil)
     }
 

@@ -10,7 +10,7 @@ extension Exchange {
     func listCollections(of database: String?) async throws(Problem) -> Answer {
         var list = NodeRequest(.listCollections)
         list.add("database", optional: database ?? self.database)
-        return try success(try await ask(list.frame()))
+        return try await success(try await ask(list.frame()))
     }
 
     /// POST /databases/{d}/collections `{name}`
@@ -42,20 +42,20 @@ extension Exchange {
         create.add(target, self)
         create.add("dimensions", from: map, "dimensions", "vector_dimensions")
         try create.addWriteOptions(self)
-        return try success(try await ask(create.frame(), isWrite: true), status: 201)
+        return try await success(try await ask(create.frame(), isWrite: true), status: 201)
     }
 
     func dropCollection(_ target: Target) async throws(Problem) -> Answer {
         var drop = NodeRequest(.dropCollection)
         drop.add(target, self)
         try drop.addWriteOptions(self)
-        return try success(try await ask(drop.frame(), isWrite: true))
+        return try await success(try await ask(drop.frame(), isWrite: true))
     }
 
     // MARK: Databases
 
     func listDatabases() async throws(Problem) -> Answer {
-        try success(try await ask(NodeRequest(.listDatabases).frame()))
+        try await success(try await ask(NodeRequest(.listDatabases).frame()))
     }
 
     /// POST /databases `{name}`
@@ -73,12 +73,12 @@ extension Exchange {
         var change = NodeRequest(type)
         change.add("database", database)
         try change.addWriteOptions(self)
-        return try success(try await ask(change.frame(), isWrite: true), status: status)
+        return try await success(try await ask(change.frame(), isWrite: true), status: status)
     }
 
     func databaseStatistics(_ name: String) async throws(Problem) -> Answer {
         var ask = NodeRequest(.getDatabaseStats)
         ask.add("database", name)
-        return try success(try await self.ask(ask.frame()))
+        return try await success(try await self.ask(ask.frame()))
     }
 }

@@ -12,7 +12,8 @@ extension Exchange {
     func create(in target: Target) async throws(Problem) -> Answer {
         let text = try await body()
         let wish = request.headers[.prefer].map { $0.split(separator: ",").map { $0.filter { $0 != " " } } } ?? []
-        let frame = try await ask(try createFrame(target, id: nil, text), isWrite: true)
+        let create = try await work(on: text.readableBytes) { () throws(Problem) in try createFrame(target, id: nil, text) }
+        let frame = try await ask(create, isWrite: true)
         return try await created(
             frame, target, minimal: wish.contains("return=minimal"), whole: wish.contains("return=representation"))
     }
@@ -33,10 +34,10 @@ extension Exchange {
             answer = finish(Answer(status: 201), frame)
             answer.fields[.preferenceApplied] = "return=minimal"
         } else if whole {
-            answer = try await document(target, id: id, status: 201)
+            answer = try await document(target, id: id, status: 201).answer
             answer.fields[.preferenceApplied] = "return=representation"
         } else {
-            answer = try success(frame, status: 201)
+            answer = try await success(frame, status: 201)
         }
         answer.fields[.location] = path(of: target, id: id)
         if let token = frame.token { answer.fields[.eTag] = EntityTag(revision: token.lsn).text }
@@ -57,11 +58,11 @@ extension Exchange {
     // MARK: GET
 
     func read(_ target: Target, id: String) async throws(Problem) -> Answer {
-        let condition = try condition(.ifNoneMatch)
-        var answer = try await document(target, id: id, status: 200)
-        guard let condition, let tag = answer.fields[.eTag], let revision = UInt64(tag.dropFirst().dropLast()),
-            condition.matches(revision)
-        else { return answer }
+        let (ifMatch, ifNoneMatch) = (try condition(.ifMatch), try condition(.ifNoneMatch))
+        var (answer, revision) = try await document(target, id: id, status: 200)
+        guard ifMatch != nil || ifNoneMatch != nil, let revision else { return answer }
+        if let allowed = ifMatch?.revisions, !allowed.contains(revision) { throw Self.otherRevision }
+        guard ifNoneMatch?.matches(revision) == true else { return answer }
         answer.status = 304
         answer.body = .none
         answer.fields[.contentType] = nil
@@ -69,11 +70,24 @@ extension Exchange {
     }
 
     /// The document with its tag.
-    private func document(_ target: Target, id: String, status: Int) async throws(Problem) -> Answer {
+    private func document(
+        _ target: Target, id: String, status: Int
+    ) async throws(Problem) -> (answer: Answer, revision: UInt64?) {
         let frame = try await ask(try readFrame(target, id))
         guard frame.type == .success else { throw Self.noDocument(id) }
         let isBare = try parameters.flag("bare") ?? false
         let showsRevision = try parameters.flag("rev") ?? false
+        let (text, revision) = try await work(on: frame.payload.readableBytes) { () throws(Problem) in
+            try json(of: frame, isBare: isBare, showsRevision: showsRevision)
+        }
+        var answer = finish(Answer(status: status, json: text), frame)
+        if let revision { answer.fields[.eTag] = EntityTag(revision: revision).text }
+        return (answer, revision)
+    }
+
+    private func json(
+        of frame: LocalFrame, isBare: Bool, showsRevision: Bool
+    ) throws(Problem) -> (text: OutputBytes, revision: UInt64?) {
         let body = JSONBody(style: style, capacity: frame.payload.readableBytes * 2 + 64)
         let revision = try frame.payload.withMessagePack { (reader: inout MessagePackReader) throws(MessagePackError) in
             var revision: UInt64?
@@ -92,9 +106,7 @@ extension Exchange {
             if !isBare { body.append("}") }
             return revision
         }
-        var answer = finish(Answer(status: status, json: body.output), frame)
-        if let revision { answer.fields[.eTag] = EntityTag(revision: revision).text }
-        return answer
+        return (body.output, revision)
     }
 
     func readFrame(_ target: Target, _ id: String) throws(Problem) -> OutputBytes {
@@ -113,16 +125,24 @@ extension Exchange {
     func replace(_ target: Target, id: String) async throws(Problem) -> Answer {
         if try parameters.flag("merge") == true { return try await update(target, id: id) }
         let text = try await body()
-        if try condition(.ifNoneMatch) == .any { return try await createOnly(target, id, text) }
         let ifMatch = try condition(.ifMatch)
+        switch try condition(.ifNoneMatch) {
+        case .any where ifMatch == nil: return try await createOnly(target, id, text)
+        case nil: break
+        default: throw Self.badNoneMatch("takes * alone with PUT, and stands without If-Match")
+        }
         let mustExist = ifMatch == .any
-        let revision = try self.revision(ifMatch)
+        let revision = try await self.revision(ifMatch, target, id)
         // With a key for repeats it is one request, always the same; without, a look before tells whether it creates.
         let looks = mustExist || (revision == nil && request.headers[.idempotencyKey] == nil)
         let look = looks ? try lookFrame(target, id) : nil
-        let put = try putFrame("put", target, id, ifMatch: revision, text)
-        let create = looks && !mustExist ? try putFrame("create", target, id, ifMatch: nil, text) : nil
-        nonisolated(unsafe) let frames = (look: look, put: put, create: create)
+        let writes = try await work(on: text.readableBytes) { () throws(Problem) in
+            (
+                put: try putFrame("put", target, id, ifMatch: revision, text),
+                create: looks && !mustExist ? try putFrame("create", target, id, ifMatch: nil, text) : nil
+            )
+        }
+        nonisolated(unsafe) let frames = (look: look, put: writes.put, create: writes.create)
         let (frame, isNew) = try await withNode { connection throws(Problem) in
             if let look = frames.look, try await connection.ask(look).type == .notFound {
                 if mustExist { throw Self.preconditionFailed("There is no such document") }
@@ -147,7 +167,8 @@ extension Exchange {
     private func createOnly(_ target: Target, _ id: String, _ text: ByteBuffer) async throws(Problem) -> Answer {
         let frame: LocalFrame
         do throws(Problem) {
-            frame = try await ask(try createFrame(target, id: id, text), isWrite: true)
+            let create = try await work(on: text.readableBytes) { () throws(Problem) in try createFrame(target, id: id, text) }
+            frame = try await ask(create, isWrite: true)
         } catch {
             throw error.code == ErrorCode.duplicate.rawValue ? Self.preconditionFailed("The document exists") : error
         }
@@ -221,28 +242,40 @@ extension Exchange {
 
     func update(_ target: Target, id: String) async throws(Problem) -> Answer {
         let text = try await body()
-        let ifMatch = try condition(.ifMatch)
-        var update = NodeRequest(.update, capacity: text.readableBytes + 256)
-        update.add(target, self)
-        update.add("key", id)
-        try update.addDocument("updates", text)
-        if let revision = try revision(ifMatch) { update.add("if_match", revision) }
-        if try parameters.flag("upsert") == true { update.add("upsert", true) }
-        try update.addWriteOptions(self)
-        let frame = try await write(update.frame(), id, ifMatch)
-        var answer = try success(frame)
+        let ifMatch = try writeCondition()
+        let revision = try await revision(ifMatch, target, id)
+        // If-Match: * asks for a document that is there.
+        let upserts = try parameters.flag("upsert") == true && ifMatch == nil
+        let request = try await work(on: text.readableBytes) { () throws(Problem) in
+            try updateFrame(target, id, ifMatch: revision, upserts: upserts, text)
+        }
+        let frame = try await write(request, id, ifMatch)
+        var answer = try await success(frame)
         if let token = frame.token { answer.fields[.eTag] = EntityTag(revision: token.lsn).text }
         return answer
     }
 
+    private func updateFrame(
+        _ target: Target, _ id: String, ifMatch: UInt64?, upserts: Bool, _ text: ByteBuffer
+    ) throws(Problem) -> OutputBytes {
+        var update = NodeRequest(.update, capacity: text.readableBytes + 256)
+        update.add(target, self)
+        update.add("key", id)
+        try update.addDocument("updates", text)
+        if let ifMatch { update.add("if_match", ifMatch) }
+        if upserts { update.add("upsert", true) }
+        try update.addWriteOptions(self)
+        return update.frame()
+    }
+
     func delete(_ target: Target, id: String) async throws(Problem) -> Answer {
-        let ifMatch = try condition(.ifMatch)
+        let ifMatch = try writeCondition()
         var delete = NodeRequest(.delete)
         delete.add(target, self)
         delete.add("key", id)
-        if let revision = try revision(ifMatch) { delete.add("if_match", revision) }
+        if let revision = try await revision(ifMatch, target, id) { delete.add("if_match", revision) }
         try delete.addWriteOptions(self)
-        return try success(try await write(delete.frame(), id, ifMatch))
+        return try await success(try await write(delete.frame(), id, ifMatch))
     }
 
     private func write(_ request: OutputBytes, _ id: String, _ ifMatch: EntityTag.Condition?) async throws(Problem) -> LocalFrame
@@ -269,14 +302,26 @@ extension Exchange {
         return condition
     }
 
-    /// The revision that the document must have; nil: any. A node compares one.
-    func revision(_ condition: EntityTag.Condition?) throws(Problem) -> UInt64? {
-        guard case .tags(let tags) = condition else { return nil }
-        guard tags.count <= 1 else { throw Problem(.badRequest, "If-Match takes one entity tag") }
-        // A tag that this node cannot have given.
-        guard let tag = tags.first else { throw Self.preconditionFailed("The document is at another revision") }
-        return tag.revision
+    /// `If-Match` of a write that only changes what is there.
+    func writeCondition() throws(Problem) -> EntityTag.Condition? {
+        if request.headers.contains(.ifNoneMatch) { throw Self.badNoneMatch("means nothing with \(method.rawValue)") }
+        return try condition(.ifMatch)
     }
+
+    /// The revision that the document must have; nil: any. A node compares one: of several it is the one that the document has now.
+    func revision(_ condition: EntityTag.Condition?, _ target: Target, _ id: String) async throws(Problem) -> UInt64? {
+        guard let allowed = condition?.revisions else { return nil }
+        // Tags that this node cannot have given.
+        guard let first = allowed.first else { throw Self.otherRevision }
+        if allowed.count == 1 { return first }
+        let (_, revision) = try await document(target, id: id, status: 200)
+        guard let revision, allowed.contains(revision) else { throw Self.otherRevision }
+        return revision
+    }
+
+    static var otherRevision: Problem { preconditionFailed("The document is at another revision") }
+
+    private static func badNoneMatch(_ what: String) -> Problem { Problem(.badRequest, "The header If-None-Match \(what)") }
 
     private static func asPrecondition(_ problem: Problem, _ isConditional: Bool) -> Problem {
         guard isConditional, problem.code == ErrorCode.conflict.rawValue else { return problem }

@@ -19,9 +19,9 @@ extension Exchange {
     }
 
     private func answer(_ query: QueryDescription, _ target: Target) async throws(Problem) -> Answer {
-        let accept = request.headers[.accept]
-        if method != .head, let accept, MediaType.isLines(MediaType.essence(accept)) { return try await lines(query, target) }
-        guard MediaType.allows(accept, MediaType.json) else {
+        let accept = Acceptance(request.headers[.accept])
+        if method != .head, accept.prefersLines { return try await lines(query, target) }
+        guard accept.quality(of: MediaType.json) > 0 || accept.prefersLines else {
             throw Problem(.notAcceptable, "Documents come as \(MediaType.json) or \(MediaType.lines)")
         }
         return try await page(query, target)
@@ -38,6 +38,17 @@ extension Exchange {
         find.add("stream", false)
         try find.addReadOptions(self)
         let frame = try await ask(find.frame())
+        let (body, next) = try await work(on: frame.payload.readableBytes) { () throws(Problem) in
+            try json(of: frame, query, limit: limit)
+        }
+        var answer = finish(Answer(json: body), frame)
+        if let next, method != .post { answer.fields[.link] = "<\(link(next))>; rel=\"next\"" }
+        return answer
+    }
+
+    private func json(
+        of frame: LocalFrame, _ query: QueryDescription, limit: Int
+    ) throws(Problem) -> (text: OutputBytes, next: PageCursor?) {
         let body = JSONBody(style: style, capacity: frame.payload.readableBytes * 2 + 128)
         var page = Page()
         try frame.payload.withMessagePack { (reader: inout MessagePackReader) throws(MessagePackError) in
@@ -67,9 +78,7 @@ extension Exchange {
         body.append(",\"next_cursor\":")
         if let next { body.appendString(next.text) } else { body.append("null") }
         body.append("}")
-        var answer = finish(Answer(json: body.output), frame)
-        if let next, method != .post { answer.fields[.link] = "<\(link(next))>; rel=\"next\"" }
-        return answer
+        return (body.output, next)
     }
 
     /// The request's own address with another cursor.
@@ -99,12 +108,19 @@ extension Exchange {
         var failure: Problem?
         var frame: LocalFrame? = stream.first
         while let current = frame {
-            if let lines = try? Self.lines(of: current, style: style), lines.readableBytes > 0 {
-                try await writer.write(lines)
+            let lines: ByteBuffer
+            do throws(Problem) {
+                lines = try await work(on: current.payload.readableBytes) { () throws(Problem) in
+                    try Self.lines(of: current, style: style)
+                }
+            } catch {
+                failure = error
+                break
             }
+            if lines.readableBytes > 0 { try await writer.write(lines) }
             do throws(Problem) { frame = try await stream.next(after: current) } catch {
                 failure = error
-                frame = nil
+                break
             }
         }
         if let failure {
@@ -145,7 +161,7 @@ extension Exchange {
         count.add(target, self)
         if let filter = query.filter { filter.withUnsafeBytes { count.add("filters", raw: $0) } }
         try count.addReadOptions(self)
-        return try success(try await ask(count.frame()))
+        return try await success(try await ask(count.frame()))
     }
 
     func vectorSearch(_ target: Target) async throws(Problem) -> Answer {
@@ -159,7 +175,7 @@ extension Exchange {
         search.add("metric", from: map, "metric")
         search.add("include_vector", from: map, "include_vector")
         try search.addReadOptions(self)
-        return try success(try await ask(search.frame()))
+        return try await success(try await ask(search.frame()))
     }
 }
 

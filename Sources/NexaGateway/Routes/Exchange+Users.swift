@@ -24,7 +24,7 @@ extension Exchange {
             ]))
     }
 
-    func listUsers() async throws(Problem) -> Answer { try success(try await ask(NodeRequest(.listUsers).frame())) }
+    func listUsers() async throws(Problem) -> Answer { try await success(try await ask(NodeRequest(.listUsers).frame())) }
 
     func createUser() async throws(Problem) -> Answer {
         let map = RequestMap(try await map())
@@ -33,7 +33,7 @@ extension Exchange {
         create.add("password", from: map, "password")
         create.add("role", from: map, "role")
         create.add("databases", from: map, "databases", "database_permissions")
-        return try success(try await ask(create.frame(), isWrite: true), status: 201)
+        return try await success(try await ask(create.frame(), isWrite: true), status: 201)
     }
 
     /// PUT /users/{name}: what is given changes; a password by itself may be changed by its user.
@@ -44,7 +44,7 @@ extension Exchange {
             var change = NodeRequest(.changePassword)
             change.add("username", name)
             change.add("new_password", from: map, "new_password", "password")
-            last = try success(try await ask(change.frame(), isWrite: true))
+            last = try await success(try await ask(change.frame(), isWrite: true))
         }
         if map.value("role", "databases", "database_permissions", "new_api_key") != nil || last == nil {
             var alter = NodeRequest(.alterUser)
@@ -52,7 +52,7 @@ extension Exchange {
             alter.add("role", from: map, "role")
             alter.add("databases", from: map, "databases", "database_permissions")
             alter.add("new_api_key", from: map, "new_api_key")
-            last = try success(try await ask(alter.frame(), isWrite: true))
+            last = try await success(try await ask(alter.frame(), isWrite: true))
         }
         return last ?? Answer(status: 200)
     }
@@ -60,6 +60,6 @@ extension Exchange {
     func deleteUser(_ name: String) async throws(Problem) -> Answer {
         var delete = NodeRequest(.deleteUser)
         delete.add("username", name)
-        return try success(try await ask(delete.frame(), isWrite: true))
+        return try await success(try await ask(delete.frame(), isWrite: true))
     }
 }

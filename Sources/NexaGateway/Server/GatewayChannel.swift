@@ -1,59 +1,85 @@
-/// The pipeline of an HTTP connection: TLS where the node has a certificate, Hummingbird's HTTP/1, and its requests served on the event
-/// loop that reads them.
+/// The pipeline of an HTTP connection, and its requests served on the event loop that reads them.
+///
+///     socket ─► (TLS) ─► SocketWatch ─► NIO's HTTP/1 ─► HTTPCodec ─► DepartureHandler ─► Hummingbird: idle time, one task a connection
 
 import HTTPTypes
 import HummingbirdCore
 import Logging
 import NIOCore
+import NIOHTTP1
+import NIOHTTPTypes
 import NexaServer
 import NexaTLS
 
-struct GatewayChannel: ServerChildChannel {
-    private let http: HTTP1Channel
+struct GatewayChannel: HTTPChannelHandler {
+    typealias Value = NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>
+
+    let responder: HTTPChannelHandler.Responder
     private let node: NodeContext
     private let executors: [ObjectIdentifier: LoopTaskExecutor]
+
+    private static let decoderLimits: NIOHTTPDecoderLimitConfiguration = {
+        var limits = NIOHTTPDecoderLimitConfiguration()
+        limits.maxHeaderFieldSize = 16 << 10
+        limits.maxHeaderListSize = 32 << 10
+        limits.maxHeaderFieldCount = 100
+        return limits
+    }()
 
     init(_ gateway: Gateway, _ eventLoops: any EventLoopGroup) {
         node = gateway.node
         var executors: [ObjectIdentifier: LoopTaskExecutor] = [:]
         for eventLoop in eventLoops.makeIterator() { executors[ObjectIdentifier(eventLoop)] = LoopTaskExecutor(eventLoop) }
         self.executors = executors
-        let idle = node.configuration.httpIdleLimit
-        http = HTTP1Channel(
-            responder: { request, writer, channel in
-                try await Self.respond(gateway, request, writer, channel)
-            },
-            configuration: .init(
-                additionalChannelHandlers: [DepartureHandler()],
-                idleTimeout: idle.isOff ? nil : .milliseconds(Int64(idle.milliseconds)),
-                httpDecoderConfiguration: .init(
-                    maxHeaderFieldSize: 16 << 10, maxHeaderListSize: 32 << 10, maxHeaderFieldCount: 100)))
+        responder = { request, writer, channel in try await Self.respond(gateway, request, writer, channel) }
     }
 
-    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<HTTP1Channel.Value> {
+    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         node.http.connectionOpened()
         channel.closeFuture.whenComplete { [http = node.http] _ in http.connectionClosed() }
-        do {
+        return channel.eventLoop.makeCompletedFuture {
             try node.tls?.addHandlers(to: channel, plaintext: Self.plaintextGuard(node, channel.remoteAddress))
-        } catch {
-            return channel.eventLoop.makeFailedFuture(error)
+            let pipeline = channel.pipeline.syncOperations
+            let limits = node.limits
+            try pipeline.addHandler(SocketWatch(node.http, stallTime: Self.time(limits.writeStallMilliseconds)))
+            try pipeline.configureHTTPServerPipeline(
+                withPipeliningAssistance: false, withErrorHandling: false, withOutboundHeaderValidation: false,
+                withEncoderConfiguration: .init(), withDecoderLimitConfiguration: Self.decoderLimits)
+            let idle = node.configuration.httpIdleLimit
+            try pipeline.addHandlers([
+                HTTPCodec(drainTime: Self.time(limits.frameMilliseconds)),
+                DepartureHandler(),
+                HTTPConnectionStateHandler(idleTimeout: idle.isOff ? nil : .milliseconds(idle.milliseconds), logger: logger),
+            ])
+            return try NIOAsyncChannel(
+                wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
         }
-        return http.setup(channel: channel, logger: logger)
     }
 
-    func handle(value: HTTP1Channel.Value, logger: Logger) async {
+    private static func time(_ milliseconds: UInt64) -> TimeAmount? {
+        milliseconds == 0 ? nil : .milliseconds(Int64(milliseconds))
+    }
+
+    /// Cancelled, it ends at once, whatever its client does.
+    func handle(value: Value, logger: Logger) async {
         await withTaskExecutorPreference(executors[ObjectIdentifier(value.channel.eventLoop)]) {
-            await http.handle(value: value, logger: logger)
+            await withTaskCancellationHandler {
+                await handleHTTP(asyncChannel: value, logger: logger)
+            } onCancel: {
+                value.channel.close(promise: nil)
+            }
         }
     }
 
     private static func respond(
         _ gateway: Gateway, _ request: Request, _ writer: consuming ResponseWriter, _ channel: any Channel
     ) async throws {
-        if request.headers[.expect]?.lowercased() == "100-continue" {
+        let admission = gateway.admit(request, channel)
+        // Who asks before it sends its body is told to go on only when the head is in order.
+        if case .serve = admission.verdict, request.headers[.expect]?.lowercased() == "100-continue" {
             try await writer.writeInformationalHead(HTTPResponse(status: .continue))
         }
-        let answer = await gateway.respond(to: request, channel: channel)
+        let answer = await gateway.respond(to: request, admission)
         var head = HTTPResponse(status: .init(code: answer.status), headerFields: answer.fields)
         switch answer.body {
         case .none:
@@ -68,11 +94,6 @@ struct GatewayChannel: ServerChildChannel {
             }
         case .stream(let body):
             try await writer.write(response: head, body: ResponseBody { writer in try await body(&writer) })
-        }
-        // The client may be sending still: what it was told reaches it, then the connection ends.
-        if answer.fields[.connection] == "close" {
-            channel.eventLoop.scheduleTask(in: .seconds(1)) { channel.close(promise: nil) }
-            channel.close(mode: .output, promise: nil)
         }
     }
 

@@ -12,6 +12,8 @@ package struct LocalFrame: Sendable {
     package var type: MessageType
     /// The position that was asked for.
     package var token: PositionToken?
+    /// The node asks for slower writes.
+    package var isSlowDown = false
     package var payload: ByteBuffer
 }
 
@@ -74,7 +76,10 @@ final class LocalConnection {
                 guard case .frame(let frame) = parser.step(rest), let type = frame.type else {
                     preconditionFailure("answers are whole frames")
                 }
-                frames.append(LocalFrame(type: type, token: frame.token, payload: ByteBuffer(bytes: frame.payload)))
+                frames.append(
+                    LocalFrame(
+                        type: type, token: frame.token, isSlowDown: frame.header.flags.contains(.slowDown),
+                        payload: ByteBuffer(bytes: frame.payload)))
                 rest = UnsafeRawBufferPointer(rebasing: rest[frame.byteCount...])
             }
         }
