@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import signal
 import socket
 import threading
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from rig.certificates import Authority
+from rig.cluster import Cluster
 from rig.node import Node
 from test_http import Http, http_port
 
@@ -259,3 +261,94 @@ def test_large_bodies_hold_up_no_other_connection(make_node, name, report):
     status, seconds = took[0]
     report(f"HTTP: a body of {len(body) >> 20} MiB took {seconds:.2f} s, and others at most {longest * 1000:.0f} ms meanwhile")
     assert status == 200 and longest < max(0.3, seconds / 2)
+
+
+def test_a_client_hears_of_each_batch_before_it_sends_the_next(node, name):
+    answered = b""
+    with opened(node) as peer:
+        peer.sendall(f"POST /collections/{name}/bulk HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"
+                     "Accept: application/x-ndjson\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n".encode())
+        for batch in range(3):
+            lines = b"".join(b'{"_id": "%d-%d"}\n' % (batch, n) for n in range(1_000))
+            peer.sendall(b"%x\r\n" % len(lines) + lines + b"\r\n")
+            while answered.count(b'"status":201') < (batch + 1) * 1_000:
+                more = peer.recv(1 << 16)
+                assert more, answered[-500:]
+                answered += more
+        peer.sendall(b"0\r\n\r\n")
+        answered += until_end(peer)
+    assert answered.endswith(b"0\r\n\r\n") and b"error" not in answered
+
+
+def test_lines_are_stored_once_under_a_key_however_they_arrive(node, name):
+    body = "".join(json.dumps({"n": n, "text": "x" * (n % 700)}) + "\n" for n in range(3_000)).encode()
+
+    def sent(pieces) -> bytes:
+        with opened(node, timeout=20) as peer:
+            peer.sendall(f"POST /collections/{name}/bulk HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"
+                         "Accept: application/x-ndjson\r\nIdempotency-Key: lines\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n".encode())
+            # All is sent first: 3,000 lines of answer fit into the buffers between.
+            for piece in pieces:
+                peer.sendall(b"%x\r\n" % len(piece) + piece + b"\r\n")
+            peer.sendall(b"0\r\n\r\n")
+            return until_end(peer)
+
+    def ids(answer: bytes) -> list:
+        return re.findall(rb'"id":"([^"]+)"', answer)
+
+    first = ids(sent([body]))
+    second = ids(sent([body[at:at + 9_973] for at in range(0, len(body), 9_973)]))
+    assert len(first) == len(set(first)) == 3_000 and second == first
+    assert Http(node)("POST", f"/collections/{name}/count", {})[1]["count"] == 3_000
+
+
+def test_the_node_s_wish_for_slower_writes_is_passed_on(tmp_path):
+    cluster = Cluster(tmp_path, 3, options=("--http-port", "0", "--lag-slow-time", "300ms", "--lag-refuse-time", "off"))
+    try:
+        cluster.start()
+        leader, followers = cluster[0], cluster.nodes[1:]
+        api = Http(leader)
+        assert api("POST", "/collections/c", {"n": 1})[0] == 201 and api.last.headers["X-Nexa-Slow-Down"] is None
+        for follower in followers:
+            os.kill(follower.pid, signal.SIGSTOP)
+        deadline, told = time.monotonic() + 15, None
+        while told is None and time.monotonic() < deadline:
+            assert api("POST", "/collections/c", {"n": 1})[0] == 201
+            told = api.last.headers["X-Nexa-Slow-Down"]
+        assert told == "1"
+        for follower in followers:
+            os.kill(follower.pid, signal.SIGCONT)
+    finally:
+        cluster.kill()
+
+
+def test_bodies_share_what_the_node_may_buffer(make_node, name):
+    node = make_node("node", "--http-port", "0", "--max-buffers", "8MiB", "--frame-timeout", "20s").start()
+    head = f"POST /collections/{name} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 16000000\r\n\r\n".encode()
+    peers = [opened(node) for _ in range(3)]
+    try:
+        for peer in peers:
+            try:
+                peer.sendall(head + b" " * 5_000_000)
+            except ConnectionError:
+                pass
+        refused = []
+        for peer in peers:
+            peer.settimeout(0.5)
+            try:
+                refused.append(peer.recv(1 << 16).split(b" ", 2)[1])
+            except TimeoutError:
+                pass
+        assert b"429" in refused and set(refused) == {b"429"}
+    finally:
+        [peer.close() for peer in peers]
+    api = Http(node)
+
+    def buffered():
+        return int(re.search(r"(?m)^nexadb_buffered_bytes (-?\d+)", api("GET", "/metrics")[1].decode())[1])
+
+    deadline = time.monotonic() + 10
+    while buffered() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert buffered() == 0
+    assert api("POST", f"/collections/{name}", {"text": "x" * 1_000_000})[0] == 201

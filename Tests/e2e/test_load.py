@@ -144,7 +144,8 @@ def test_readers_that_never_read_are_held_and_then_closed(make_node, report):
                 except (BlockingIOError, ConnectionError):
                     pass
             peak = max(peak, node.resident_bytes())
-        assert node.answers_ping()
+        # Each connection has its turn. How long a round of turns takes, what else the machine does has a say in.
+        assert node.answers_ping(within=3)
         closed, end = 0, time.monotonic() + 12
         while closed < count and time.monotonic() < end:
             closed = count - max(0, node.descriptors() - descriptors)

@@ -1,5 +1,5 @@
-/// Reads the body of a request, bounded: in size (`max-frame`), seen in Content-Length before a byte is read, and in time
-/// (`frame-timeout`), so that a client that sends a byte a minute holds nothing for long.
+/// Reads the body of a request, bounded: in size (`max-frame`), seen in Content-Length before a byte is read; in time (`frame-timeout`), so
+/// that a client that sends a byte a minute holds nothing for long; and together with all others (`max-buffers`).
 
 import HTTPTypes
 import HummingbirdCore
@@ -27,10 +27,13 @@ struct BodyReader {
     func all() async throws(Problem) -> ByteBuffer {
         let clock = BodyClock(exchange.channel, milliseconds: exchange.node.limits.frameMilliseconds)
         defer { clock.stop() }
+        var account = BodyAccount(exchange.node)
         var whole = ByteBuffer()
         do {
             for try await var part in exchange.request.body {
-                guard whole.readableBytes + part.readableBytes <= byteCountMax else { throw tooLarge }
+                let byteCount = whole.readableBytes + part.readableBytes
+                guard byteCount <= byteCountMax else { throw tooLarge }
+                guard account.grow(to: byteCount) else { throw Self.noRoom }
                 if whole.readableBytes == 0 { whole = part } else { whole.writeBuffer(&part) }
             }
         } catch let problem as Problem {
@@ -45,6 +48,13 @@ struct BodyReader {
         var problem = Problem(
             .tooLarge, "A request has at most \(byteCountMax) bytes (max-frame)",
             details: [.init("limit", .int(Int64(byteCountMax)))])
+        problem.closesConnection = true
+        return problem
+    }
+
+    private static var noRoom: Problem {
+        var problem = Problem(.overloaded, "The node buffers too much for others already (max-buffers)")
+        problem.fields[.retryAfter] = "1"
         problem.closesConnection = true
         return problem
     }

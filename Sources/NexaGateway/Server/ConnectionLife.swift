@@ -30,20 +30,25 @@ package struct ConnectionLife {
     private var droppedByteCount = 0
     /// Nothing is taken in any more.
     package private(set) var isOver = false
+    /// A request came behind one that was to be the last: it is nobody's, and so is what follows.
+    private var isIgnoring = false
 
     package init() {}
 
     // MARK: In
 
     package mutating func head(_ head: RequestHead) -> Input {
-        guard !isOver else { return .drop }
+        guard !isOver, !isIgnoring, pending.last?.keepsAlive ?? true else {
+            isIgnoring = true
+            return .drop
+        }
         isReceiving = true
         pending.append(Pending(keepsAlive: head.keepsAlive, isOld: head.isOld))
         return .forward
     }
 
     package mutating func body(_ byteCount: Int) -> Input {
-        guard !isOver else { return .drop }
+        guard !isOver, !isIgnoring else { return .drop }
         guard isUnread else { return .forward }
         droppedByteCount += byteCount
         return droppedByteCount > Self.droppedByteCountMax ? .cut : .drop
@@ -51,7 +56,7 @@ package struct ConnectionLife {
 
     package mutating func end() -> Input {
         isReceiving = false
-        return isOver ? .drop : .forward
+        return isOver || isIgnoring ? .drop : .forward
     }
 
     /// What came is no HTTP: the next answer is the last.
