@@ -87,6 +87,35 @@ def test_a_linearizable_read_shows_nothing_that_a_later_leader_may_lack(proxied)
         assert answer.code == "STALE_READ" and "not known to be committed" in answer.value["error"], (answer, answer.value)
 
 
+def test_a_stream_of_what_does_not_get_committed_is_one_error(cluster):
+    c = cluster()
+    with c[0].wire() as link:
+        documents = [{"_id": f"k{number}", "text": "x" * 10_000} for number in range(300)]
+        assert link.ask(wire.BATCH_WRITE, {"collection": "t", "documents": documents, "w": "majority"}).type == wire.SUCCESS
+        whole = {"collection": "t", "stream": True, "read_concern": "committed", "wait_ms": 300}
+        for node in c.nodes[1:]:
+            node.freeze()
+        create(link, "t", "alone")
+        link.send(wire.QUERY, whole, request_id=1)
+        refused = link.recv()
+        assert (refused.request_id, refused.code) == (1, "STALE_READ"), refused
+        # Nothing of the stream comes behind it.
+        for turn in range(2, 5):
+            link.send(wire.PING, {}, request_id=turn)
+            assert link.recv().request_id == turn
+        for node in c.nodes[1:]:
+            node.thaw()
+        c.wait_caught_up(*c.nodes[1:])
+        link.send(wire.QUERY, {**whole, "wait_ms": 5000}, request_id=9)
+        count, start = 0, link.recv()
+        assert start.type == wire.STREAM_START, start
+        while (answer := link.recv()).type == wire.STREAM_CHUNK:
+            assert answer.request_id == 9
+            count += len(answer.value["documents"])
+            link.send(wire.CURSOR_CREDIT, {"stream": start.value["stream"], "credit": 1})
+        assert answer.type == wire.STREAM_END and count == 301, answer
+
+
 def test_write_concerns_wait_for_followers_and_say_when_nobody_knows(cluster):
     c = cluster()
     with c[0].wire() as link:

@@ -116,7 +116,9 @@ extension ConnectionHandler {
                 machine.becomeStream(hasRequestID: task.requestID != nil)
             }
             task.credit -= 1
+            let concernCount = machine.answers.concernCount
             enqueue(task, hold: 0, commitCount: 0)
+            task.isHeldForOthers = machine.answers.concernCount > concernCount
             if task.credit <= 0 {
                 task.park()
                 task.waitsSince = loop.now
@@ -147,11 +149,18 @@ extension ConnectionHandler {
     /// cancelled. A stream without credit on a connection that is not read any more is cancelled.
     func pumpStreams() {
         guard !tasks.isEmpty, machine.phase != .closed else { return }
-        for task in tasks where task.isStream && !task.isAway {
+        for task in tasks where task.isStream && !task.isAway && !task.isHeldForOthers {
             if task.credit <= 0 && !machine.takesCredit { task.cancel() }
             let canSend = task.credit > 0 && machine.answers.byteCount <= machine.limits.outputByteCountMax
             if canSend || task.isCancelled { submit(task) }
         }
+    }
+
+    /// Other nodes have, or have not, what the first chunk of a stream shows: it goes on, or its error was its end.
+    func streamSettled(requestID: UInt32?, isMet: Bool) {
+        guard let task = tasks.first(where: { $0.isHeldForOthers && $0.requestID == requestID }) else { return }
+        task.isHeldForOthers = false
+        if !isMet { end(task) }
     }
 
     /// Ends the streams whose clients gave no credit for too long, so that nobody's silence pins a snapshot for ever.

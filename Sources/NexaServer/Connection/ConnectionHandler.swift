@@ -363,6 +363,7 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
         let gate = loop.node.gate
         let changes = gate.changes
         let now = MonotonicTime.nanoseconds()
+        var settled: [(requestID: UInt32?, isMet: Bool)] = []
         machine.answers.settle { concern in
             let verdict = gate.judge(concern, now: now)
             guard verdict != .wait else { return verdict }
@@ -370,8 +371,10 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
             if case .failed = verdict, let counters = loop.node.replication?.counters {
                 if concern.isWrite { counters.concernTimedOut() } else { counters.answeredStale(.commit) }
             }
+            if !concern.isWrite && !tasks.isEmpty { settled.append((concern.requestID, verdict == .met)) }
             return verdict
         }
+        for (requestID, isMet) in settled { streamSettled(requestID: requestID, isMet: isMet) }
         return changes
     }
 

@@ -48,6 +48,8 @@ package final class PoolTask: @unchecked Sendable {
     var isAway = true
     /// A chunk came back: it counts as a stream until it ends.
     var isStream = false
+    /// Its first chunk waits for other nodes (`concern`), and may turn out to be an error: no other is made before.
+    var isHeldForOthers = false
     /// Since when the stream waits for credit, in milliseconds of the loop's clock.
     var waitsSince: UInt64?
 

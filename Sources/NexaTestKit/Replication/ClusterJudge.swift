@@ -117,9 +117,10 @@ struct ClusterJudge {
         }
     }
 
-    /// A committed record is never cut.
+    /// A committed record is never cut by a node that has promised the epoch in which it was committed, or a later one: all that a quorum
+    /// consists of. Who has heard of no such epoch may still follow a leader who began without the record, as a later one brings it again.
     mutating func cut(_ disk: SimulatedDisk, to lsn: LSN, on node: Int) {
-        guard lsn < committedLSN, lsn < disk.end else { return }
+        guard lsn < committedLSN, lsn < disk.end, disk.promise.epoch >= committed[Int(lsn)].by else { return }
         if disk.log[Int(lsn)].chain == committed[Int(lsn)].chain {
             violate("n\(node) cuts back to LSN \(lsn), below the committed record \(committed[Int(lsn)].epoch):\(lsn + 1)")
         }
