@@ -12,6 +12,10 @@ final class CollectionScan {
     private let reader: Reader
     private let lower: [UInt8]
     private let upper: [UInt8]
+    /// The document keys that alone can match, in order; nil: all within the bounds. What lies between two of them is jumped over.
+    private let targets: [[UInt8]]?
+    private var nextTarget = 0
+    private var targetKey: [UInt8] = []
     private var iterator: EngineIterator?
     /// Where to go on after `park`: the engine's key of the next document.
     private var resumeKey: [UInt8]?
@@ -25,6 +29,8 @@ final class CollectionScan {
         let space = collection.keySpace
         lower = range.lower.map { space.lower + $0 } ?? space.lower
         upper = range.upper.map { space.lower + $0 } ?? space.upper
+        targets = range.exactKeys
+        isAtEnd = range.isEmpty
     }
 
     deinit { snapshot.release() }
@@ -37,6 +43,33 @@ final class CollectionScan {
         do { try fresh.seekToFirst() } catch { throw DocumentError(error) }
         iterator = fresh
         return fresh
+    }
+
+    /// From the document that `documents` stands on to the next one.
+    @inline(__always)
+    func advance(_ documents: EngineIterator) throws(DocumentError) {
+        do {
+            try documents.next()
+            if let targets { try jump(documents, to: targets) }
+        } catch {
+            throw DocumentError(error)
+        }
+    }
+
+    /// To the first target that is not in front of where `documents` stands, or to what is there in its place. One seek a document, so that
+    /// the budget of a step holds for targets that are missing as well.
+    private func jump(_ documents: EngineIterator, to targets: [[UInt8]]) throws(StorageError) {
+        guard documents.isValid else { return }
+        let key = DocumentWorker.documentKey(documents.key)
+        while nextTarget < targets.count, targets[nextTarget].lexicographicallyPrecedes(key) { nextTarget += 1 }
+        guard nextTarget < targets.count, !targets[nextTarget].elementsEqual(key) else { return }
+        targetKey.removeAll(keepingCapacity: true)
+        targetKey += lower[..<Collection.prefixByteCount]
+        targetKey += targets[nextTarget]
+        let outcome: Result<Void, StorageError> = targetKey.withUnsafeBytes { bytes in
+            Result { () throws(StorageError) in try documents.seek(to: bytes) }
+        }
+        try outcome.get()
     }
 
     /// Lets go of the engine's memory between two steps. A scan that reads ahead of its snapshot (behind writes of its own

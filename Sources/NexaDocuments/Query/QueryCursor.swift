@@ -22,6 +22,8 @@ package final class QueryCursor {
     package private(set) var matchedCount = 0
     /// Documents that the filter looked at so far.
     package private(set) var scannedCount = 0
+    /// Which documents it looks at, and how it orders what it finds.
+    package let plan: QueryPlan
     /// The position that the query reads: an answer made from it may leave when this is acknowledged.
     package var lsn: LSN { scan.lsn }
 
@@ -45,6 +47,9 @@ package final class QueryCursor {
         limit = spec.limit ?? .max
         skip = spec.skip
         let sort = try SortSpec(spec.sort)
+        plan = QueryPlan(
+            access: QueryPlan.Access(filter.keyRange),
+            order: sort.map { $0.isKeyOrder ? .key : .memory } ?? .none, isFiltered: !filter.matchesEverything)
         if limit == 0 {
             mode = .counting
         } else if let sort, !sort.isKeyOrder {
@@ -105,7 +110,7 @@ package final class QueryCursor {
                 matchedCount += 1
                 outcome = try body(view)
             }
-            do { try documents.next() } catch { throw DocumentError(error) }
+            try scan.advance(documents)
             if let outcome { return outcome }
         }
         return .done

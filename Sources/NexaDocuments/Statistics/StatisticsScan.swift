@@ -46,7 +46,7 @@ package final class StatisticsScan {
                     if try clock.isTimeUp(after: byteCount, cancellation) { return .paused }
                     statistics[current].documentCount += 1
                     statistics[current].byteCount += documents.key.count - Collection.prefixByteCount + byteCount
-                    do { try documents.next() } catch { throw DocumentError(error) }
+                    try scans[current].advance(documents)
                 }
             }
             scans[current].park()

@@ -62,7 +62,7 @@ package final class VectorSearch {
             let key = DocumentWorker.documentKey(documents.key)
             guard let view = DocumentView(key: key, value: value, lsn: documents.lsn) else { throw QueryCursor.damage(key) }
             try consider(view)
-            do { try documents.next() } catch { throw DocumentError(error) }
+            try scan.advance(documents)
         }
         return finish()
     }

@@ -85,6 +85,7 @@ package final class Executor {
         case .batchWrite: return try batchWrite(call, payload, session, output)
         case .query: return try query(call, session, output)
         case .count: return try count(call, session, output)
+        case .explain: return try explain(call, session)
         case .vectorSearch: return try vectorSearch(call, session, output)
         case .connect: return try connect(call, &session, output)
         case .bind: return try bind(call, &session, output)
@@ -112,7 +113,7 @@ package final class Executor {
         case .snapshotBegin, .snapshotGet, .snapshotDone: return try snapshot(call, payload, session, output)
         case .subscribeChanges: return try subscribe(call, session)
         case .unsubscribeChanges: return try unsubscribe()
-        case .createIndex, .dropIndex, .listIndexes, .aggregate, .explain:
+        case .createIndex, .dropIndex, .listIndexes, .aggregate:
             throw DocumentError(.unsupported, "\(call.type.name) is not supported by this node yet")
         // Between nodes; an ordinary connection has no business with them.
         case .replHello, .streamStartAt, .replAck, .readIndex, .fence, .promote, .promoted, .switchover, .verify, .nodeStatus,

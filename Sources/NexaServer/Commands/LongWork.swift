@@ -23,6 +23,8 @@ package final class LongWork {
     package enum Kind {
         case query(QueryCursor, StreamMode, batchSize: Int, collection: Collection)
         case count(QueryCursor, collection: Collection)
+        /// `begin` in `MonotonicTime`.
+        case explain(QueryCursor, collection: Collection, begin: UInt64)
         case search(VectorSearch, collection: Collection)
         case statistics(StatisticsScan, database: String, collection: Collection?)
         case toon(ToonQuery)
@@ -66,6 +68,12 @@ package final class LongWork {
         case .count(let cursor, let collection):
             guard try cursor.next(into: page, budget: budget).outcome == .done else { return .paused }
             executor.answerCount(cursor, collection, call, session, output)
+            return .answered(hold: cursor.lsn)
+        case .explain(let cursor, let collection, let begin):
+            let outcome = try cursor.next(into: page, budget: budget).outcome
+            page.removeAll()
+            guard outcome == .done else { return .paused }
+            executor.answerExplain(cursor, collection, begin: begin, call, session, output)
             return .answered(hold: cursor.lsn)
         case .search(let search, let collection):
             guard try search.step(budget: budget) == .done else { return .paused }

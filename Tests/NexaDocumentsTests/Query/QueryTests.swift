@@ -65,6 +65,53 @@ struct QueryTests {
         #expect(try test.query(["_id": ["$gt": "z", "$lt": "a"]], in: things).isEmpty)
     }
 
+    /// Keys that the filter names are looked up, whatever lies between them, and whether they are there or not.
+    @Test(arguments: [false, true]) func looksUpTheKeysThatTheFilterNames(isFlushed: Bool) throws {
+        let (test, things) = try numbered(1000)
+        if isFlushed { try test.engine.flush() }
+        let named: [MessagePackValue] = ["k1000999", "k1000000", "k1000500", "k1000500x", "k1000501", "zzz", "k1000007", "a"]
+        for size in [1, 3, 100] {
+            let cursor = try test.makeQuery(["_id": ["$in": .array(named)]], in: things)
+            let output = OutputBytes()
+            // Whatever the steps are, and though the scan is put away between them.
+            while try cursor.next(into: output, budget: StepBudget(documentCountMax: size)).outcome != .done { cursor.park() }
+            #expect(numbers(try output.values()) == [0, 7, 500, 501, 999])
+            #expect(cursor.scannedCount <= 2 * named.count, "\(cursor.scannedCount) documents for \(named.count) keys")
+            #expect(cursor.plan == QueryPlan(access: .keys(8), order: .none, isFiltered: true))
+        }
+        #expect(try test.count(["_id": ["$in": .array(named)], "even": true], in: things) == 2)
+        let nothing = try test.makeQuery(["_id": ["$in": []]], in: things)
+        #expect(try nothing.next(into: OutputBytes(), budget: StepBudget()).outcome == .done)
+        #expect(nothing.scannedCount == 0 && nothing.plan.access == .nothing)
+    }
+
+    @Test func namesKeysAtRandomAndFindsWhatIsThere() throws {
+        let (test, things) = try numbered(400)
+        var random = SeededGenerator(seed: SeededGenerator.seed(default: 11))
+        for _ in 0..<200 {
+            let wanted = (0..<random.below(40)).map { _ in random.below(800) }
+            let names = wanted.map { MessagePackValue.string("k\(1_000_000 + $0)") }
+            let expected = Set(wanted.filter { $0 < 400 }).sorted().map { Int64($0) }
+            #expect(numbers(try test.query(["_id": ["$in": .array(names)]], in: things)) == expected)
+            #expect(
+                numbers(try test.query(["_id": ["$in": .array(names), "$gte": "k1000200"]], in: things))
+                    == expected.filter { $0 >= 200 })
+        }
+    }
+
+    @Test func tellsHowItFindsItsDocuments() throws {
+        let (test, things) = try numbered(10)
+        func plan(_ filter: MessagePackValue = .null, sort: MessagePackValue = .null) throws -> QueryPlan {
+            try test.makeQuery(filter, sort: sort, in: things).plan
+        }
+        #expect(try plan() == QueryPlan(access: .collection, order: .none, isFiltered: false))
+        #expect(try plan(["n": 1], sort: ["n": -1]) == QueryPlan(access: .collection, order: .memory, isFiltered: true))
+        #expect(try plan(sort: ["_id": 1]) == QueryPlan(access: .collection, order: .key, isFiltered: false))
+        #expect(
+            try plan(["_id": ["$gte": "b"]])
+                == QueryPlan(access: .range(lower: Array("b".utf8), upper: nil), order: .none, isFiltered: true))
+    }
+
     @Test func namesBadFilters() throws {
         let (test, things) = try numbered(1)
         #expect(errorOf { _ = try test.query(["n": ["$frob": 1]], in: things) }?.code == .badFilter)

@@ -243,7 +243,7 @@ import Testing
     @Test func whatIsNotServedYetSaysSo() async throws {
         try await LoopbackNode.run { port in
             let client = try RawClient(port: port)
-            for type in [MessageType.explain, .aggregate] {
+            for type in [MessageType.createIndex, .aggregate] {
                 #expect(try client.call(type).code == "UNSUPPORTED", "\(type.name)")
             }
             #expect(try client.call(.create, ["collection": "c", "data": [:], "w": 2]).code == "BAD_REQUEST")
