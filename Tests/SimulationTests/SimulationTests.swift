@@ -1,5 +1,5 @@
 // The replication core in the simulator, and the tests of that test. A failing seed prints itself and the end of its story;
-// NEXA_TEST_SEED runs from one seed on, NEXA_SIMULATION_SEEDS says how many.
+// NEXA_TEST_SEED runs from one seed on, NEXA_SIMULATION_SEEDS says how many, NEXA_SIMULATION_LINES how much of a story is told.
 
 import Glibc
 import NexaReplication
@@ -45,7 +45,8 @@ import Testing
         for violation in total.violations.prefix(1) {
             print(violation)
             if let seed = violation.split(separator: " ").dropFirst().first.flatMap({ UInt64($0.dropLast()) }) {
-                print(ClusterSimulation.story(seed: seed))
+                let lineCount = getenv("NEXA_SIMULATION_LINES").flatMap { Int(String(cString: $0)) } ?? 120
+                print(ClusterSimulation.story(seed: seed, lineCount: lineCount))
             }
         }
         #expect(total.violations.isEmpty, "\(total.violations.prefix(3))")

@@ -37,4 +37,10 @@ package struct QueryPlan: Equatable, Sendable {
     package var order: Order
     /// Whether a document has to be looked into.
     package var isFiltered: Bool
+
+    package init(access: Access, order: Order, isFiltered: Bool) {
+        self.access = access
+        self.order = order
+        self.isFiltered = isFiltered
+    }
 }
