@@ -15,15 +15,11 @@ from rig.node import ROOT, Node, environment
 JSON = {"Content-Type": "application/json"}
 
 
-def http_port(node) -> int:
-    return int(re.search(r"HTTP on https?://[^ ,]*:(\d+)", node.output())[1])
-
-
 class Http:
     """One kept connection."""
 
     def __init__(self, node, **headers):
-        self.port, self.headers = http_port(node), headers
+        self.port, self.headers = node.http_port, headers
         self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
 
     def __call__(self, method, path, body=None, **headers):
@@ -54,7 +50,7 @@ def api(node):
 
 
 def raw(node, data: bytes, until_close=True) -> bytes:
-    with socket.create_connection(("127.0.0.1", http_port(node)), timeout=10) as s:
+    with socket.create_connection(("127.0.0.1", node.http_port), timeout=10) as s:
         s.sendall(data)
         answer = b""
         while chunk := s.recv(65536):
@@ -126,7 +122,7 @@ def test_large_result_streams_while_it_is_taken(api, node, name):
         documents = [{"_id": f"{i:06}", "text": text} for i in range(start, start + 10_000)]
         assert api("POST", f"/collections/{name}/bulk", documents)[0] == 201
     before = node.resident_bytes()
-    connection = http.client.HTTPConnection("127.0.0.1", http_port(node), timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", node.http_port, timeout=30)
     connection.request("GET", f"/collections/{name}", headers={"Accept": "application/x-ndjson"})
     answer = connection.getresponse()
     first = answer.readline()
@@ -204,7 +200,7 @@ def test_query_ends_with_its_client(api, node, name):
     documents = [{"n": i, "text": "x" * 100} for i in range(50_000)]
     for start in range(0, 50_000, 10_000):
         assert api("POST", f"/collections/{name}/bulk", documents[start:start + 10_000])[0] == 201
-    with socket.create_connection(("127.0.0.1", http_port(node)), timeout=10) as s:
+    with socket.create_connection(("127.0.0.1", node.http_port), timeout=10) as s:
         s.sendall(f"GET /collections/{name} HTTP/1.1\r\nHost: localhost\r\nAccept: application/x-ndjson\r\n\r\n".encode())
         s.recv(1000)
 
@@ -256,7 +252,7 @@ def test_limits_of_size_are_seen_before_the_body(api, node, name):
     status, problem = api("POST", f"/collections/{name}", b"x" * 100, Content_Length=str(1 << 30))
     assert status == 413 and problem["code"] == "TOO_LARGE"
     head = f"POST /collections/{name} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
-    with socket.create_connection(("127.0.0.1", http_port(node)), timeout=10) as s:
+    with socket.create_connection(("127.0.0.1", node.http_port), timeout=10) as s:
         s.sendall(head + b"5\r\nab")
         s.shutdown(socket.SHUT_WR)
         assert s.recv(65536).startswith(b"HTTP/1.1 400")
@@ -326,7 +322,7 @@ def test_ports_by_default(make_node):
 
 
 def test_examples_of_the_docs_work(node, tmp_path):
-    block = re.search(r"```sh\n(.*?)```", (ROOT / "docs/http.md").read_text(), re.S)[1].replace("6969", str(http_port(node)))
+    block = re.search(r"```sh\n(.*?)```", (ROOT / "docs/http.md").read_text(), re.S)[1].replace("6969", str(node.http_port))
     ran = subprocess.run(["bash", "-euo", "pipefail", "-c", block], capture_output=True, text=True, timeout=60, cwd=tmp_path,
                          env=environment())
     assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"

@@ -10,7 +10,6 @@ import pytest
 
 from rig.node import Node
 from rig.wire import CONNECT, request
-from test_http import http_port
 
 GROWTH_LIMIT = 64 << 20
 #: The node's limits of time in this file.
@@ -30,7 +29,7 @@ def node(tmp_path_factory):
 
 def exchange(node, *pieces: bytes, pause=0.0, ends=True, within=6.0) -> str:
     """The statuses that come back for these bytes, and `closed` where the other side closes; `open` where it does not."""
-    with socket.create_connection(("127.0.0.1", http_port(node)), timeout=within) as peer:
+    with socket.create_connection(("127.0.0.1", node.http_port), timeout=within) as peer:
         answer, deadline = b"", time.monotonic() + within
         try:
             for piece in pieces:
@@ -132,7 +131,7 @@ def test_good_input_in_unusual_form(node):
 
 
 def test_a_client_that_asks_first_is_told_to_go_on_or_refused_at_once(node):
-    with socket.create_connection(("127.0.0.1", http_port(node)), timeout=5) as peer:
+    with socket.create_connection(("127.0.0.1", node.http_port), timeout=5) as peer:
         peer.sendall(POST + b"Content-Length: 8\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n")
         assert peer.recv(1 << 16).startswith(b"HTTP/1.1 100 ")
         peer.sendall(b'{"n": 1}')
@@ -148,7 +147,7 @@ def test_a_slow_client_holds_nothing_for_long(node, case):
     begun = {"head": GET + b"X: ", "body": POST + b"Content-Length: 1000\r\n\r\n", "chunks": POST + b"Transfer-Encoding: chunked\r\n\r\n",
              "nothing": b""}[case]
     drip = {"head": b"a", "body": b" ", "chunks": b"1\r\n \r\n", "nothing": b""}[case]
-    with socket.create_connection(("127.0.0.1", http_port(node)), timeout=0.2) as peer:
+    with socket.create_connection(("127.0.0.1", node.http_port), timeout=0.2) as peer:
         peer.sendall(begun)
         answer, started = b"", time.monotonic()
         while time.monotonic() - started < 8:
@@ -169,7 +168,7 @@ def test_a_slow_client_holds_nothing_for_long(node, case):
 
 def test_a_client_that_goes_away_in_the_middle_leaves_nothing(node):
     for _ in range(50):
-        with socket.create_connection(("127.0.0.1", http_port(node)), timeout=5) as peer:
+        with socket.create_connection(("127.0.0.1", node.http_port), timeout=5) as peer:
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             peer.sendall(POST + b'Content-Length: 100\r\n\r\n{"a":')
     assert exchange(node, GET + b"Connection: close\r\n\r\n") == "200 closed"

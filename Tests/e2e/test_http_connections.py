@@ -13,7 +13,7 @@ import pytest
 from rig.certificates import Authority
 from rig.cluster import Cluster
 from rig.node import Node
-from test_http import Http, http_port
+from test_http import Http
 
 STATUS = b"GET /status HTTP/1.1\r\nHost: localhost\r\n"
 
@@ -33,7 +33,7 @@ def api(node):
 
 
 def opened(node, timeout=10):
-    return socket.create_connection(("127.0.0.1", http_port(node)), timeout=timeout)
+    return socket.create_connection(("127.0.0.1", node.http_port), timeout=timeout)
 
 
 def until_end(peer) -> bytes:
@@ -133,11 +133,11 @@ def test_a_query_that_finds_nothing_ends_with_its_client(api, node, name):
 
 def test_pages_of_other_origins_change_nothing(api, node, name):
     body = json.dumps({"_id": "x"}).encode()
-    own = f"http://127.0.0.1:{http_port(node)}"
+    own = f"http://127.0.0.1:{node.http_port}"
     for origin, expected in [("https://evil.example", 403), ("null", 403), (own + ".evil.example", 403), (own, 201)]:
         # As a page sends a Blob without a type: nobody asks before.
         with opened(node) as peer:
-            peer.sendall(f"POST /collections/{name} HTTP/1.1\r\nHost: 127.0.0.1:{http_port(node)}\r\nOrigin: {origin}\r\n"
+            peer.sendall(f"POST /collections/{name} HTTP/1.1\r\nHost: 127.0.0.1:{node.http_port}\r\nOrigin: {origin}\r\n"
                          f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
             assert int(until_end(peer).split()[1]) == expected, origin
     assert api("DELETE", f"/collections/{name}/x", Origin="https://evil.example")[0] == 403

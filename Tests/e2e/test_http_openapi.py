@@ -12,7 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
 from conftest import SEED
 from rig.node import ROOT, Node, environment
-from test_http import Http, http_port
+from test_http import Http
 
 SOURCE = ROOT / "Sources/NexaGateway/OpenAPI/openapi.json"
 EXAMPLES = os.environ.get("NEXA_SCHEMATHESIS_EXAMPLES", "8")
@@ -48,7 +48,7 @@ def test_the_document_tells_of_every_route_of_the_docs():
 def test_the_node_keeps_what_the_document_promises(node, tmp_path, report, part):
     seed = SEED % 2**32
     command = [
-        str(Path(sys.executable).with_name("schemathesis")), "run", str(SOURCE), "--url", f"http://127.0.0.1:{http_port(node)}",
+        str(Path(sys.executable).with_name("schemathesis")), "run", str(SOURCE), "--url", f"http://127.0.0.1:{node.http_port}",
         "--checks", "no_internal_error,status_code_conformance,content_type_conformance,response_schema_conformance",
         "--phases", "examples,coverage,fuzzing", "--mode", "all", "--max-examples", EXAMPLES, "--seed", str(seed), "--request-timeout", "10",
         "--max-time", "26" if part == "documents" else "10", "--no-color", "--max-failures", "20",
