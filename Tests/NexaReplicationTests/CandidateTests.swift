@@ -91,29 +91,6 @@ import Testing
         #expect(bench.tell(.tick).contains { if case .persistPromise(settled, Bench.cluster) = $0 { true } else { false } })
     }
 
-    /// Whoever asked could not win, and a founder that has promised itself to another is none.
-    @Test func aFounderPromisesItselfToNobodyBeforeOthersHaveCaughtUp() {
-        let promise = Promise(epoch: 3, leader: NodeID(name: "a"), standing: .founder)
-        var bench = Bench("a", of: ["a", "b", "c", "d", "e"], state: DurableState(clusterID: Bench.cluster, promise: promise))
-        let fence = Fence(clusterID: Bench.cluster, epoch: 7, candidate: NodeID(name: "b"), isDry: false)
-        let effects = bench.tell(.peer(NodeID(name: "b"), .fence(fence)))
-        #expect(!effects.contains { if case .persistPromise = $0 { true } else { false } })
-        #expect(
-            effects.messages.contains {
-                if case .fenced(let reply) = $0 { !reply.isGranted && reply.epoch == 7 && reply.promised == 3 } else { false }
-            })
-        #expect(bench.node.promise.standing == .founder)
-    }
-
-    @Test(arguments: [PromotionForce.none, .acceptLoss]) func givesWayToTheFounderUnlessItIsForced(_ force: PromotionForce) {
-        var bench = candidate(force: force)
-        let reply = Fenced(
-            node: NodeID(name: "c"), epoch: 4, isGranted: false, promised: 2, last: LogPosition(epoch: 1, lsn: 1), committed: 0)
-        let failure = bench.tell(.peer(NodeID(name: "c"), .fenced(reply))).failure
-        #expect(failure == (force == .none ? .founderAlive(NodeID(name: "c")) : nil))
-        #expect(bench.node.role == (force == .none ? .follower : .candidate))
-    }
-
     @Test func isOutvotedByAHigherPromise() {
         var bench = candidate()
         let reply = Fenced(

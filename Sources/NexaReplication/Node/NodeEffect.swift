@@ -52,8 +52,6 @@ package enum PromotionFailure: Equatable, Sendable {
     case newcomer
     /// A peer promised a higher epoch to somebody else.
     case outvoted(promised: Epoch)
-    /// This peer founded the cluster, and too few others have caught up with it for anybody else to lead.
-    case founderAlive(NodeID)
     /// This peer has records that the candidate lacks: promote it instead.
     case behind(NodeID, LogPosition)
     /// A leader is alive.

@@ -175,12 +175,7 @@ extension ReplicaNode {
             note(reply)
         case .fencing:
             guard !reply.isDry, reply.epoch == state.epoch else { return }
-            guard reply.isGranted else {
-                guard reply.promised < state.epoch else { return giveUp(.outvoted(promised: reply.promised), into: &effects) }
-                // Who is forced goes on without the founder.
-                if state.force == .none { giveUp(.founderAlive(peer), into: &effects) }
-                return
-            }
+            guard reply.isGranted else { return giveUp(.outvoted(promised: reply.promised), into: &effects) }
             if isAhead(reply.last), state.force == .none { return giveUp(.behind(peer, reply.last), into: &effects) }
             note(reply)
         case .acquiring, .promising: return

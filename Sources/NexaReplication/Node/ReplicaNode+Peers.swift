@@ -28,8 +28,6 @@ extension ReplicaNode {
             return replyFenced(to: peer, epoch: fence.epoch, isGranted: false, into: &effects)
         }
         if fence.epoch == promise.epoch { return replyFenced(to: peer, epoch: fence.epoch, isGranted: true, into: &effects) }
-        // Too few have caught up with the founder for anybody else to win, and only a founder counts the others.
-        if promise.standing == .founder { return replyFenced(to: peer, epoch: fence.epoch, isGranted: false, into: &effects) }
 
         effects.append(.note(.fenced(by: peer, epoch: fence.epoch)))
         switch role {
