@@ -1,5 +1,6 @@
 """`nexadb shell` on a pseudo-terminal."""
 import re
+import signal
 import time
 
 import pexpect
@@ -27,9 +28,11 @@ class Terminal:
         return terminal
 
     def start(self, arguments: list[str], term: str = "xterm", columns: int = 100, **env: str):
+        # Who starts tests in the background may have them ignore Ctrl-C, and what is ignored is inherited; at a terminal it is not.
         self.child = pexpect.spawn(
             str(BINARY), arguments, env=environment({"TERM": term, "NEXADB_HISTORY": "", "LANG": "C.UTF-8", **env}),
-            dimensions=(40, columns), encoding="utf-8", codec_errors="replace")
+            dimensions=(40, columns), encoding="utf-8", codec_errors="replace",
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         self.child.delaybeforesend = None
         self.raw = self.text = ""
 
