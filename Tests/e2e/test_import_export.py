@@ -414,7 +414,8 @@ def test_repeats_beyond_the_memory_of_the_node_double_nothing(make_node, name, t
     """The node has forgotten the names of the batches when the import goes on; somebody else's document is told from our own."""
     node = make_node("node", "--op-id-window", "1s").start()
     file = tmp_path / "in.jsonl"
-    count = 60_000
+    # More than a quick machine writes before it is killed.
+    count = 240_000
     write_lines(file, count)
     options = [name, file, "--batch-size", "100", "--on-error", "continue"]
     with PlainClient(node.port) as client:
