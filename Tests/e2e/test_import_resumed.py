@@ -1,0 +1,369 @@
+"""`nexadb import` and `nexadb export` when something stops: every record once through kills of either side, and one writer a file.
+
+NEXA_IMPORT_DOCUMENTS=5000000 NEXA_IMPORT_KILLS=10 makes the kill tests as large as the promise."""
+import contextlib
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import struct
+import subprocess
+import termios
+import threading
+import time
+
+import pytest
+
+from rig import wire
+from rig.faults import needs_strace
+from rig.node import BINARY, environment, tool
+from rig.plain import PlainClient
+from rig.transfer import Running, dump, forget, load, numbers, position, summary, write_lines
+
+DOCUMENTS = int(os.environ.get("NEXA_IMPORT_DOCUMENTS", "200000"))
+KILLS = int(os.environ.get("NEXA_IMPORT_KILLS", "5"))
+
+
+@needs_strace
+def test_a_name_is_given_to_bytes_that_are_on_disk_and_is_on_disk_itself(node, name, tmp_path):
+    """Of the position and of an export: after a power cut there is the old file or the new one."""
+    source, target, log = tmp_path / "in.jsonl", tmp_path / "out.jsonl", tmp_path / "strace.log"
+    write_lines(source, 20_000)
+    renames = 0
+    for command in (["import", "--batch-size", "20", name, str(source)], ["export", name, str(target)]):
+        subprocess.run(["strace", "-f", "-y", "-qq", "-e", "trace=/rename.*,fsync,fdatasync", "-o", str(log), str(BINARY), *command,
+                        "--port", str(node.port)], check=True, stdout=subprocess.DEVNULL, timeout=120, env=environment())
+        calls = re.findall(r"^(\d+) +(\w+)\((.*)\) += 0$", log.read_text(), re.M)
+        for at, (thread, call, arguments) in enumerate(calls):
+            if not call.startswith("rename"):
+                continue
+            renames += 1
+            old = re.search(r'"(.*?)"', arguments)[1]
+            mine = [(each[1], each[2]) for each in calls[max(0, at - 20):at + 20] if each[0] == thread]
+            here = mine.index((call, arguments))
+            assert mine[here - 1][0] in ("fsync", "fdatasync") and f"<{old}>" in mine[here - 1][1], mine
+            assert mine[here + 1][0] == "fsync" and f"<{tmp_path}>" in mine[here + 1][1], mine
+    assert renames >= 3
+
+
+def test_an_import_that_is_killed_goes_on_and_has_every_line_once(make_node, name, tmp_path, rng, report):
+    node = make_node().start()
+    file = tmp_path / "in.jsonl"
+    write_lines(file, DOCUMENTS)
+    # Few documents go in slowly, so that there is time to be killed in.
+    options = [name, file, *(["--batch-size", "20", "--connections", "2"] if DOCUMENTS < 1_000_000 else [])]
+    state, kills = tmp_path / "in.jsonl.import-state", 0
+    for _ in range(KILLS):
+        running = Running(node, *options)
+        running.reaches(state, position(state) + file.stat().st_size * 0.3 / KILLS)
+        kills += running.kill_after(rng.uniform(0, 0.1))
+    assert kills == KILLS, "too fast to be killed"
+    began = time.monotonic()
+    code, out, err = Running(node, *options).wait()
+    assert code == 0, err
+    result = json.loads(out)
+    assert result["written"] + result["present"] == DOCUMENTS and result["rejected"] == 0, result
+    assert result["documents_this_run"] < DOCUMENTS * 0.8, "it began anew"
+    numbers(node, name, DOCUMENTS)
+    assert not state.exists()
+    report(f"import: {DOCUMENTS} documents, killed {kills} times, each is there once; the last run wrote {result['documents_this_run']} "
+           f"in {time.monotonic() - began:.1f} s")
+
+
+def test_repeats_beyond_the_memory_of_the_node_double_nothing(make_node, name, tmp_path, rng):
+    """The node has forgotten the names of the batches when the import goes on; somebody else's document is told from our own."""
+    node = make_node("node", "--op-id-window", "1s").start()
+    file = tmp_path / "in.jsonl"
+    # More than a quick machine writes before it is killed.
+    count = 240_000
+    write_lines(file, count)
+    options = [name, file, "--batch-size", "100", "--on-error", "continue"]
+    with PlainClient(node.port) as client:
+        client.create(name, {"_id": f"own{count - 3}", "n": "somebody else's"})
+    assert Running(node, *options).kill_after(rng.uniform(0.15, 0.25))
+    forget(node)
+    result = summary(node, *options, code=1)
+    assert result["rejected"] == 1 and result["written"] + result["present"] == count - 1 and result["present"] > 0, result
+    found = [d["n"] for d in dump(node, name)]
+    assert sorted(n for n in found if n != "somebody else's") == [n for n in range(count) if n != count - 3]
+
+
+def test_what_a_refused_record_stood_beside_is_not_written_twice(node, name, tmp_path):
+    """The node wrote the other records of the batch: whoever goes on behind the refused one gets them once."""
+    file = tmp_path / "in.jsonl"
+    with PlainClient(node.port) as client:
+        client.create(name, {"_id": "taken", "n": -1})
+    file.write_text("".join(f'{{"n": {n}}}\n' for n in range(50)) + '{"_id": "taken"}\n' + '{"n": 50}\n')
+    load(node, name, file, code=1)
+    result = summary(node, name, file, "--on-error", "continue", code=1)
+    assert (result["written"], result["rejected"]) == (51, 1), result
+    assert sorted(d["n"] for d in dump(node, name)) == list(range(-1, 51))
+
+
+class HangsUpAtRead:
+    """A way to a node on which the first READ of a client ends the connection, once."""
+
+    def __init__(self, port):
+        self.port_behind, self.has_hung_up = port, False
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self.listener.accept()
+                far = socket.create_connection(("127.0.0.1", self.port_behind))
+                threading.Thread(target=self.answers, args=(far, near), daemon=True).start()
+                threading.Thread(target=self.requests, args=(near, far), daemon=True).start()
+
+    @staticmethod
+    def answers(far, near):
+        with contextlib.suppress(OSError):
+            while data := far.recv(65536):
+                near.sendall(data)
+        near.close()
+
+    def requests(self, near, far):
+        stream = near.makefile("rb")
+        with contextlib.suppress(OSError):
+            while len(head := stream.read(12)) == 12:
+                if head[5] == wire.READ and not self.has_hung_up:
+                    self.has_hung_up = True
+                    near.shutdown(socket.SHUT_RDWR)
+                    break
+                far.sendall(head + stream.read(int.from_bytes(head[8:12], "big")))
+        far.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_connection_that_is_lost_while_doubts_are_resolved_loses_no_batch(make_node, name, tmp_path):
+    node = make_node("node", "--op-id-window", "1s").start()
+    file = tmp_path / "in.jsonl"
+    with PlainClient(node.port) as client:
+        client.create(name, {"_id": "own7", "n": "somebody else's"})
+    file.write_text("".join(f'{{"_id": "own{n}", "n": {n}}}\n' for n in range(20)))
+    load(node, name, file, code=1)
+    forget(node)
+    way = HangsUpAtRead(node.port)
+    result = summary(way, name, file, "--on-error", "continue", timeout=60, code=1)
+    assert way.has_hung_up
+    assert (result["state"], result["present"], result["rejected"]) == ("complete", 19, 1), result
+
+
+def test_a_node_that_was_away_while_the_input_paused_is_waited_for(make_node, name):
+    """The time without progress counts from the first failure, not from the last answer: the input itself may take its time."""
+    node = make_node().start()
+    node.options += ["--port", str(node.port)]
+    running = subprocess.Popen(
+        [str(BINARY), "import", "--port", str(node.port), name, "-", "--format", "jsonl", "--batch-size", "1", "--connections", "1",
+         "--retry-for", "2"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+    # As much as is read before an import begins.
+    running.stdin.write(json.dumps({"n": 1, "text": "x" * 65536}).encode() + b"\n")
+    running.stdin.flush()
+    deadline = time.monotonic() + 20
+    while dump(node, name) == []:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    node.kill()
+    node.start()
+    time.sleep(2.5)
+    out, err = running.communicate(b'{"n": 2}\n', timeout=30)
+    assert running.returncode == 0, err
+    assert sorted(d["n"] for d in dump(node, name)) == [1, 2]
+
+
+def test_rejects_that_cannot_be_kept_are_not_passed_over(node, name, tmp_path):
+    """A disk without room: the import stops, and goes on from where its rejects are whole."""
+    file, full, rejects = tmp_path / "in.jsonl", tmp_path / "full", tmp_path / "bad.jsonl"
+    full.symlink_to("/dev/full")
+    lines = [f'{{"n": {n}}}' for n in range(1000)]
+    for n in range(3, 1000, 100):
+        lines[n] = f"bad {n}"
+    file.write_text("\n".join(lines))
+    ran = load(node, name, file, "--batch-size", "10", "--rejects", full, "--json", code=1)
+    assert "No space left" in ran.stderr and json.loads(ran.stdout)["resumable"], ran
+    result = summary(node, name, file, "--batch-size", "10", "--rejects", rejects, code=1)
+    assert rejects.read_text().splitlines() == lines[3::100]
+    assert (result["state"], result["rejected"]) == ("complete", 10), result
+    assert sorted(d["n"] for d in dump(node, name)) == [n for n in range(1000) if n % 100 != 3]
+
+
+def test_batches_are_cut_to_what_the_node_takes(make_node, name, tmp_path):
+    node = make_node("node", "--max-frame", "64KiB").start()
+    file = tmp_path / "in.jsonl"
+    file.write_text("".join(f'{{"n": {n}, "text": "{"x" * 100}"}}\n' for n in range(2000)) + f'{{"text": "{"x" * 70_000}"}}\n')
+    result = summary(node, name, file, "--batch-size", "5000", "--on-error", "continue", code=1)
+    assert (result["written"], result["rejected"]) == (2000, 1), result
+
+
+def test_a_node_that_is_killed_is_waited_for(make_node, name, tmp_path, rng, report):
+    node = make_node().start()
+    file = tmp_path / "in.jsonl"
+    write_lines(file, DOCUMENTS)
+    running = Running(node, name, file, "--batch-size", "200", "--retry-for", "60")
+    node.options += ["--port", str(node.port)]
+    for _ in range(2):
+        time.sleep(rng.uniform(0.1, 0.4))
+        node.kill()
+        node.start()
+    code, out, err = running.wait()
+    assert code == 0, err
+    numbers(node, name, DOCUMENTS)
+    report(f"import through two kills of the node: {out.strip()}")
+
+
+def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(node, name, tmp_path):
+    file = tmp_path / "in.jsonl"
+    write_lines(file, 100_000)
+    running = Running(node, name, file, "--batch-size", "50")
+    state = tmp_path / "in.jsonl.import-state"
+    assert running.reaches(state, 0)
+    running.process.send_signal(signal.SIGINT)
+    code, out, err = running.wait()
+    assert code == 1 and "the same command goes on" in err, (code, out, err)
+    first = json.loads(out)
+    assert first["state"] == "stopped" and json.loads(state.read_text())["counts"]["written"] == first["written"]
+    assert summary(node, name, file, "--batch-size", "50")["written"] == 100_000
+    numbers(node, name, 100_000)
+
+
+def test_ctrl_c_is_heard_while_a_pipe_is_silent(node, name, tmp_path):
+    running = subprocess.Popen(
+        [str(BINARY), "import", "--port", str(node.port), name, "-", "--format", "jsonl", "--batch-size", "1", "--json", "--state",
+         str(tmp_path / "state")],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+    # As much as is read before an import begins.
+    running.stdin.write(json.dumps({"n": 1, "text": "x" * 65536}) + "\n")
+    running.stdin.flush()
+    deadline = time.monotonic() + 20
+    while dump(node, name) == []:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    assert running.wait(10) == 1
+    assert json.loads(running.stdout.read())["state"] == "stopped"
+    running.stdin.close()
+
+
+@pytest.fixture
+def stopped(node, name, tmp_path):
+    """An import that stopped in the middle: its file and options."""
+    file = tmp_path / "in.jsonl"
+    file.write_text("".join(f'{{"n": {n}}}\n' for n in range(1000)) + "oops\n" + '{"n": 1000}\n')
+    load(node, name, file, "--batch-size", "100", code=1)
+    return file, [name, file, "--batch-size", "100"]
+
+
+def test_an_input_that_changed_is_refused(node, stopped):
+    file, options = stopped
+    text = file.read_text()
+    file.write_text(text + '{"n": 5}\n')
+    assert "size" in load(node, *options, code=2).stderr
+    file.write_text(text.replace("7", "8"))
+    assert "beginning" in load(node, *options, code=2).stderr
+    assert load(node, *options, "--restart", code=1).stderr
+
+
+def test_other_settings_are_refused(node, stopped):
+    _, options = stopped
+    assert "--mode" in load(node, *options, "--mode", "replace", code=2).stderr
+    assert "--batch-size" in load(node, *options[:2], code=2).stderr
+
+
+def test_a_state_that_cannot_be_read_is_left_behind_by_a_restart(node, stopped, tmp_path):
+    file, options = stopped
+    state = tmp_path / "in.jsonl.import-state"
+    state.write_text(state.read_text()[:100])
+    assert "--restart" in load(node, *options, code=2).stderr
+    assert "record 1001" in load(node, *options, "--restart", code=1).stderr
+    assert json.loads(state.read_text())["position"]["batch"] > 0
+
+
+def test_a_rejects_file_continues_with_its_import(node, stopped, tmp_path):
+    _, options = stopped
+    rejects = tmp_path / "bad.jsonl"
+    result = summary(node, *options, "--rejects", rejects, code=1)
+    assert result["written"] == 1001 and rejects.read_text() == "oops\n"
+    assert "holds rejects already" in load(node, *options, "--rejects", rejects, code=2).stderr
+
+
+def test_an_export_to_a_pipe_or_a_device_does_not_replace_it(node, name, tmp_path):
+    with PlainClient(node.port) as client:
+        client.create(name, {"_id": "a"})
+    pipe, full = tmp_path / "pipe", tmp_path / "full"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    assert tool("export", "--port", str(node.port), name, str(pipe)).returncode == 0
+    assert b'"a"' in os.read(reader, 65536)
+    os.close(reader)
+    full.symlink_to("/dev/full")
+    ran = tool("export", "--port", str(node.port), name, str(full))
+    assert ran.returncode == 1 and "No space left" in ran.stderr, ran
+    assert pipe.is_fifo() and full.is_symlink() and sorted(tmp_path.iterdir()) == [full, pipe]
+    state = tmp_path / "state"
+    state.symlink_to("/dev/null")
+    (tmp_path / "in.jsonl").write_text('{"n": 1}\n')
+    assert "not a file" in load(node, name, tmp_path / "in.jsonl", "--state", state, code=1).stderr
+
+
+def test_two_exports_do_not_share_a_file(node, name, tmp_path):
+    target, held = tmp_path / "out.jsonl", tmp_path / "out.jsonl.partial"
+    with PlainClient(node.port) as client:
+        client.create(name, {"_id": "a"})
+    with open(held, "w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        other.write("another export's")
+        other.flush()
+        ran = tool("export", "--port", str(node.port), name, str(target))
+        assert ran.returncode == 2 and "another export" in ran.stderr and held.read_text() == "another export's", ran
+    assert tool("export", "--port", str(node.port), name, str(target)).returncode == 0
+    assert '"a"' in target.read_text() and not held.exists()
+
+
+def test_two_imports_do_not_share_a_state_file(node, name, tmp_path):
+    file = tmp_path / "in.jsonl"
+    write_lines(file, 100_000)
+    first = Running(node, name, file, "--batch-size", "20")
+    state = tmp_path / "in.jsonl.import-state"
+    deadline = time.monotonic() + 30
+    while not state.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    second = load(node, name, file, "--batch-size", "20", code=2)
+    assert "at work" in second.stderr
+    assert first.wait()[0] == 0
+    numbers(node, name, 100_000)
+
+
+def test_an_import_sent_to_a_follower_goes_to_the_leader(cluster, name, tmp_path):
+    two = cluster(2)
+    file = tmp_path / "in.jsonl"
+    write_lines(file, 2000)
+    assert summary(two[1], name, file, "--write-concern", "majority", "--drop-collection")["written"] == 2000
+    numbers(two[0], name, 2000)
+
+
+def test_a_bar_is_drawn_at_a_terminal_and_lines_elsewhere_when_asked(node, name, tmp_path):
+    file = tmp_path / "in.jsonl"
+    write_lines(file, 100_000)
+    assert load(node, name, file).stderr == ""
+    here, there = pty.openpty()
+    fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
+    with subprocess.Popen([str(BINARY), "import", "--port", str(node.port), name + "_2", str(file), "--batch-size", "50"],
+                          stdout=subprocess.PIPE, stderr=there, stdin=subprocess.DEVNULL, env=environment()) as running:
+        os.close(there)
+        shown = b""
+        while select.select([here], [], [], 60)[0]:
+            try:
+                shown += os.read(here, 65536)
+            except OSError:
+                break
+        assert running.wait(60) == 0 and running.stdout.read().startswith(b"complete: 100,000 documents written")
+    os.close(here)
+    assert b"\r" in shown and b"[#" in shown and b" %" in shown and b"/s" in shown, shown[-500:]
+    assert max(map(len, shown.split(b"\r\x1b[K"))) == 59, "what is wider than the terminal breaks, and is not drawn over"
