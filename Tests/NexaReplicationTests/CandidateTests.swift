@@ -91,6 +91,48 @@ import Testing
         #expect(bench.tell(.tick).contains { if case .persistPromise(settled, Bench.cluster) = $0 { true } else { false } })
     }
 
+    /// Whoever asked could not win, and a founder that has promised itself to another is none.
+    @Test func aFounderPromisesItselfToNobodyBeforeOthersHaveCaughtUp() {
+        let promise = Promise(epoch: 3, leader: NodeID(name: "a"), standing: .founder)
+        var bench = Bench("a", of: ["a", "b", "c", "d", "e"], state: DurableState(clusterID: Bench.cluster, promise: promise))
+        let fence = Fence(clusterID: Bench.cluster, epoch: 7, candidate: NodeID(name: "b"), isDry: false)
+        let effects = bench.tell(.peer(NodeID(name: "b"), .fence(fence)))
+        #expect(!effects.contains { if case .persistPromise = $0 { true } else { false } })
+        #expect(
+            effects.messages.contains {
+                if case .fenced(let reply) = $0 { !reply.isGranted && reply.epoch == 7 && reply.promised == 3 } else { false }
+            })
+        #expect(bench.node.promise.standing == .founder)
+    }
+
+    private func founderStays(_ bench: inout Bench) -> [NodeEffect] {
+        let reply = Fenced(
+            node: NodeID(name: "c"), epoch: 4, isGranted: false, promised: 2, last: LogPosition(epoch: 1, lsn: 1), committed: 0)
+        return bench.tell(.peer(NodeID(name: "c"), .fenced(reply)))
+    }
+
+    @Test func aFounderThatStaysEndsNoCandidacyThatOthersPromise() {
+        var bench = candidate(of: ["a", "b", "c", "d", "e"])
+        #expect(founderStays(&bench).failure == nil && bench.node.role == .candidate)
+        // It is asked again: it makes way as soon as it has heard of enough members.
+        let again = bench.tell(.tick, after: 1_000_000)
+        #expect(again.contains { if case .sendPeer(NodeID(name: "c"), .fence) = $0 { true } else { false } })
+        #expect(!begins(answer(&bench, "a", last: LogPosition(epoch: 1, lsn: 9))))
+        #expect(begins(answer(&bench, "d", last: LogPosition(epoch: 1, lsn: 9))))
+    }
+
+    @Test func whoFailsBecauseTheFounderStaysIsTold() {
+        var bench = candidate()
+        _ = founderStays(&bench)
+        #expect(bench.tell(.tick, after: 10_000_000).failure == .founderStays(NodeID(name: "c")))
+    }
+
+    @Test func whoAcceptsLossLeadsWithoutTheFounder() {
+        var bench = candidate(force: .acceptLoss)
+        _ = founderStays(&bench)
+        #expect(begins(bench.tell(.tick, after: 10_000_000)))
+    }
+
     @Test func isOutvotedByAHigherPromise() {
         var bench = candidate()
         let reply = Fenced(

@@ -277,6 +277,40 @@ import Testing
         #expect(fenced.contains { if case .switchoverProgress(let progress) = $0 { progress.state == .done } else { false } })
     }
 
+    /// The target would need the promise of a third node, and newcomers make only the founder a leader.
+    @Test func aFounderHandsOverWhenEnoughOthersHaveCaughtUp() {
+        var bench = Bench.leader(of: ["a", "b", "c"], standing: .founder)
+        bench.attach("b", session: 1)
+        bench.acknowledge(1, durable: 1, isNewcomer: true)
+        #expect(bench.tell(.switchover(target: NodeID(name: "b"), timeout: 1_000_000)).gates == [.parked])
+        bench.tell(.writesParked(end: 1))
+        func isHandedOver(_ effects: [NodeEffect]) -> Bool {
+            effects.messages.contains { if case .switchover = $0 { true } else { false } }
+        }
+        #expect(!isHandedOver(bench.acknowledge(1, durable: 1, isNewcomer: true)))
+        #expect(isHandedOver(bench.acknowledge(1, durable: 1)))
+        // And then it makes way like any other.
+        bench.tell(.peer(NodeID(name: "b"), .fence(Fence(clusterID: Bench.cluster, epoch: 4, candidate: NodeID(name: "b")))))
+        #expect(bench.node.role == .fenced)
+    }
+
+    @Test func aFounderThatCannotHandOverSaysWhy() {
+        var bench = Bench.leader(of: ["a", "b", "c"], standing: .founder)
+        bench.attach("b", session: 1)
+        bench.acknowledge(1, durable: 1, isNewcomer: true)
+        bench.tell(.switchover(target: NodeID(name: "b"), timeout: 1_000))
+        let effects = bench.tell(.tick, after: 2_000)
+        #expect(effects.gates == [.open(1)])
+        #expect(
+            effects.contains {
+                if case .switchoverProgress(let progress) = $0 {
+                    progress.state == .aborted && progress.reason.contains("founder")
+                } else {
+                    false
+                }
+            })
+    }
+
     @Test func switchoverFindsATargetThatFollowsAFollower() {
         var bench = Bench.leader(of: ["a", "b", "c"])
         bench.attach("b", session: 1)

@@ -32,14 +32,17 @@ struct Bench {
     }
 
     /// Leads alone of `names`, its EPOCH_START on disk; the others are made to promise.
-    static func leader(of names: [String], commitQuorum: Int? = nil, options: ReplicationOptions = ReplicationOptions()) -> Bench
-    {
-        var bench = Bench(names[0], of: names, commitQuorum: commitQuorum, options: options)
+    static func leader(
+        of names: [String], commitQuorum: Int? = nil, options: ReplicationOptions = ReplicationOptions(),
+        standing: Standing = .member
+    ) -> Bench {
+        let state = DurableState(clusterID: Bench.cluster, promise: Promise(epoch: 0, leader: nil, standing: standing))
+        var bench = Bench(names[0], of: names, commitQuorum: commitQuorum, state: state, options: options)
         for peer in names.dropFirst() {
             bench.tell(.peer(NodeID(name: peer), .fenced(bench.reply(of: peer, epoch: 0, isGranted: false, isDry: true))))
         }
         bench.tell(.coordination(.acquired(1)))
-        bench.tell(.promisePersisted(Promise(epoch: 1, leader: NodeID(name: names[0]))))
+        bench.tell(.promisePersisted(Promise(epoch: 1, leader: NodeID(name: names[0]), standing: standing)))
         for peer in names.dropFirst() where bench.node.role == .candidate {
             bench.tell(.peer(NodeID(name: peer), .fenced(bench.reply(of: peer, epoch: 1, isGranted: true))))
         }

@@ -31,7 +31,9 @@ def pytest_sessionstart():
         pytest.exit(f"no node to test at {rig_node.BINARY}: build it (make build) or set NEXADB_BIN", returncode=2)
 
 
-def pytest_terminal_summary(terminalreporter):
+def pytest_terminal_summary(terminalreporter, exitstatus):
+    if exitstatus:
+        terminalreporter.write_line(f"random tests play the same again with NEXA_TEST_SEED={SEED}")
     if REPORT:
         terminalreporter.section("what was measured")
         for line in REPORT:

@@ -23,7 +23,7 @@ def stages():
     yield "swift", ["Tests/scripts/release.sh", "test", "--skip-build", "--no-parallel"]
     yield "fuzz smoke", ["Tests/Fuzz/run.sh", os.environ.get("FUZZ_SECONDS", "5")]
     yield "end to end setup", ["bash", "-c", "Tests/e2e/setup.sh && echo '1 passed, 0 failed'"]
-    yield "end to end", [".venv-e2e/bin/python", "-m", "pytest", "-q", "-rs", "Tests/e2e"]
+    yield "end to end", [".venv-e2e/bin/python", "-m", "pytest", "-q", "-rfEs", "Tests/e2e"]
     for client in ("python", "javascript"):
         if (ROOT / "clients" / client / "test.sh").exists():
             yield f"client {client}", [f"clients/{client}/test.sh"]
@@ -50,6 +50,12 @@ def counts(log):
                 else:
                     failed += int(number)
     return passed, failed, skipped
+
+
+def failures(log):
+    """What failed in the text `log`, a line each, as the runners name it: they are shown beside the summary, which is read first."""
+    return [line[:300] for line in log.splitlines()
+            if re.match(r"(FAILED|ERROR) \S+::|\S+ Test .* (failed after|recorded an issue)|not ok \d", line)]
 
 
 def finish(stage, log):
@@ -99,7 +105,7 @@ def run(name, command):
         failed = 1
     if failed:
         print("\n".join(text.splitlines()[-80:]), flush=True)
-    return name, passed, failed, skipped, time.monotonic() - started
+    return name, passed, failed, skipped, time.monotonic() - started, failures(text)
 
 
 def main():
@@ -117,13 +123,14 @@ def main():
         print("\n".join([line for line in text if "error:" in line][:40] + text[-20:]))
         print("0 passed, 1 failed")
         return 1
-    rows = [("build", 0, 0, 0, time.monotonic() - started)]
+    rows = [("build", 0, 0, 0, time.monotonic() - started, [])]
     rows += [run(name, command) for name, command in stages()]
     print("\nSummary")
-    for name, passed, failed, skipped, seconds in rows:
+    for name, passed, failed, skipped, seconds, _ in rows:
         print(f"{name:<20} {passed:>6} passed {failed:>4} failed {skipped:>4} skipped {seconds:>6.0f} s")
     passed, failed, skipped = (sum(row[i] for row in rows) for i in (1, 2, 3))
     if failed:
+        print("\n".join(line for row in rows for line in row[5][:8]))
         print(f"failed: {', '.join(row[0] for row in rows if row[2])} (logs in {LOGS.relative_to(ROOT)})")
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed else 0

@@ -52,6 +52,8 @@ package enum PromotionFailure: Equatable, Sendable {
     case newcomer
     /// A peer promised a higher epoch to somebody else.
     case outvoted(promised: Epoch)
+    /// This peer founded the cluster, and too few others have caught up with it for anybody else to lead.
+    case founderStays(NodeID)
     /// This peer has records that the candidate lacks: promote it instead.
     case behind(NodeID, LogPosition)
     /// A leader is alive.
@@ -102,7 +104,8 @@ package enum NodeEffect: Sendable {
     case appendEpochStart(Epoch)
     /// Take no local commits any more, let those under way finish, and say where the log ends.
     case sealWrites
-    /// Remember over a crash. The cluster stands beside it because an empty node learns it with its first promise.
+    /// Remember over a crash, together with the log's `commitHint`. The cluster stands beside it because an empty node learns it with its first
+    /// promise.
     case persistPromise(Promise, ClusterID)
     /// No record at or behind `lsn` may be recycled.
     case retain(from: LSN)

@@ -21,6 +21,8 @@ struct Candidacy: Sendable {
     var epoch: Epoch = 0
     /// Peers that answered in this stage; voters among them count.
     var answered: [NodeID] = []
+    /// The founder of the cluster, when it was asked and does not make way.
+    var founder: NodeID?
     var deadline: Microseconds
     var nextTry: Microseconds
 }
@@ -137,7 +139,8 @@ extension ReplicaNode {
 
     private mutating func timeIsUp(_ state: Candidacy, into effects: inout [NodeEffect]) {
         if state.stage == .fencing && state.force == .acceptLoss { return lead(state.epoch, into: &effects) }
-        giveUp(.noQuorum(promises: count(state), needed: needed(state)), into: &effects)
+        giveUp(
+            state.founder.map { .founderStays($0) } ?? .noQuorum(promises: count(state), needed: needed(state)), into: &effects)
     }
 
     /// Back to being a follower; a node that stood up by itself tries again.
@@ -175,7 +178,12 @@ extension ReplicaNode {
             note(reply)
         case .fencing:
             guard !reply.isDry, reply.epoch == state.epoch else { return }
-            guard reply.isGranted else { return giveUp(.outvoted(promised: reply.promised), into: &effects) }
+            guard reply.isGranted else {
+                if reply.promised >= state.epoch { return giveUp(.outvoted(promised: reply.promised), into: &effects) }
+                // Enough others may promise, and the founder makes way as soon as it has heard of enough members.
+                candidacy!.founder = peer
+                return
+            }
             if isAhead(reply.last), state.force == .none { return giveUp(.behind(peer, reply.last), into: &effects) }
             note(reply)
         case .acquiring, .promising: return

@@ -277,11 +277,13 @@ extension ReplicaNode {
         if now >= handover.deadline {
             // The target may still take over: that is what epochs are for.
             leading!.handover = nil
-            effects.append(.switchoverProgress(SwitchoverProgress(state: .aborted, lsn: log.end, reason: "the time is up")))
+            let reason = isIndispensable ? "too few nodes have caught up with the founder of the cluster" : "the time is up"
+            effects.append(.switchoverProgress(SwitchoverProgress(state: .aborted, lsn: log.end, reason: reason)))
             effects.append(.gate(.open(promise.epoch)))
             return
         }
-        guard let final = handover.finalLSN, now >= handover.nextTry, let reached = durable(on: handover.target), reached >= final
+        guard let final = handover.finalLSN, now >= handover.nextTry, let reached = durable(on: handover.target),
+            reached >= final, !isIndispensable
         else { return }
         if !handover.isHandedOver { effects.append(.switchoverProgress(SwitchoverProgress(state: .handedOver, lsn: final))) }
         leading!.handover!.isHandedOver = true

@@ -108,10 +108,16 @@ extension ReplicaNode {
             isSettled =
                 role == .follower && following.phase == .streaming && log.verifiedEpoch == promise.epoch
                 && following.staleness.freshAt ?? 0 > bornAt
-        case .founder: isSettled = leading.map { $0.commit.memberCount >= setup.configuration.fenceQuorum } ?? false
+        case .founder: isSettled = !isIndispensable
         }
         guard isSettled, pendingPromise == nil else { return }
         _ = persist(Promise(epoch: promise.epoch, leader: promise.leader), for: .standing, into: &effects)
+    }
+
+    /// It founded the cluster, and as far as it knows the others are too few to make a leader without it.
+    var isIndispensable: Bool {
+        guard promise.standing == .founder else { return false }
+        return leading.map { $0.commit.memberCount < setup.configuration.fenceQuorum } ?? true
     }
 
     /// Begins to write a promise. False while another one is being written.

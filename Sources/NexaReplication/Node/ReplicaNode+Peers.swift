@@ -28,6 +28,8 @@ extension ReplicaNode {
             return replyFenced(to: peer, epoch: fence.epoch, isGranted: false, into: &effects)
         }
         if fence.epoch == promise.epoch { return replyFenced(to: peer, epoch: fence.epoch, isGranted: true, into: &effects) }
+        // Newcomers make it a leader as long as it founded the cluster, and nobody else: promised to one who cannot win, it leaves no leader.
+        if isIndispensable { return replyFenced(to: peer, epoch: fence.epoch, isGranted: false, into: &effects) }
 
         effects.append(.note(.fenced(by: peer, epoch: fence.epoch)))
         switch role {

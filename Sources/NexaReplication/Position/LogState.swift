@@ -41,7 +41,7 @@ package struct DurableState: Hashable, Sendable {
     package var chain: UInt64
     /// A snapshot holds what came before; the first record that the log still has (`end + 1` when it has none).
     package var oldestLSN: LSN
-    /// A committed LSN that was once known: a hint that may lag, never one that runs ahead.
+    /// A committed LSN that was once known (`LogState.commitHint`): a hint that may lag, never one that runs ahead.
     package var commitHint: LSN
     /// Stored bytes of the log so far, a counter that never falls; for lag in bytes.
     package var byteCount: UInt64
@@ -94,6 +94,9 @@ package struct LogState: Sendable {
 
     /// What readers see without regard to commitment.
     package var visible: LSN { min(applied, durable) }
+    /// What may be remembered of the commit point over a crash. To be written with every promise: a later epoch may put other records in the
+    /// place of those that an earlier one had committed, when machines were lost and a leader was forced.
+    package var commitHint: LSN { min(committed, durable) }
     package var endPosition: LogPosition { history.position(at: end) }
     package var durablePosition: LogPosition { history.position(at: durable) }
 }

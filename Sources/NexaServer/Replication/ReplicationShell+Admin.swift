@@ -43,6 +43,8 @@ extension ReplicationShell {
         case .notMember: "it is none of the members"
         case .newcomer: "it came with an empty disk and has not caught up with a leader yet"
         case .outvoted(let promised): "a peer has promised epoch \(promised) to another node"
+        case .founderStays(let peer):
+            "\(name(of: peer)) founded the cluster, and too few others have caught up with it: promote that one"
         case .behind(let peer, let last):
             "\(name(of: peer)) has more of the log (\(last.epoch):\(last.lsn)): promote that one"
         case .leaderAlive(let peer, let epoch): "\(name(of: peer)) leads epoch \(epoch)"

@@ -79,7 +79,7 @@ extension ReplicationShell {
         var state = CoordinationState()
         state.promise = promise
         state.clusterID = clusterID
-        state.committed = min(node.log.committed, node.log.durable)
+        state.committed = node.log.commitHint
         return state
     }
 

@@ -24,7 +24,8 @@ extension ClusterSimulation {
             queue(.install(session, generation: generation), on: index, slowly: true)
         case .appendEpochStart(let epoch): queue(.epochStart(epoch), on: index)
         case .sealWrites: queue(.seal, on: index)
-        case .persistPromise(let promise, let cluster): queue(.promise(promise, cluster), on: index)
+        case .persistPromise(let promise, let cluster):
+            queue(.promise(promise, cluster, committed: machines[index].core!.log.commitHint), on: index)
         case .retain(let lsn): machines[index].retainFrom = lsn
         case .readChain(let question, let lsn): queue(.chain(question, lsn), on: index)
         case .connectUpstream(let session, let address):
@@ -116,8 +117,9 @@ extension ClusterSimulation {
             deliver(.durable(lsn, generation: generation), to: index)
             sync(index)
         case .apply(let lsn, let generation): deliver(.applied(lsn, generation: generation), to: index)
-        case .promise(let promise, let cluster):
+        case .promise(let promise, let cluster, let committed):
             machines[index].disk.promise = promise
+            machines[index].disk.commitHint = committed
             machines[index].disk.clusterID = cluster
             deliver(.promisePersisted(promise), to: index)
         case .truncate(let lsn, let generation):

@@ -238,8 +238,7 @@ package final class ClusterSimulation {
         note("\(machines[index].name) crashes")
         machines[index].core = nil
         machines[index].life += 1
-        machines[index].disk.commitHint =
-            random.chance(0.5) ? max(machines[index].disk.commitHint, core.log.committed) : machines[index].disk.commitHint
+        if random.chance(0.5) { machines[index].disk.commitHint = core.log.commitHint }
         // The file of slots is written now and then: this one and an older one are as good as each other.
         machines[index].disk.slots = core.keptSlots(now: clock(index))
         // What was not synced survives by chance, from the front.

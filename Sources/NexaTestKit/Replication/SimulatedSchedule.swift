@@ -13,7 +13,7 @@ enum SimulatedFrame: Sendable {
 enum SimulatedWork: Sendable {
     case sync(upTo: LSN, generation: UInt64)
     case apply(upTo: LSN, generation: UInt64)
-    case promise(Promise, ClusterID)
+    case promise(Promise, ClusterID, committed: LSN)
     case truncate(to: LSN, generation: UInt64)
     case epochStart(Epoch)
     case seal
