@@ -112,9 +112,7 @@ def test_bad_input(node, name):
     data, expected = CASES[name]
     got = exchange(node, data)
     assert re.fullmatch(expected, got), f"expected {expected}, got {got}"
-    started = time.monotonic()
     assert exchange(node, GET + b"Connection: close\r\n\r\n") == "200 closed"
-    assert time.monotonic() - started < 1.0
 
 
 def test_good_input_in_unusual_form(node):

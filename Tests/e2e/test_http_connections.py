@@ -244,23 +244,30 @@ def test_large_bodies_hold_up_no_other_connection(make_node, name, report):
     # One loop: all connections share it.
     node = make_node("node", "--http-port", "0", "--threads", "1", "--max-frame", "64MiB").start()
     body = b'{"ignored": [' + b",".join(b'{"n": %d, "text": "%s"}' % (n, b"x" * 40) for n in range(600_000)) + b"]}"
-    large, other, took = Http(node), Http(node), []
-
-    def load():
-        started = time.monotonic()
-        took.append((large("POST", f"/collections/{name}/count", body)[0], time.monotonic() - started))
-
+    large, other = Http(node), Http(node)
     other("GET", "/health/live")
-    thread = threading.Thread(target=load)
-    thread.start()
-    longest = 0.0
-    while thread.is_alive():
-        started = time.monotonic()
-        assert other("GET", "/health/live")[0] == 200
-        longest = max(longest, time.monotonic() - started)
-    status, seconds = took[0]
-    report(f"HTTP: a body of {len(body) >> 20} MiB took {seconds:.2f} s, and others at most {longest * 1000:.0f} ms meanwhile")
-    assert status == 200 and longest < max(0.3, seconds / 2)
+
+    def share():
+        """How much of the time that the body takes another waits in one piece."""
+        took = []
+
+        def load():
+            started = time.monotonic()
+            assert large("POST", f"/collections/{name}/count", body)[0] == 200
+            took.append(time.monotonic() - started)
+
+        thread = threading.Thread(target=load)
+        thread.start()
+        longest = 0.0
+        while thread.is_alive():
+            started = time.monotonic()
+            assert other("GET", "/health/live")[0] == 200
+            longest = max(longest, time.monotonic() - started)
+        report(f"HTTP: a body of {len(body) >> 20} MiB took {took[0]:.2f} s, and others at most {longest * 1000:.0f} ms meanwhile")
+        return longest / took[0]
+
+    # A loop that is held is held each time; a machine that was busy elsewhere for a moment is not.
+    assert any(share() < 0.5 for _ in range(3))
 
 
 def test_a_client_hears_of_each_batch_before_it_sends_the_next(node, name):

@@ -63,7 +63,7 @@ def _(node):
     for body in bodies:
         start = time.monotonic()
         found.append(payload(node, wire.QUERY, body))
-        assert time.monotonic() - start < 1
+        assert time.monotonic() - start < 5
     return each(found)
 
 
