@@ -17,8 +17,7 @@ enum LockedFile {
             }
             var (mine, named) = (stat(), stat())
             let isNamed =
-                fstat(descriptor, &mine) == 0 && stat(path, &named) == 0 && mine.st_dev == named.st_dev
-                && mine.st_ino == named.st_ino
+                fstat(descriptor, &mine) == 0 && stat(path, &named) == 0 && FileIdentity(mine) == FileIdentity(named)
             // Devices are not replaced by files.
             if isNamed && mine.st_mode & S_IFMT == S_IFREG { return descriptor }
             close(descriptor)

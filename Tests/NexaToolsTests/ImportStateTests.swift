@@ -25,14 +25,33 @@ struct ImportStateTests {
         #expect(ledger.counts == ImportCounts(written: 15, present: 0, rejected: 2))
     }
 
-    @Test func aStateComesBackFromItsText() throws {
-        let identity = InputIdentity(
-            byteCount: 5, modifiedNanoseconds: 1_795_651_200_123_456_789, prefixByteCount: 5, prefixHash: .max)
-        let state = ImportState(
-            id: ImportID(), input: identity, settings: ["--mode": "insert"],
+    @Test func rejectsComeInTheOrderOfTheInput() {
+        var ledger = ImportLedger(position: ImportPosition(batch: 0, offset: 0, record: 1), counts: ImportCounts())
+        var outcome = BatchOutcome()
+        outcome.rejects = [reject(3), reject(1), reject(2)]
+        #expect(ledger.settle(0, end: end(0), outcome).map(\.record) == [1, 2, 3])
+    }
+
+    private let identity = InputIdentity(
+        byteCount: 5, modifiedNanoseconds: 1_795_651_200_123_456_789, prefixByteCount: 5, prefixHash: .max)
+
+    private var state: ImportState {
+        ImportState(
+            id: ImportID(text: "0123456789abcdef0123456789abcdef")!, input: identity, settings: ["--mode": "insert"],
             position: ImportPosition(batch: 3, offset: 1 << 40, record: 9),
-            counts: ImportCounts(written: 1, present: 2, rejected: 3),
-            mayBeSent: 7, rejects: .init(records: 1, reasons: 2))
+            counts: ImportCounts(written: 1, present: 2, rejected: 4),
+            mayBeSent: 7,
+            rejects: .init(path: "/a", records: .init(inode: .max, byteCount: 6), reasons: .init(inode: 8, byteCount: 10)))
+    }
+
+    @Test(arguments: ["batch", "offset", "record", "written", "present", "rejected", "may_be_sent"], [Int64.max, .min, 1 << 62])
+    func aNumberThatNoImportReachesIsNoState(name: String, value: Int64) throws {
+        let edited = state.text.replacing(try Regex("\"\(name)\": [0-9]+"), with: "\"\(name)\": \(value)")
+        #expect(edited != state.text && ImportState(text: edited) == nil)
+    }
+
+    @Test func aStateComesBackFromItsText() throws {
+        let state = state
         #expect(ImportState(text: state.text) == state)
         var pipe = state
         pipe.input = InputIdentity(byteCount: nil, modifiedNanoseconds: nil, prefixByteCount: 5, prefixHash: 1)

@@ -278,7 +278,7 @@ def test_other_settings_are_refused(node, stopped):
 def test_a_state_that_cannot_be_read_is_left_behind_by_a_restart(node, stopped, tmp_path):
     file, options = stopped
     state = tmp_path / "in.jsonl.import-state"
-    state.write_text(state.read_text()[:100])
+    state.write_text(state.read_text().replace('"version": 1', '"version": 2'))
     assert "--restart" in load(node, *options, code=2).stderr
     assert "record 1001" in load(node, *options, "--restart", code=1).stderr
     assert json.loads(state.read_text())["position"]["batch"] > 0
@@ -289,7 +289,100 @@ def test_a_rejects_file_continues_with_its_import(node, stopped, tmp_path):
     rejects = tmp_path / "bad.jsonl"
     result = summary(node, *options, "--rejects", rejects, code=1)
     assert result["written"] == 1001 and rejects.read_text() == "oops\n"
-    assert "holds rejects already" in load(node, *options, "--rejects", rejects, code=2).stderr
+    assert "holds something already" in load(node, *options, "--rejects", rejects, code=2).stderr
+
+
+@pytest.mark.parametrize("text", ["a letter\n", '{"a": 1}', '{"import_id": 5}', "[" * 1000, '{\n  "version": 1,\n  "import_id": "', "x" * (5 << 20)],
+                         ids=["text", "a map", "a number", "brackets", "half a state", "too much"])
+def test_a_state_that_no_import_wrote_is_left_as_it_is(node, name, tmp_path, text):
+    file, other = tmp_path / "in.jsonl", tmp_path / "other"
+    file.write_text('{"n": 1}\n')
+    other.write_text(text)
+    for more in ([], ["--restart"]):
+        ran = load(node, name, file, "--state", other, *more, code=2)
+        assert "remove" in ran.stderr and other.read_text() == text, ran
+    assert dump(node, name) == []
+
+
+def test_the_input_does_not_keep_the_position(node, name, tmp_path):
+    file, link = tmp_path / "in.jsonl", tmp_path / "link"
+    file.write_text('{"import_id": "0123456789abcdef0123456789abcdef"}\n')
+    link.symlink_to(file)
+    before = file.read_bytes()
+    for state in (file, link):
+        ran = load(node, name, file, "--state", state, "--restart", code=2)
+        assert "is the input" in ran.stderr and file.read_bytes() == before and link.is_symlink(), ran
+
+
+@pytest.fixture
+def halted(node, name, tmp_path):
+    """An import with rejects that ended where its input is broken: the same command goes on from there, and ends there again."""
+    file, rejects = tmp_path / "in.json", tmp_path / "bad.json"
+    file.write_text("[" + ",\n".join("5" if n % 100 == 3 else f'{{"n": {n}}}' for n in range(1000)) + " oops")
+    options = [name, file, "--batch-size", "100", "--rejects", rejects]
+    load(node, *options, code=2)
+    assert rejects.read_text() == "5\n" * 10
+    return file, rejects, options
+
+
+def test_only_the_rejects_of_the_import_itself_are_cut(node, halted, tmp_path):
+    file, rejects, options = halted
+    letter = tmp_path / "letter.txt"
+    letter.write_text("a letter\n" * 100)
+    for other in (letter, file, tmp_path / "in.json.import-state"):
+        before = other.read_bytes()
+        ran = load(node, *options[:-1], other, code=2)
+        assert str(other) in ran.stderr and other.read_bytes() == before, ran
+    before = file.read_bytes()
+    (tmp_path / "new.reasons").symlink_to(file)
+    assert "is the input" in load(node, *options[:-1], tmp_path / "new", code=2).stderr
+    assert file.read_bytes() == before
+    os.replace(letter, rejects)
+    assert "holds something already" in load(node, *options, code=2).stderr
+    assert rejects.read_text() == "a letter\n" * 100, "another file has taken the name"
+
+
+def test_what_a_kill_left_behind_the_position_is_cut_from_both_files_of_rejects_or_none(node, halted, tmp_path):
+    _, rejects, options = halted
+    reasons = tmp_path / "bad.json.reasons"
+    kept, why = rejects.read_text(), reasons.read_text()
+    rejects.write_text(kept + "more")
+    reasons.write_text(why[:-5])
+    assert "shorter" in load(node, *options, code=2).stderr
+    assert rejects.read_text() == kept + "more" and reasons.read_text() == why[:-5]
+    reasons.write_text(why + "more")
+    assert "is missing" in load(node, *options, code=2).stderr
+    assert rejects.read_text() == kept and reasons.read_text() == why
+
+
+def test_two_imports_do_not_share_a_file_of_rejects(node, halted):
+    _, rejects, options = halted
+    with open(rejects) as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert "at work" in load(node, *options, code=2).stderr
+    assert "is missing" in load(node, *options, code=2).stderr
+
+
+def test_an_import_of_csv_that_did_not_begin_can_be_repeated(node, name, tmp_path):
+    file, rejects = tmp_path / "in.csv", tmp_path / "bad.csv"
+    file.write_text("n,m\n1,2\n")
+    options = [name, str(file), "--rejects", str(rejects)]
+    assert tool("import", "--port", "1", *options).returncode == 5
+    assert summary(node, *options)["written"] == 1 and rejects.read_text() == ""
+
+
+def test_an_input_that_becomes_shorter_is_not_all_in(node, name, tmp_path):
+    file, state = tmp_path / "in.jsonl", tmp_path / "in.jsonl.import-state"
+    write_lines(file, 100_000)
+    running = Running(node, name, file, "--batch-size", "20", "--connections", "1")
+    assert running.reaches(state, 0)
+    running.process.send_signal(signal.SIGSTOP)
+    os.truncate(file, file.stat().st_size * 3 // 4)
+    running.process.send_signal(signal.SIGCONT)
+    code, out, err = running.wait()
+    assert code == 2 and "became shorter" in err, (code, out, err)
+    result = json.loads(out)
+    assert result["state"] == "failed" and result["resumable"] and result["rejected"] == 0 and state.exists(), result
 
 
 def test_an_export_to_a_pipe_or_a_device_does_not_replace_it(node, name, tmp_path):

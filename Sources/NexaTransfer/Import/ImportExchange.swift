@@ -74,10 +74,10 @@ final class ImportExchange: @unchecked Sendable {
     }
 
     /// What is surely done. With `syncing` the rejects of it are on disk.
-    func standing(syncing: Bool) throws(TransferError) -> (ImportPosition, ImportCounts, RejectsFile.Lengths?) {
+    func standing(syncing: Bool) throws(TransferError) -> (ImportPosition, ImportCounts, RejectsFile.Mark?) {
         try condition.withLock { () throws(TransferError) in
             if syncing { try rejects?.sync() }
-            return (ledger.position, ledger.counts, rejects?.lengths)
+            return (ledger.position, ledger.counts, rejects?.mark)
         }
     }
 
@@ -106,7 +106,7 @@ final class ImportExchange: @unchecked Sendable {
     /// Notes what became of a batch, and takes it back.
     func settle(_ batch: RecordBatch) throws(TransferError) {
         try condition.withLock { () throws(TransferError) in
-            if let first = batch.outcome.rejects.first, !keepsOnError { throw .refused(first) }
+            if !keepsOnError, let first = batch.outcome.rejects.min(by: { $0.record < $1.record }) { throw .refused(first) }
             let end = ImportPosition(batch: batch.number + 1, offset: batch.endOffset, record: batch.endRecord)
             let passed = ledger.settle(batch.number, end: end, batch.outcome)
             samples += passed.prefix(Self.sampleCountMax - samples.count)

@@ -57,7 +57,8 @@ package struct ImportLedger {
             counts.written += UInt64(next.outcome.written)
             counts.present += UInt64(next.outcome.present)
             counts.rejected += UInt64(next.outcome.rejects.count)
-            rejects += next.outcome.rejects
+            // What the node refuses is known after what was not sent.
+            rejects += next.outcome.rejects.sorted { $0.record < $1.record }
         }
         return rejects
     }

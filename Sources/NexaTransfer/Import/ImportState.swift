@@ -6,6 +6,10 @@ import NexaWire
 /// Those between are in doubt: they are sent again, and what is found there already is counted, not doubled.
 package struct ImportState: Equatable, Sendable {
     static let version: Int64 = 1
+    /// Larger is no number of an import, and would not be when some are added up: the state was edited.
+    private static let numberMax: UInt64 = 1 << 53
+    /// An `op_id` has 44 bits for the number of a batch.
+    private static let batchMax: UInt64 = 1 << 43
 
     package var id: ImportID
     package var input: InputIdentity
@@ -14,7 +18,7 @@ package struct ImportState: Equatable, Sendable {
     package var counts = ImportCounts()
     /// Number of the first batch that has not been sent by anybody.
     package var mayBeSent: UInt64
-    package var rejects: RejectsFile.Lengths?
+    package var rejects: RejectsFile.Mark?
 
     /// As JSON, which a person can read.
     package var text: String {
@@ -33,8 +37,13 @@ package struct ImportState: Equatable, Sendable {
             "may_be_sent": number(mayBeSent),
         ]
         if let rejects, case .map(let entries) = fields {
-            let lengths: MessagePackValue = ["records": number(rejects.records), "reasons": number(rejects.reasons)]
-            fields = .map(entries + [.init("rejects", lengths)])
+            func part(_ part: RejectsFile.Mark.Part) -> MessagePackValue {
+                ["inode": .uint(part.inode), "bytes": number(part.byteCount)]
+            }
+            let mark: MessagePackValue = [
+                "path": .string(rejects.path), "records": part(rejects.records), "reasons": part(rejects.reasons),
+            ]
+            fields = .map(entries + [.init("rejects", mark)])
         }
         return JSONText.write(fields, indent: 2) + "\n"
     }
@@ -42,7 +51,7 @@ package struct ImportState: Equatable, Sendable {
     package init(
         id: ImportID, input: InputIdentity, settings: [String: String], position: ImportPosition,
         counts: ImportCounts = ImportCounts(),
-        mayBeSent: UInt64, rejects: RejectsFile.Lengths? = nil
+        mayBeSent: UInt64, rejects: RejectsFile.Mark? = nil
     ) {
         self.id = id
         self.input = input
@@ -53,20 +62,32 @@ package struct ImportState: Equatable, Sendable {
         self.rejects = rejects
     }
 
+    /// Whether `text` is the state of an import, of this version or another.
+    static func isOne(_ text: String) -> Bool { Self.fields(text).flatMap(Self.importID) != nil }
+
+    private static func fields(_ text: String) -> MessagePackValue? {
+        (try? JSONParser.parse(text)).flatMap { try? MessagePackValue(decoding: $0) }
+    }
+
+    private static func importID(_ fields: MessagePackValue) -> ImportID? {
+        fields["import_id"]?.stringValue.flatMap(ImportID.init)
+    }
+
     /// nil when `text` is no state of this version.
     package init?(text: String) {
-        guard let bytes = try? JSONParser.parse(text), let fields = try? MessagePackValue(decoding: bytes) else { return nil }
-        func number(_ path: String...) -> UInt64? {
+        guard let fields = Self.fields(text) else { return nil }
+        func number(_ path: String..., max: UInt64 = Self.numberMax) -> UInt64? {
             var value: MessagePackValue? = fields
             for name in path { value = value?[name] }
-            return value?.intValue.flatMap { UInt64(exactly: $0) }
+            return value?.intValue.flatMap { UInt64(exactly: $0) }.flatMap { $0 <= max ? $0 : nil }
         }
-        guard fields["version"]?.intValue == Self.version, let id = fields["import_id"]?.stringValue.flatMap(ImportID.init),
+        guard fields["version"]?.intValue == Self.version, let id = Self.importID(fields),
             let prefixByteCount = number("input", "prefix_bytes"), let hash = fields["input"]?["prefix_hash"],
-            let batch = number("position", "batch"), let offset = number("position", "offset"),
+            let batch = number("position", "batch", max: Self.batchMax), let offset = number("position", "offset"),
             let record = number("position", "record"), let written = number("counts", "written"),
             let present = number("counts", "present"), let rejected = number("counts", "rejected"),
-            let mayBeSent = number("may_be_sent"), mayBeSent >= batch, let settings = fields["settings"]?.mapValue
+            let mayBeSent = number("may_be_sent", max: Self.batchMax), mayBeSent >= batch,
+            let settings = fields["settings"]?.mapValue
         else { return nil }
         self.id = id
         input = InputIdentity(
@@ -77,8 +98,14 @@ package struct ImportState: Equatable, Sendable {
         position = ImportPosition(batch: batch, offset: offset, record: record)
         counts = ImportCounts(written: written, present: present, rejected: rejected)
         self.mayBeSent = mayBeSent
-        if let records = number("rejects", "records"), let reasons = number("rejects", "reasons") {
-            rejects = RejectsFile.Lengths(records: records, reasons: reasons)
+        func part(_ name: String) -> RejectsFile.Mark.Part? {
+            guard let inode = fields["rejects"]?[name]?["inode"], let byteCount = number("rejects", name, "bytes") else {
+                return nil
+            }
+            return RejectsFile.Mark.Part(inode: Self.unsigned(inode), byteCount: byteCount)
+        }
+        if let path = fields["rejects"]?["path"]?.stringValue, let records = part("records"), let reasons = part("reasons") {
+            rejects = RejectsFile.Mark(path: path, records: records, reasons: reasons)
         }
     }
 

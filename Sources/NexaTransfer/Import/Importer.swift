@@ -76,8 +76,8 @@ package final class Importer {
         self.options = options
         self.isDryRun = isDryRun
         source = try BatchSource(plan.input, limits: plan.limits)
-        stateFile = isDryRun ? nil : try plan.statePath.map { path throws(TransferError) in try StateFile(path: path) }
-        let earlier = plan.startsAgain ? nil : try stateFile?.read()
+        stateFile = isDryRun ? nil : try Self.stateFile(plan, source)
+        let earlier = try stateFile?.read(forgetting: plan.startsAgain)
         if let earlier, let objection = earlier.objection(source.identity, plan.fixedSettings) {
             throw .unusable("\(plan.statePath ?? ""): \(objection); --restart begins anew")
         }
@@ -91,18 +91,24 @@ package final class Importer {
         countsBefore = state.counts
         try source.resume(at: state.position)
         began = (.now, state.position)
-        let rejects = try Self.rejectsFile(plan, source, earlier, isDryRun: isDryRun)
+        let rejects = isDryRun ? nil : try Self.rejectsFile(plan, source, stateFile, earlier)
         exchange = ImportExchange(
             batchCount: plan.connections * 4 + 2, ledger: ImportLedger(position: state.position, counts: state.counts),
             rejects: rejects, keepsOnError: plan.onError == .continue || isDryRun)
     }
 
+    private static func stateFile(_ plan: ImportPlan, _ source: BatchSource) throws(TransferError) -> StateFile? {
+        guard let path = plan.statePath else { return nil }
+        return try StateFile(path: path, input: source.file)
+    }
+
     private static func rejectsFile(
-        _ plan: ImportPlan, _ source: BatchSource, _ earlier: ImportState?, isDryRun: Bool
+        _ plan: ImportPlan, _ source: BatchSource, _ stateFile: StateFile?, _ earlier: ImportState?
     ) throws(TransferError) -> RejectsFile? {
-        guard let path = plan.rejectsPath, !isDryRun else { return nil }
-        // A run without rejects file may have come first; then it starts empty.
-        return try RejectsFile(path: path, input: plan.input, columns: source.columns, lengths: earlier?.rejects)
+        guard let path = plan.rejectsPath else { return nil }
+        return try RejectsFile(
+            path: path, input: plan.input, columns: source.columns, taken: [source.file, stateFile?.identity].compactMap { $0 },
+            earlier: earlier?.rejects)
     }
 
     /// Imports until the end of the input, a failure, or `tick` says false. `tick` is called ten times a second.

@@ -5,42 +5,66 @@ import NexaWire
 /// Records that were refused, as they came, so that they can be mended and imported again; beside them, under the name with ".reasons"
 /// behind it, one JSON object a record with its number, its place and what was wrong. Confined by the importer's lock.
 package final class RejectsFile {
-    /// How long the two files are: a run that goes on cuts them back to this.
-    package struct Lengths: Equatable, Sendable {
-        package var records: UInt64 = 0
-        package var reasons: UInt64 = 0
+    /// Which files they are, and how long: a run that goes on cuts them back to this, and no others.
+    package struct Mark: Equatable, Sendable {
+        package struct Part: Equatable, Sendable {
+            package var inode: UInt64
+            package var byteCount: UInt64
 
-        package init(records: UInt64 = 0, reasons: UInt64 = 0) {
+            package init(inode: UInt64, byteCount: UInt64) {
+                self.inode = inode
+                self.byteCount = byteCount
+            }
+        }
+
+        /// From the root on, without symbolic links.
+        package var path: String
+        package var records: Part
+        package var reasons: Part
+
+        package init(path: String, records: Part, reasons: Part) {
+            self.path = path
             self.records = records
             self.reasons = reasons
         }
     }
 
+    private let path: String
     private let records: AppendFile
     private let reasons: AppendFile
     private let format: TransferFormat
+    /// Stands in front of the first reject of a file that has one.
+    private let headerRow: [UInt8]
 
-    /// Opens the files, and cuts them to what a recorded position says. Of a new import they must be empty or absent.
-    init(path: String, input: InputPlan, columns: [String], lengths: Lengths?) throws(TransferError) {
+    /// Opens the files, and cuts those of `earlier`; others must be empty or absent. None of them may be one of `taken`.
+    init(
+        path: String, input: InputPlan, columns: [String], taken: [FileIdentity], earlier: Mark?
+    ) throws(TransferError) {
         format = input.format
-        records = try AppendFile(path: path)
-        reasons = try AppendFile(path: path + ".reasons")
-        if let lengths {
-            try records.cut(to: lengths.records)
-            try reasons.cut(to: lengths.reasons)
+        headerRow = format.isDelimited && input.columns.isEmpty ? Self.headerRow(columns, input.delimiter) : []
+        records = try AppendFile(path: path, taken: taken)
+        reasons = try AppendFile(path: path + ".reasons", taken: taken)
+        self.path = try Self.realPath(path)
+        if let earlier, earlier.path == self.path, earlier.records.inode == records.inode, earlier.reasons.inode == reasons.inode
+        {
+            try records.expect(earlier.records.byteCount)
+            try reasons.expect(earlier.reasons.byteCount)
+            try records.cut(to: earlier.records.byteCount)
+            try reasons.cut(to: earlier.reasons.byteCount)
         } else if records.byteCount > 0 || reasons.byteCount > 0 {
-            throw .unusable("\(path) holds rejects already: name another file, or remove it and \(path).reasons")
+            throw .unusable(
+                "\(path) holds something already, and not the rejects of this import: name another file, or remove it and \(path).reasons"
+            )
         }
         // The names of new files are as durable as what will stand in them.
         try LockedFile.syncName(path)
-        if format.isDelimited && records.byteCount == 0 && input.columns.isEmpty { try writeHeaderRow(columns, input.delimiter) }
     }
 
-    var lengths: Lengths { Lengths(records: records.byteCount, reasons: reasons.byteCount) }
+    var mark: Mark { Mark(path: path, records: records.mark, reasons: reasons.mark) }
 
     func append(_ rejects: [Reject]) throws(TransferError) {
         guard !rejects.isEmpty else { return }
-        var text: [UInt8] = []
+        var text = records.byteCount == 0 ? headerRow : []
         var why: [UInt8] = []
         for reject in rejects {
             text += reject.bytes
@@ -60,38 +84,62 @@ package final class RejectsFile {
         try reasons.sync()
     }
 
-    private func writeHeaderRow(_ columns: [String], _ delimiter: UInt8) throws(TransferError) {
+    private static func realPath(_ path: String) throws(TransferError) -> String {
+        guard let real = realpath(path, nil) else { throw .system("cannot find \(path): \(describeErrno(errno))") }
+        defer { free(real) }
+        return String(cString: real)
+    }
+
+    private static func headerRow(_ columns: [String], _ delimiter: UInt8) -> [UInt8] {
         let row = OutputBytes()
         for (index, column) in columns.enumerated() {
             if index > 0 { row.appendU8(delimiter) }
             DelimitedText.write(Array(column.utf8), delimiter: delimiter, isQuoted: false, into: row)
         }
         row.appendU8(UInt8(ascii: "\n"))
-        try records.append(row.withUnsafeBytes { [UInt8]($0) })
+        return [UInt8](row.bytes)
     }
 }
 
-/// A file that is written at its end. After a failure nobody knows what is on the disk: nothing more is written, and nothing is called durable.
+/// A file that is written at its end, by one process at a time. After a failure nobody knows what is on the disk: nothing more is written, and
+/// nothing is called durable.
 private final class AppendFile {
     private let descriptor: Int32
     private let path: String
-    private(set) var byteCount: UInt64
+    let inode: UInt64
+    private(set) var byteCount: UInt64 = 0
     private var isDirty = false
     private var failure: TransferError?
 
-    init(path: String) throws(TransferError) {
+    init(path: String, taken: [FileIdentity]) throws(TransferError) {
         self.path = path
         descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_APPEND, 0o644)
         guard descriptor >= 0 else { throw .system("cannot write \(path): \(describeErrno(errno))") }
+        var status = stat()
+        let isFile = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+        inode = FileIdentity(status).inode
+        guard !taken.contains(FileIdentity(status)) else {
+            throw .unusable("\(path) is the input, or keeps the position: --rejects names another file")
+        }
+        guard !isFile || flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            throw .unusable("another import is at work on \(path)")
+        }
         byteCount = UInt64(max(0, lseek(descriptor, 0, SEEK_END)))
     }
 
     deinit { close(descriptor) }
 
-    func cut(to length: UInt64) throws(TransferError) {
+    var mark: RejectsFile.Mark.Part { RejectsFile.Mark.Part(inode: inode, byteCount: byteCount) }
+
+    /// It has not lost what was written to it.
+    func expect(_ length: UInt64) throws(TransferError) {
         guard byteCount >= length else {
             throw .unusable("\(path) is shorter than it was: it belongs to an import that is not done yet")
         }
+    }
+
+    func cut(to length: UInt64) throws(TransferError) {
+        guard length < byteCount else { return }
         guard ftruncate(descriptor, off_t(length)) == 0 else { throw .system("cannot cut \(path): \(describeErrno(errno))") }
         byteCount = length
     }

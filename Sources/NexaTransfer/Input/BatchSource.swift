@@ -15,11 +15,13 @@ final class BatchSource {
     let identity: InputIdentity
 
     /// Opens the input and reads its head: a byte order mark, the header row, an array's bracket.
+    /// Which file is read.
+    var file: FileIdentity { window.identity }
     init(_ input: InputPlan, limits: BatchLimits) throws(TransferError) {
         window = try InputWindow(path: input.path)
         self.limits = limits
         while window.bytes.count < InputIdentity.prefixByteCountMax && !window.isAtEnd { try window.fill() }
-        identity = InputIdentity(path: input.path, beginning: window.bytes)
+        identity = InputIdentity(window.file, beginning: window.bytes)
         let head = try InputHead(input, window)
         window.consume(head.byteCount)
         columns = head.columns

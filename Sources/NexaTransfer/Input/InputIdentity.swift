@@ -12,15 +12,14 @@ package struct InputIdentity: Equatable, Sendable {
     package var prefixByteCount: Int
     package var prefixHash: UInt64
 
-    /// Of a file's path, or "-", and the first bytes that were read from it.
-    init(path: String, beginning: UnsafeRawBufferPointer) {
+    /// Of a file, nil where there is none, and the first bytes that were read.
+    init(_ file: stat?, beginning: UnsafeRawBufferPointer) {
         let prefix = UnsafeRawBufferPointer(rebasing: beginning.prefix(Self.prefixByteCountMax))
         prefixByteCount = prefix.count
         prefixHash = nexa_xxh3(prefix.baseAddress, prefix.count, 0)
-        var status = stat()
-        guard path != "-", stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return }
-        byteCount = UInt64(status.st_size)
-        modifiedNanoseconds = Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec)
+        guard let file else { return }
+        byteCount = UInt64(file.st_size)
+        modifiedNanoseconds = Int64(file.st_mtim.tv_sec) * 1_000_000_000 + Int64(file.st_mtim.tv_nsec)
     }
 
     package init(byteCount: UInt64?, modifiedNanoseconds: Int64?, prefixByteCount: Int, prefixHash: UInt64) {

@@ -11,6 +11,10 @@ final class InputWindow {
     private let descriptor: Int32
     private let isFile: Bool
     private let name: String
+    /// A file as it was when it was opened; nil of a pipe, and of standard input, which may begin anywhere in one.
+    let file: stat?
+    /// Which file it is.
+    let identity: FileIdentity
     private let buffer = OutputBytes(capacity: 1 << 20)
     /// Where the window begins in the input.
     private(set) var offset: UInt64 = 0
@@ -23,6 +27,8 @@ final class InputWindow {
         guard descriptor >= 0 else { throw .unusable("cannot open \(name): \(describeErrno(errno))") }
         var status = stat()
         isFile = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+        file = isFile && path != "-" ? status : nil
+        identity = FileIdentity(status)
     }
 
     deinit { close(descriptor) }
@@ -46,7 +52,11 @@ final class InputWindow {
         }
         buffer.truncate(to: before + max(0, count))
         if count < 0 { throw .system("cannot read \(name): \(describeErrno(errno))") }
-        if count == 0 { isAtEnd = true }
+        guard count == 0 else { return }
+        isAtEnd = true
+        if let file, offset + UInt64(before) < UInt64(file.st_size) {
+            throw .unusable("\(name) became shorter while it was read")
+        }
     }
 
     func consume(_ byteCount: Int) {
