@@ -223,7 +223,7 @@ package final class ClientConnection {
         do throws(MessagePackError) {
             return try MessagePackValue(decoding: payload)
         } catch {
-            throw .protocolViolation("the payload is not MessagePack (\(error))")
+            throw .protocolViolation("an answer that cannot be read: \(error.wireError.message)")
         }
     }
 

@@ -29,6 +29,15 @@ import Testing
         #expect(connection.isBroken)
     }
 
+    @Test func anAnswerThatIsNoMessagePackIsToldInWords() throws {
+        let node = StandInNode(.answersRubbish)
+        defer { node.stop() }
+        let connection = try ClientConnection.open(Endpoint(port: node.port))
+        let error = try #require(throws: ClientError.self) { _ = try connection.request(.ping) }
+        #expect(error.description.contains("byte c1") && !error.description.contains("MessagePackError"), "\(error.description)")
+        #expect(connection.isBroken)
+    }
+
     @Test func aRefusalLeavesTheConnectionAsItWas() throws {
         let node = StandInNode(.refusesAll)
         defer { node.stop() }

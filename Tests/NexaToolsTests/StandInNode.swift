@@ -15,6 +15,10 @@ final class StandInNode: Sendable {
         case refusesAll
         /// QUERY answers what answers no QUERY.
         case answersQuery(MessageType, MessagePackValue)
+        /// BATCH_WRITE answers this, whatever was sent.
+        case answersBatch(MessagePackValue)
+        /// PING answers what is no MessagePack.
+        case answersRubbish
         /// The connection closes after this many requests.
         case hangsUp(after: Int)
     }
@@ -127,13 +131,18 @@ final class StandInNode: Sendable {
         let key = payload["key"]?.stringValue ?? ""
         switch type {
         case .connect: reply(.success, ["status": "connected", "server": "stand-in", "version": "0"])
-        case .ping: reply(.pong, ["status": "ok"])
+        case .ping:
+            guard case .answersRubbish = fault else { return reply(.pong, ["status": "ok"]) }
+            let mark = output.beginFrame(.pong)
+            output.appendU8(0xC1)
+            output.endFrame(mark)
         case .create:
             guard let document = payload["data"] else { return reply(.error, ["code": "BAD_REQUEST", "error": "no data"]) }
             let id = document["_id"]?.stringValue ?? "generated\(number)"
             let isNew = withDocuments { $0.updateValue(document, forKey: id) == nil }
             reply(isNew ? .success : .duplicate, isNew ? document : ["id": .string(id), "error": "Duplicate key"])
         case .batchWrite:
+            if case .answersBatch(let value) = fault { return reply(.success, value) }
             let batch = payload["documents"]?.arrayValue ?? []
             let ids = batch.compactMap { $0["_id"]?.stringValue }
             withDocuments { all in for (id, document) in zip(ids, batch) { all[id] = document } }

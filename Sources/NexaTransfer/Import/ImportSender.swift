@@ -165,30 +165,39 @@ final class ImportSender {
 
     private static var unreadable: TransferError { .client(.protocolViolation("an answer that cannot be read")) }
 
-    /// Counts what was written, and notes what was not.
+    /// Counts what was written, and notes what was not: each document of the part is one or the other.
     private func read(_ payload: UnsafeRawBufferPointer, _ answered: Sent) throws(TransferError) {
+        let records = answered.part.records
         guard
             let count = Self.field("count", payload).flatMap({ bytes in
                 var reader = MessagePackReader(bytes)
                 return try? reader.readInt64()
             })
         else { throw Self.unreadable }
+        let errors = try Self.errors(in: payload)
+        let places = errors.compactMap { $0["index"]?.intValue.flatMap { Int(exactly: $0) } }.filter(records.indices.contains)
+        guard (0...Int64(records.count)).contains(count), Int(count) + errors.count == records.count,
+            Set(places).count == errors.count
+        else {
+            throw .client(.protocolViolation("the answer to a batch does not account for each of its \(records.count) documents"))
+        }
         let batch = answered.batch
         batch.outcome.written += Int(count)
         if count > 0 { exchange.noteWriting() }
-        guard let list = Self.field("errors", payload) else { return }
-        guard let errors = try? MessagePackValue(decoding: list).arrayValue else { throw Self.unreadable }
-        for error in errors {
-            guard let place = error["index"]?.intValue.flatMap({ Int(exactly: $0) }),
-                answered.part.records.indices.contains(place)
-            else { throw Self.unreadable }
-            let index = Int(answered.part.records[place])
+        for (place, error) in zip(places, errors) {
+            let index = Int(records[place])
             if batch.isRepeat && plan.mode == .insert && error["code"]?.stringValue == "DUPLICATE" {
                 doubts.append(index)
             } else {
                 batch.reject(index, error["error"]?.stringValue ?? "the node gave no reason")
             }
         }
+    }
+
+    private static func errors(in payload: UnsafeRawBufferPointer) throws(TransferError) -> [MessagePackValue] {
+        guard let list = field("errors", payload) else { return [] }
+        guard let errors = try? MessagePackValue(decoding: list).arrayValue else { throw unreadable }
+        return errors
     }
 
     private static func field(_ name: StaticString, _ payload: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
@@ -230,12 +239,16 @@ final class ImportSender {
         do throws(ClientError) { return try body() } catch { throw .client(error) }
     }
 
+    /// A final refusal is an answer, if not the one that was hoped for.
+    private static func answerCount(_ error: ClientError) -> Int {
+        if case .refused = error, SendFailure(error) == .final { 1 } else { 0 }
+    }
+
     /// Gives the connection up; what has no answer is sent again, unless that is no use or has gone on for too long.
     private func recover(from error: ClientError, _ batch: RecordBatch?) throws(TransferError) {
         connection = nil
         let verdict = SendFailure(error)
-        // A final refusal is an answer, if not the one that was hoped for.
-        if sent.count > (verdict == .final ? 1 : 0) { exchange.noteWriting() }
+        if sent.count > Self.answerCount(error) { exchange.noteWriting() }
         var unanswered: [RecordBatch] = []
         for each in sent.map(\.batch) + (batch.map { [$0] } ?? []) where unanswered.last !== each { unanswered.append(each) }
         sent.removeAll()
