@@ -404,18 +404,49 @@ def test_an_export_to_a_pipe_or_a_device_does_not_replace_it(node, name, tmp_pat
     assert "not a file" in load(node, name, tmp_path / "in.jsonl", "--state", state, code=1).stderr
 
 
-def test_two_exports_do_not_share_a_file(node, name, tmp_path):
-    target, held = tmp_path / "out.jsonl", tmp_path / "out.jsonl.partial"
+def test_an_export_writes_no_file_but_its_own(node, name, tmp_path):
+    target, other = tmp_path / "out.jsonl", tmp_path / "out.jsonl.partial"
     with PlainClient(node.port) as client:
         client.create(name, {"_id": "a"})
-    with open(held, "w") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
-        other.write("another export's")
-        other.flush()
-        ran = tool("export", "--port", str(node.port), name, str(target))
-        assert ran.returncode == 2 and "another export" in ran.stderr and held.read_text() == "another export's", ran
+    other.write_text("somebody's")
     assert tool("export", "--port", str(node.port), name, str(target)).returncode == 0
-    assert '"a"' in target.read_text() and not held.exists()
+    assert '"a"' in target.read_text() and other.read_text() == "somebody's" and sorted(tmp_path.iterdir()) == [target, other]
+
+
+def test_of_two_exports_into_one_file_one_is_there_whole(node, name, tmp_path):
+    target = tmp_path / "out.jsonl"
+    with PlainClient(node.port) as client:
+        for n in range(2):
+            client.batch(f"{name}_{n}", documents=[{"_id": f"k{i}", "of": n} for i in range(5000)])
+    for running in [subprocess.Popen([str(BINARY), "export", "--port", str(node.port), f"{name}_{n}", str(target)],
+                                     stdout=subprocess.DEVNULL, env=environment()) for n in range(2)]:
+        assert running.wait(60) == 0
+    found = [json.loads(line)["of"] for line in target.read_text().splitlines()]
+    assert found in ([0] * 5000, [1] * 5000) and list(tmp_path.iterdir()) == [target]
+
+
+def test_an_export_keeps_the_rights_of_the_file_that_it_replaces(node, name, tmp_path):
+    with PlainClient(node.port) as client:
+        client.create(name, {"_id": "a"})
+    for mode in (0o600, 0o664):
+        target = tmp_path / f"{mode:o}.jsonl"
+        target.touch()
+        target.chmod(mode)
+        assert tool("export", "--port", str(node.port), name, str(target)).returncode == 0
+        assert target.stat().st_mode & 0o777 == mode and '"a"' in target.read_text()
+
+
+def test_an_export_to_a_symbolic_link_writes_what_it_leads_to(node, name, tmp_path):
+    with PlainClient(node.port) as client:
+        client.create(name, {"_id": "a"})
+    (tmp_path / "there").mkdir()
+    target, link, chain = tmp_path / "there" / "out.jsonl", tmp_path / "there" / "link.jsonl", tmp_path / "chain.jsonl"
+    link.symlink_to("out.jsonl")
+    chain.symlink_to(link)
+    for text in ("", "what was there"):
+        assert not text or target.write_text(text)
+        assert tool("export", "--port", str(node.port), name, str(chain)).returncode == 0
+        assert '"a"' in target.read_text() and not target.is_symlink() and link.is_symlink() and chain.is_symlink()
 
 
 def test_two_imports_do_not_share_a_state_file(node, name, tmp_path):

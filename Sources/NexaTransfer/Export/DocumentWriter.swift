@@ -5,8 +5,9 @@ import NexaWire
 struct DocumentWriter {
     private let format: TransferFormat
     private let delimiter: UInt8
-    private let columns: [[String]]
     private let names: [String]
+    /// The same as paths into maps.
+    private let columns: [[String]]
     private var count = 0
     private let scratch = OutputBytes()
 
@@ -41,7 +42,7 @@ struct DocumentWriter {
         case .csv, .tsv:
             for (index, column) in columns.enumerated() {
                 if index > 0 { output.appendU8(delimiter) }
-                if let value = Self.find(names[index], column, in: document) { try writeField(value, into: output) }
+                if let value = Self.find(column, in: document) { try writeField(value, into: output) }
             }
             output.appendU8(UInt8(ascii: "\n"))
         }
@@ -58,12 +59,7 @@ struct DocumentWriter {
 
     // MARK: Fields
 
-    /// The field of that name, else what the dotted path leads to.
-    private static func find(
-        _ name: String, _ path: [String], in document: UnsafeRawBufferPointer
-    ) -> UnsafeRawBufferPointer? {
-        if let value = find(name, in: document) { return value }
-        guard path.count > 1 else { return nil }
+    private static func find(_ path: [String], in document: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
         var value = document
         for step in path {
             guard let next = find(step, in: value) else { return nil }

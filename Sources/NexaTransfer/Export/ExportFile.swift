@@ -2,14 +2,14 @@ import Glibc
 import NexaStorage
 import NexaWire
 
-/// Where an export goes. A file gets its name when it is whole and on disk; until then it is called NAME.partial. Standard output, and a name
-/// that is a pipe's or a device's, gets what comes.
+/// Where an export goes. A file gets its name when it is whole and on disk; until then it stands beside it, under a name that nobody had. Standard
+/// output, and a name that is a pipe's or a device's, gets what comes.
 final class ExportFile {
     private static let blockByteCount = 256 << 10
 
     private let path: String
     /// Nil where there is no file.
-    private let partialPath: String?
+    private let draft: Draft?
     private let descriptor: Int32
     let buffer = OutputBytes(capacity: 2 * blockByteCount)
     private(set) var byteCount: UInt64 = 0
@@ -17,14 +17,11 @@ final class ExportFile {
     init(path: String) throws(TransferError) {
         self.path = path
         if Self.isStream(path) {
-            partialPath = nil
+            draft = nil
             descriptor = path == "-" ? dup(1) : open(path, O_WRONLY | O_CLOEXEC)
             guard descriptor >= 0 else { throw failure }
         } else {
-            let partial = path + ".partial"
-            guard let opened = try LockedFile.open(partial) else { throw .unusable("another export is at work on \(path)") }
-            (partialPath, descriptor) = (partial, opened)
-            guard ftruncate(descriptor, 0) == 0 else { throw failure }
+            (draft, descriptor) = try Draft.make(for: path)
         }
     }
 
@@ -58,13 +55,58 @@ final class ExportFile {
     /// The whole file is there.
     func finish() throws(TransferError) {
         try flush()
-        guard let partialPath else { return }
+        guard let draft else { return }
         guard fsync(descriptor) == 0 else { throw failure }
-        try LockedFile.rename(partialPath, to: path)
+        try LockedFile.rename(draft.path, to: draft.target)
     }
 
     /// It will not be whole.
     func abandon() {
-        if let partialPath { unlink(partialPath) }
+        if let draft { unlink(draft.path) }
+    }
+}
+
+/// A file that is not whole yet.
+private struct Draft {
+    private static let tryCountMax = 100
+    private static let linkCountMax = 40
+
+    let path: String
+    /// The name that it will get.
+    let target: String
+
+    /// Makes it, with the owner and the rights of the file that it will replace.
+    static func make(for path: String) throws(TransferError) -> (Draft, descriptor: Int32) {
+        let target = followed(path)
+        var earlier = stat()
+        let replaces = stat(target, &earlier) == 0
+        for _ in 0..<tryCountMax {
+            let draft = Draft(path: "\(target).\(String(UInt32.random(in: .min ... .max), radix: 16)).partial", target: target)
+            let descriptor = open(draft.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, replaces ? 0o600 : 0o644)
+            if descriptor < 0 && errno == EEXIST { continue }
+            guard descriptor >= 0 else { break }
+            if replaces {
+                // Only the superuser gives files away; for others the file becomes their own.
+                fchown(descriptor, earlier.st_uid, earlier.st_gid)
+                fchmod(descriptor, earlier.st_mode & 0o777)
+            }
+            return (draft, descriptor)
+        }
+        throw .system("cannot write \(path): \(describeErrno(errno))")
+    }
+
+    /// Where symbolic links lead, also to what is not there yet: they stay, and the file at their end is replaced.
+    private static func followed(_ path: String) -> String {
+        var path = path
+        for _ in 0..<linkCountMax {
+            var link = [UInt8](repeating: 0, count: Int(PATH_MAX))
+            let count = link.withUnsafeMutableBytes { bytes in
+                readlink(path, bytes.baseAddress!.assumingMemoryBound(to: CChar.self), bytes.count)
+            }
+            guard count > 0 else { return path }
+            let next = String(decoding: link[..<count], as: UTF8.self)
+            path = next.hasPrefix("/") ? next : Path.join(Path.directory(of: path), next)
+        }
+        return path
     }
 }

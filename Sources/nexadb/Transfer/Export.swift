@@ -9,8 +9,8 @@ struct Export: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Write a collection to a file or standard output: JSON lines, JSON, CSV, TSV or MessagePack.",
         discussion: """
-            One snapshot, from the first document to the last. A file gets its name when it is whole and on disk; until then it is \
-            called FILE.partial. JSON lines and MessagePack come back exactly with `nexadb import`. See docs/import-export.md.
+            One snapshot, from the first document to the last. A file gets its name when it is whole and on disk; until then it \
+            stands beside it as FILE.*.partial. JSON lines and MessagePack come back exactly with `nexadb import`. See docs/import-export.md.
 
             EXAMPLES
               nexadb export users users.jsonl
