@@ -112,6 +112,30 @@ def test_tsv_without_a_header_row_and_other_delimiters(node, name, tmp_path):
     assert [(d["text"], d["n"]) for d in dump(node, name + "_2")] == [("1,5", "x")]
 
 
+def test_an_empty_line_is_a_row_where_there_is_one_column(node, name, tmp_path):
+    file = tmp_path / "in.csv"
+    file.write_text("note\na\n\nb\r\n\r\n")
+    assert summary(node, name, file)["written"] == 4
+    assert [d["note"] for d in dump(node, name)] == ["a", "", "b", ""]
+
+
+def test_types_of_columns_that_are_not_there_are_refused(name, tmp_path):
+    file = tmp_path / "in.csv"
+    file.write_text("name,age\nAnn,5\n")
+    for more in ([], ["--fields", "a,b"]):
+        ran = tool("import", "--dry-run", name, str(file), "--types", "Age=int", *more)
+        assert ran.returncode == 2 and "'Age'" in ran.stderr and ("a, b" if more else "name, age") in ran.stderr, ran
+
+
+def test_a_double_that_is_too_large_is_no_double(name, tmp_path):
+    file = tmp_path / "in.csv"
+    file.write_text("x\n1e999\n-1e999\n1e308\nInfinity\n-Infinity\nNaN\n")
+    ran = tool("import", "--dry-run", "--json", name, str(file), "--types", "x=double")
+    assert ran.returncode == 1 and "1e999" in ran.stderr, ran
+    result = json.loads(ran.stdout)
+    assert (result["written"], result["rejected"]) == (4, 2), ran
+
+
 def test_csv_export(node, name, tmp_path):
     with PlainClient(node.port) as client:
         client.create(name, {"_id": "1", "a": 'x,"y"\n', "b": {"c": 1.5, "d": [1]}, "e": b"\x00", "t": msgpack.Timestamp(0)})
@@ -167,7 +191,7 @@ MALFORMED = [
     ("twice.jsonl", b'{"a":1,"a":2}\n{"_id":"x","_id":"y"}\n', 0, 2, 1),
     ("utf8.jsonl", b'{"a":"\xff"}\n{"a":"\xc0\xaf"}\n{"a":"\xed\xa0\x80"}\n{}', 1, 3, 1), ("cut.jsonl", b'{"a":1}\n{"a":', 1, 1, 1),
     ("blank.jsonl", b"\n \n\n", 0, 0, 0), ("mark.csv", b"\xef\xbb\xbfa,b\r\n1,2\r\n3,4\r", 2, 0, 0), ("open.csv", b'a,b\n1,2\n1,"2\n3,4\n', 1, 1, 1),
-    ("utf8.csv", b"a,b\n\xff,2\n1,2\n", 1, 1, 1), ("returns.csv", b"a,b\r1,2\r3,4\r", 0, 0, 2), ("none.csv", b"", 0, 0, 2),
+    ("utf8.csv", b"a,b\n\xff,2\n1,2\n", 1, 1, 1), ("returns.csv", b"a,b\r1,2\r3,4\r", 0, 0, 2), ("none.csv", b"", 0, 0, 2), ("head.csv", b"a,\xff\n1,2\n", 0, 0, 2),
     ("cut.msgpack", b"\x81\xa1a\x01\x82\xa1a", 1, 0, 2), ("reserved.msgpack", b"\x81\xa1a\x01\xc1", 1, 0, 2),
     ("scalar.msgpack", b"\x01\x93\x01\x02\x03\x80", 1, 2, 1), ("deep.msgpack", b"\x81\xa1a" + b"\x91" * 100_000 + b"\x01\x80", 1, 1, 1),
     ("key.msgpack", b"\x81\x01\x02\x82\xa1a\x01\xa1a\x02", 0, 2, 1), ("huge.msgpack", b"\x81\xa1a\xdd\xff\xff\xff\xff", 0, 0, 2),
@@ -188,7 +212,43 @@ def test_malformed_input_is_refused_by_records_where_they_can_be_told_apart(name
         assert (good, bad) == (0, 0) and ran.stderr, ran
 
 
+@pytest.mark.parametrize("file, start, why", [("in.msgpack", b"\x80\xc1", "no MessagePack"), ("in.jsonl", b"{}\n{", "does not end")],
+                         ids=["msgpack", "jsonl"])
+def test_a_record_without_end_is_told_behind_what_stands_in_front_of_it(node, name, tmp_path, file, start, why):
+    with open(tmp_path / file, "wb") as out:
+        out.write(start)
+        out.truncate(65 << 20)
+    ran = load(node, name, tmp_path / file, code=2)
+    assert why in ran.stderr and "record 2" in ran.stderr and len(dump(node, name)) == 1, ran
+
+
 # Records that are refused
+
+
+@pytest.mark.parametrize("format, pack", [("jsonl", lambda record: json.dumps(record).encode() + b"\n"), ("msgpack", msgpack.packb)],
+                         ids=["jsonl", "msgpack"])
+@pytest.mark.parametrize("mode, deepest", [("insert", 98), ("upsert", 97), ("replace", 97)])
+def test_a_record_that_is_nested_too_deep_for_its_request_is_refused_alone(node, name, tmp_path, format, pack, mode, deepest):
+    def nested(depth):
+        value = 1
+        for _ in range(depth - 1):
+            value = [value]
+        return {"_id": f"d{depth}", "a": value}
+    file = tmp_path / f"in.{format}"
+    file.write_bytes(b"".join(pack(nested(depth)) for depth in (deepest - 1, deepest, deepest + 1, 100, 101, 1)))
+    ran = load(node, name, file, "--mode", mode, "--on-error", "continue", "--json", code=1)
+    assert json.loads(ran.stdout)["rejected"] == 3 and f"deeper than {deepest}" in ran.stderr, ran
+    assert {d["_id"] for d in dump(node, name)} == {f"d{depth}" for depth in (deepest - 1, deepest, 1)}
+
+
+def test_rejects_are_kept_in_the_order_of_the_input(node, name, tmp_path):
+    """Also where the node refused some of them, and others were never sent."""
+    file, rejects = tmp_path / "in.jsonl", tmp_path / "bad.jsonl"
+    lines = ['{"_id": "a"}', "oops", '{"_id": "a", "n": 1}', '{"_id": "b"}', "oops", '{"_id": "b", "n": 1}']
+    file.write_text("\n".join(lines))
+    assert summary(node, name, file, "--rejects", rejects, code=1)["rejected"] == 4
+    assert rejects.read_text().splitlines() == [lines[at] for at in (1, 2, 4, 5)]
+    assert [json.loads(line)["record"] for line in open(f"{rejects}.reasons")] == [2, 3, 5, 6]
 
 
 def test_refused_records_are_kept_and_can_be_mended(node, name, tmp_path):
@@ -243,6 +303,11 @@ def test_exit_codes(node, name, tmp_path):
     load(node, "1bad name", file, code=2)
     assert tool("import", "--port", "1", name, str(file)).returncode == 5
     assert tool("export", "--port", "1", name).returncode == 5
+
+
+def test_help_is_whole_sentences():
+    for command in ("import", "export"):
+        assert "\\" not in tool(command, "--help").stdout
 
 
 def test_standard_input(node, name):

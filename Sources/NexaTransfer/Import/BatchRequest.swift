@@ -28,7 +28,8 @@ struct BatchRequest {
     init(_ plan: ImportPlan, columns: [String], importID: ImportID) {
         self.plan = plan
         self.importID = importID
-        encoder = RecordEncoder(plan.input, columns: columns, idField: plan.idField, importID: importID)
+        encoder = RecordEncoder(
+            plan.input, columns: columns, idField: plan.idField, importID: importID, depthMax: plan.mode.documentDepthMax)
     }
 
     /// Prepares the part behind `last` and rejects the records that are no documents; a part without documents is the last one and is not sent.

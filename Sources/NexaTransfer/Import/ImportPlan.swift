@@ -1,4 +1,5 @@
 import NexaBlockingClient
+import NexaWire
 
 /// Where records come from and how they are read.
 package struct InputPlan: Sendable {
@@ -30,6 +31,9 @@ package enum ImportMode: String, CaseIterable, Sendable {
     case upsert
     /// New, or in place of the one under its id.
     case replace
+
+    /// How deep a document may be nested: a payload's limit less the maps and the list that the request puts around it.
+    var documentDepthMax: Int { nestingDepthMax - (self == .insert ? 2 : 3) }
 }
 
 package struct ImportPlan: Sendable {

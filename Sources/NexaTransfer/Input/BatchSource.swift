@@ -4,6 +4,8 @@ import NexaWire
 final class BatchSource {
     /// A longer record is no record, but a quote or bracket that is not closed.
     static let recordByteCountMax = 64 << 20
+    private static let endlessRecord = "the record does not end within 64 MiB"
+    private static let endlessValue = "the value does not end within 64 MiB, or is no MessagePack"
 
     private let window: InputWindow
     private var cutter: RecordCutter
@@ -13,10 +15,10 @@ final class BatchSource {
     /// Columns of a delimited file.
     let columns: [String]
     let identity: InputIdentity
-
-    /// Opens the input and reads its head: a byte order mark, the header row, an array's bracket.
     /// Which file is read.
     var file: FileIdentity { window.identity }
+
+    /// Opens the input and reads its head: a byte order mark, the header row, an array's bracket.
     init(_ input: InputPlan, limits: BatchLimits) throws(TransferError) {
         window = try InputWindow(path: input.path)
         self.limits = limits
@@ -48,21 +50,20 @@ final class BatchSource {
         var at = 0
         var isEnd = false
         while !isEnd && batch.records.count < limits.records && at < limits.bytes {
+            var fault: String?
             switch cutter.next(in: window.bytes, from: at, isWhole: window.isAtEnd) {
             case .record(let range, let next):
                 batch.append(range)
                 at = next
-            case .needsMore:
-                guard window.bytes.count - at <= Self.recordByteCountMax else {
-                    throw broken("the record does not end", at, batch)
-                }
-                try window.fill(while: goesOn)
+            case .needsMore where window.bytes.count - at <= Self.recordByteCountMax: try window.fill(while: goesOn)
+            case .needsMore: fault = cutter.shape == .messagePack ? Self.endlessValue : Self.endlessRecord
             case .end: isEnd = true
-            case .broken(let reason):
-                // What stands in front of the fault is sent first.
-                if batch.records.isEmpty { throw broken(reason, at, batch) }
-                isEnd = true
+            case .broken(let reason): fault = reason
             }
+            guard let fault else { continue }
+            // What stands in front of the fault is sent first.
+            if batch.records.isEmpty { throw broken(fault, at, batch) }
+            isEnd = true
         }
         guard !batch.records.isEmpty else { return false }
         batch.fill(UnsafeRawBufferPointer(rebasing: window.bytes[..<at]))

@@ -18,6 +18,7 @@ struct InputHead {
         case .csv, .tsv:
             shape = .delimited(by: input.delimiter)
             if input.columns.isEmpty { try readHeaderRow(input, window) } else { columns = input.columns }
+            try checkTypes(input.types)
         }
     }
 
@@ -55,6 +56,13 @@ struct InputHead {
         }
     }
 
+    private func checkTypes(_ types: [String: ColumnType]) throws(TransferError) {
+        let strangers = Set(types.keys).subtracting(columns).sorted()
+        guard let stranger = strangers.first else { return }
+        let known = printable(columns.joined(separator: ", "), characterCountMax: 500)
+        throw .unusable("--types: there is no column '\(printable(stranger, characterCountMax: 60))'; there are \(known)")
+    }
+
     private static func holdsLoneReturn(_ name: String) -> Bool {
         let bytes = Array(name.utf8)
         return bytes.indices.contains { bytes[$0] == 13 && (bytes.indices.contains($0 + 1) ? bytes[$0 + 1] != 10 : true) }
@@ -64,7 +72,10 @@ struct InputHead {
         var names: [String] = []
         var fields = DelimitedFields(row, delimiter: delimiter, scratch: OutputBytes())
         do throws(RecordProblem) {
-            while let field = try fields.next() { names.append(String(decoding: field.bytes, as: UTF8.self)) }
+            while let field = try fields.next() {
+                guard let name = String(validating: field.bytes, as: UTF8.self) else { throw RecordProblem("it is not UTF-8") }
+                names.append(name)
+            }
         } catch {
             throw .unusable("the header row: \(error.reason)")
         }

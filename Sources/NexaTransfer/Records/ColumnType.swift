@@ -65,7 +65,7 @@ package enum ColumnType: String, CaseIterable, Sendable {
         case "NaN", "nan": .nan
         case "Infinity", "inf": .infinity
         case "-Infinity", "-inf": -.infinity
-        case let word: text.contains { !isOfNumber($0) } ? nil : Double(word)
+        case let word: text.contains { !isOfNumber($0) } ? nil : Double(word).flatMap { $0.isFinite ? $0 : nil }
         }
     }
 

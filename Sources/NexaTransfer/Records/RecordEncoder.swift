@@ -11,6 +11,7 @@ struct RecordEncoder {
     private let skipsEmpty: Bool
     private let idField: String?
     private let importID: ImportID
+    private let depthMax: Int
     private let field = OutputBytes()
 
     private struct Column {
@@ -18,21 +19,23 @@ struct RecordEncoder {
         let type: ColumnType
     }
 
-    init(_ input: InputPlan, columns: [String], idField: String?, importID: ImportID) {
+    /// `depthMax`: of lists and maps in a document.
+    init(_ input: InputPlan, columns: [String], idField: String?, importID: ImportID, depthMax: Int) {
         format = input.format
         delimiter = input.delimiter
         self.columns = columns.map { name in Column(name: name, type: input.types[name] ?? input.defaultType) }
         skipsEmpty = input.skipsEmpty
         self.idField = idField
         self.importID = importID
+        self.depthMax = depthMax
     }
 
-    /// Whether a record is nothing at all, and no reject either.
+    /// Whether a record is nothing at all, and no reject either. A row of one column is a blank line where the field is empty.
     @inline(__always)
     func isBlank(_ record: UnsafeRawBufferPointer) -> Bool {
         switch format {
         case .jsonl: record.allSatisfy { $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }
-        case .csv, .tsv: record.isEmpty
+        case .csv, .tsv: record.isEmpty && columns.count > 1
         case .json, .msgpack: false
         }
     }
@@ -44,14 +47,14 @@ struct RecordEncoder {
             switch format {
             case .jsonl, .json:
                 do throws(JSONError) {
-                    try JSONParser.parse(record, into: output)
+                    try JSONParser.parse(record, into: output, depthMax: depthMax)
                 } catch {
                     throw RecordProblem(format == .jsonl ? "\(error.message) (column \(error.column))" : error.description)
                 }
             case .csv, .tsv: try encodeFields(record, into: output)
             case .msgpack:
                 output.writeRaw(record)
-                if let fault = validate(record).error { throw RecordProblem(fault.message) }
+                try check(record)
             }
             try ensureID(number, at: start, output)
         } catch {
@@ -86,7 +89,12 @@ struct RecordEncoder {
         }
         guard count == columns.count else { throw RecordProblem("there are \(count) fields in place of \(columns.count)") }
         if written != columns.count { MapHeader.replace(at: start, newCount: written, in: output) }
-        let status = validate(UnsafeRawBufferPointer(rebasing: output.bytes[start...]))
+        try check(UnsafeRawBufferPointer(rebasing: output.bytes[start...]))
+    }
+
+    private func check(_ document: UnsafeRawBufferPointer) throws(RecordProblem) {
+        let status = validate(document, depthMax: depthMax)
+        if status.fault == .tooDeep { throw RecordProblem("nesting is deeper than \(depthMax)") }
         if let fault = status.error { throw RecordProblem(fault.message) }
     }
 

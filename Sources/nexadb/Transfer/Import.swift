@@ -19,7 +19,7 @@ struct Import: ParsableCommand {
               zcat users.jsonl.gz | nexadb import users - --format jsonl
               nexadb import users users.jsonl --mode upsert --on-error continue --rejects rejected.jsonl
 
-            EXIT CODES  0 all is in, 1 records were refused or the import stopped, 2 the input or the request is wrong, \\
+            EXIT CODES  0 all is in, 1 records were refused or the import stopped, 2 the input or the request is wrong, \
             5 the node cannot be reached or is overloaded.
             """)
 
