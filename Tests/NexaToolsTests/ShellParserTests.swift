@@ -179,7 +179,7 @@ import Testing
 @Suite struct RelaxedJSONTests {
     @Test(arguments: [
         ("1", MessagePackValue.int(1)), ("-7", .int(-7)), ("+7", .int(7)), ("0x1F", .int(31)),
-        ("18446744073709551615", .uint(.max)),
+        ("18446744073709551615", .uint(.max)), ("100000000000000000000", .double(1e20)),
         ("1.5", .double(1.5)), ("1e3", .double(1000)), ("-2.5E-1", .double(-0.25)), (".5", .double(0.5)),
         ("-Infinity", .double(-.infinity)),
         ("true", .bool(true)), ("null", .null), (#""a\n\u00e4\ud83d\ude00""#, .string("a\n\u{e4}\u{1F600}")),
@@ -194,7 +194,7 @@ import Testing
 
     @Test(arguments: [
         "", "{", "[1 2]", "{a 1}", "'open", "1x", "{a: 1, a: 1}", "{$date: 'soon'}", "\"\\q\"", "\"\\ud800\"", "1 2", "--1",
-        "truth",
+        "truth", "18446744073709551616", "0x1FFFFFFFFFFFFFFFF",
     ])
     func refusesWhatIsNoValue(text: String) {
         #expect(throws: TextProblem.self) { try RelaxedJSON.parse(text) }

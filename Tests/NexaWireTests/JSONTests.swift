@@ -66,11 +66,20 @@ struct JSONTests {
     @Test(
         arguments: [
             ("\"\\ud83c\\udf7a\"", "🍺"), (" [ 1 , 2 ] ", [1, 2]), ("1E2", .double(100)), ("-0", .double(-0.0)), ("0", 0),
-            ("18446744073709551616", .double(18_446_744_073_709_551_616)), ("\"\\/\\b\\f\"", "/\u{8}\u{C}"),
+            ("100000000000000000000", .double(1e20)), ("-73786976294838210000", .double(-73_786_976_294_838_206_464)),
+            ("\"\\/\\b\\f\"", "/\u{8}\u{C}"),
             ("{\"a\": {\"$gt\": 1}}", ["a": ["$gt": 1]]),
         ] as [(String, MessagePackValue)])
     func readsTheWholeGrammar(_ json: String, _ value: MessagePackValue) throws {
         #expect(try parse(json) == value)
+    }
+
+    @Test(arguments: [
+        "18446744073709551616", "-9223372036854775809", "99999999999999999999", "100000000000000000001",
+        "[1, 123456789012345678901234567890]",
+    ])
+    func wholeNumbersThatNothingHoldsAreRefused(_ json: String) {
+        #expect(throws: JSONError.self) { try JSONParser.parse(json) }
     }
 
     @Test(arguments: [

@@ -186,6 +186,7 @@ def test_a_field_can_be_the_id(node, name, tmp_path):
 MALFORMED = [
     ("mark.jsonl", b'\xef\xbb\xbf{"a":1}\r\n{"a":2}\r\n', 2, 0, 0), ("nul.jsonl", b'{"a":"x\x00y"}\n{"a":1}\x00\n{"a":1}', 1, 2, 1),
     ("big.jsonl", b'{"a":1e400}\n{"a":18446744073709551615}\n', 1, 1, 1),
+    ("wide.jsonl", b'{"a":18446744073709551616}\n{"a":100000000000000000000}\n{"a":-9223372036854775809}\n', 1, 2, 1),
     ("deep.jsonl", b'{"a":' + b"[" * 10_000 + b"]" * 10_000 + b"}\n{}", 1, 1, 1),
     ("half.jsonl", b'{"a":"\\ud800"}\n{"a":"\\udc00\\ud800"}\n', 0, 2, 1),
     ("twice.jsonl", b'{"a":1,"a":2}\n{"_id":"x","_id":"y"}\n', 0, 2, 1),

@@ -173,10 +173,21 @@ package struct RelaxedJSON {
         if text.hasPrefix("+") { text.removeFirst() }
         if text == "Infinity" { return .double(.infinity) }
         if text == "-Infinity" { return .double(-.infinity) }
-        if text.hasPrefix("0x"), let number = UInt64(text.dropFirst(2), radix: 16) { return Self.integer(number) }
+        if text.hasPrefix("0x") {
+            guard let number = UInt64(text.dropFirst(2), radix: 16) else {
+                throw problem("'\(text)' is no integer of 64 bits", at: start)
+            }
+            return Self.integer(number)
+        }
         if let number = Int64(text) { return .int(number) }
         if let number = UInt64(text) { return Self.integer(number) }
-        if let number = Double(text), number.isFinite { return .double(number) }
+        if let number = Double(text), number.isFinite {
+            let isWhole = text.utf8.allSatisfy { $0 == UInt8(ascii: "-") || (0x30...0x39).contains($0) }
+            guard !isWhole || JSONParser.double(ofWhole: text) != nil else {
+                throw problem("'\(text)' is no integer of 64 bits", at: start)
+            }
+            return .double(number)
+        }
         throw problem("'\(text)' is no number", at: start)
     }
 

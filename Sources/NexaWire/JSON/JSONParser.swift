@@ -1,5 +1,6 @@
 // JSON text to MessagePack bytes, for the shell and imports. Strict (RFC 8259): no comments, no trailing commas, no lone surrogates;
-// nesting is limited; keys keep their order and must be unique. Integers that fit 64 bits become integers, all other numbers doubles.
+// nesting is limited; keys keep their order and must be unique. Whole numbers become integers of 64 bits (`double(ofWhole:)` tells what becomes
+// of larger ones), all other numbers doubles.
 // The one-key maps that `JSONText` writes for bin, timestamps, ext and NaN are read back as what they stand for.
 
 /// Where and why JSON text was refused.
@@ -306,9 +307,28 @@ package struct JSONParser {
         if isWhole {
             if let number = Int64(digits) { return output.writeInt(number) }
             if let number = UInt64(digits) { return output.writeUInt(number) }
+            guard let number = Self.double(ofWhole: digits) else {
+                throw error(
+                    "the integer is beyond 64 bits (-2^63 to 2^64 - 1): write it as text, or with an exponent as a double")
+            }
+            return output.writeDouble(number)
         }
         guard let number = Double(digits), number.isFinite else { throw error("the number is beyond the range of a double") }
         output.writeDouble(number)
+    }
+
+    /// The double that a whole number beyond 64 bits stands for: the one whose shortest text has the same digits, as JavaScript writes
+    /// doubles below 10^21. Nil: it is another number than every double, and would be stored as something that nobody sent.
+    package static func double(ofWhole digits: String) -> Double? {
+        guard let number = Double(digits), number.isFinite else { return nil }
+        let shortest = number.description.prefix { $0 != "e" }
+        return significand(of: shortest) == significand(of: digits[...]) ? number : nil
+    }
+
+    private static func significand(of text: Substring) -> Substring {
+        var digits = text.filter { $0 != "-" && $0 != "." }[...]
+        while digits.last == "0" { digits.removeLast() }
+        return digits
     }
 
     private mutating func skipExponent() throws(JSONError) {
