@@ -17,7 +17,7 @@ extension Executor {
         case .admit: return
         case .refuse: throw gate.refusal
         case .wait(let longest):
-            let deadline = min(longest, try deadline() ?? .max)
+            let deadline = min(longest, try deadline(call) ?? .max)
             guard now < deadline else { throw gate.refusal }
             pendingWait = RequestWait(event: .gate(changes: changes), deadline: deadline)
         case .delay(let nanoseconds):

@@ -160,7 +160,7 @@ extension Executor {
         guard let collection = node.store.catalog.view.collection(database: database, name: name) else {
             throw Catalog.noSuchCollection(name, database: database)
         }
-        let scan = worker.makeStatistics([collection], atLeast: call.floor, deadline: try deadline())
+        let scan = worker.makeStatistics([collection], atLeast: call.floor, deadline: try deadline(call))
         return .work(LongWork(.statistics(scan, database: database, collection: collection)))
     }
 
@@ -169,13 +169,16 @@ extension Executor {
         _ = try fields.text(.database)
         let database = requestedDatabase(session)
         guard let collections = node.store.catalog.view.collections(of: database) else { throw Catalog.noSuchDatabase(database) }
-        let scan = worker.makeStatistics(collections, atLeast: call.floor, deadline: try deadline())
+        let scan = worker.makeStatistics(collections, atLeast: call.floor, deadline: try deadline(call))
         return .work(LongWork(.statistics(scan, database: database, collection: nil)))
     }
 
     // MARK: Names
 
-    func deadline() throws(DocumentError) -> UInt64? { try fields.deadline(limit: node.configuration.requestLimit) }
+    /// When the request has to be given up: what it waited is part of its time.
+    func deadline(_ call: Call) throws(DocumentError) -> UInt64? {
+        try fields.deadline(limit: node.configuration.requestLimit, from: call.wait.since)
+    }
 
     private func requiredDatabase() throws(DocumentError) -> String {
         guard let name = try fields.text(fields.has(.database) ? .database : .name), !name.isEmpty else {

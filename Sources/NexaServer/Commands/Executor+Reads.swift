@@ -26,6 +26,8 @@ package struct RequestWait: Equatable, Sendable {
 
 /// What a request that waited before brings along.
 package struct WaitState: Equatable, Sendable {
+    /// When it first waited, in `MonotonicTime`; 0: it did not.
+    var since: UInt64 = 0
     /// Of a read; fixed when it first waited; 0: it did not.
     var deadline: UInt64 = 0
     /// What the leader answered; 0: not asked, `.max`: it could not confirm one.
@@ -46,6 +48,8 @@ struct PendingConcern {
     var isWrite: Bool
     /// For reads; a write's position is what it is held for.
     var lsn: LSN = 0
+    /// For reads: the end of the request's own time, in `MonotonicTime`; nil: it named none.
+    var latest: UInt64?
 }
 
 extension Executor {
@@ -90,7 +94,7 @@ extension Executor {
             if mustBeCommitted, node.replication != nil {
                 concern = PendingConcern(
                     need: .committed, timeoutMilliseconds: try waitMilliseconds(), generation: gate.generation, isWrite: false,
-                    lsn: lsn)
+                    lsn: lsn, latest: fields.has(.timeoutMilliseconds) ? try deadline(call) : nil)
             }
             return lsn
         case .wait:
@@ -135,7 +139,7 @@ extension Executor {
         guard node.replication != nil else { return }
         switch call.wait.index {
         case 0:
-            pendingWait = RequestWait(event: .readIndex, deadline: try deadline(call))
+            pendingWait = RequestWait(event: .readIndex, deadline: try waitDeadline(call))
             throw .wouldBlock
         case .max:
             node.replication?.counters.answeredStale(.leader)
@@ -146,7 +150,7 @@ extension Executor {
         }
     }
 
-    private func deadline(_ call: Call) throws(DocumentError) -> UInt64 {
+    private func waitDeadline(_ call: Call) throws(DocumentError) -> UInt64 {
         if call.wait.deadline > 0 { return call.wait.deadline }
         return MonotonicTime.nanoseconds() &+ UInt64(max(1, try waitMilliseconds())) &* 1_000_000
     }
@@ -154,7 +158,7 @@ extension Executor {
     /// Throws `wouldBlock` with `pendingWait` set, unless the time to wait is over.
     private func wait(_ call: Call, for lsn: LSN) throws(DocumentError) {
         if call.wait.deadline == 0, try waitMilliseconds() == 0 { return }
-        let deadline = try deadline(call)
+        let deadline = try waitDeadline(call)
         guard MonotonicTime.nanoseconds() < deadline else { return }
         pendingWait = RequestWait(event: .visible(lsn), deadline: deadline)
         throw .wouldBlock
@@ -215,7 +219,7 @@ extension Executor {
         let timeout = pending.timeoutMilliseconds.map { MonotonicTime.nanoseconds() &+ UInt64($0) &* 1_000_000 }
         let answer = AnswerConcern(
             need: pending.need, lsn: pending.isWrite ? lsn : max(lsn, pending.lsn), generation: pending.generation,
-            deadline: timeout,
+            deadline: [timeout, pending.latest].compactMap(\.self).min(),
             requestID: requestID, isWrite: pending.isWrite, epoch: engine.epoch, heldAt: MonotonicTime.nanoseconds())
         return gate.judge(answer, now: 0) == .met ? nil : answer
     }

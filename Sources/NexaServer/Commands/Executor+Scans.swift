@@ -56,7 +56,7 @@ extension Executor {
         }
         spec.shape = try shape(session)
         spec.atLeast = try readPosition(call)
-        spec.deadline = try deadline()
+        spec.deadline = try deadline(call)
         spec.resultByteCountMax = node.limits.frameByteCountMax
         guard let collection = try collection(session, create: false, missing: "Missing 'collection' or 'vector' field") else {
             return try answerNothing(spec.filter, call, session, output)
@@ -74,7 +74,7 @@ extension Executor {
         spec.skip = try fields.count(.skip) ?? 0
         spec.shape = try shape(session)
         spec.atLeast = try readPosition(call)
-        spec.deadline = try deadline()
+        spec.deadline = try deadline(call)
         return spec
     }
 

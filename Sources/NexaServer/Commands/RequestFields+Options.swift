@@ -44,8 +44,8 @@ extension RequestFields {
         throw DocumentError(.badRequest, "'durability' is \"disk\" or \"os\"", details: [.init("field", "durability")])
     }
 
-    /// When the request has to be given up, in `MonotonicTime`; nil: never.
-    func deadline(limit: TimeLimit) throws(DocumentError) -> UInt64? {
+    /// When the request has to be given up, in `MonotonicTime`; nil: never. Its time runs from `start`, which is now unless it waited before.
+    func deadline(limit: TimeLimit, from start: UInt64) throws(DocumentError) -> UInt64? {
         let own = try count(.timeoutMilliseconds)
         let milliseconds: Int
         switch (own, limit.isOff) {
@@ -54,7 +54,7 @@ extension RequestFields {
         case (let own?, true): milliseconds = own
         case (let own?, false): milliseconds = min(own, limit.milliseconds)
         }
-        return MonotonicTime.nanoseconds() &+ UInt64(min(milliseconds, 1_000_000_000)) &* 1_000_000
+        return (start > 0 ? start : MonotonicTime.nanoseconds()) &+ UInt64(min(milliseconds, 1_000_000_000)) &* 1_000_000
     }
 }
 

@@ -86,7 +86,8 @@ extension Executor {
         return .work(
             LongWork(
                 .vectors(
-                    VectorCensus(database: database, collections: collections, atLeast: call.floor, deadline: try deadline()))))
+                    VectorCensus(database: database, collections: collections, atLeast: call.floor, deadline: try deadline(call)))
+            ))
     }
 
     func answerVectors(_ census: VectorCensus, _ call: Call, _ session: Session, _ output: OutputBytes) throws(DocumentError) {
@@ -104,7 +105,7 @@ extension Executor {
         guard let collection = try collection(session, create: false, missing: "Missing 'collection' field") else {
             throw Self.noVectors(requestedNames(session).collection)
         }
-        let deadline = try deadline()
+        let deadline = try deadline(call)
         let cursor = try VectorCensus.filter.span.withUnsafeBytes { filter throws(DocumentError) in
             var spec = QuerySpec()
             spec.filter = filter

@@ -27,6 +27,7 @@ extension ConnectionHandler {
     /// The request waits for a position, for the leader's word, for the gate or for time, holding neither a thread nor a snapshot.
     private func park(_ task: PoolTask, _ wait: RequestWait) {
         task.parkedAt = MonotonicTime.nanoseconds()
+        if task.wait.since == 0 { task.wait.since = task.parkedAt }
         let home = TaskHome(handler: self, loop: loop)
         switch wait.event {
         case .visible(let lsn):
