@@ -29,6 +29,11 @@ struct UserRequest {
         return Array(text.utf8)
     }
 
+    func optionalPassword(_ field: String) throws(DocumentError) -> [UInt8]? {
+        guard let value = map[field], value != .null else { return nil }
+        return try password(field)
+    }
+
     func role() throws(DocumentError) -> Role? {
         guard let value = map["role"], value != .null else { return nil }
         guard let role = value.stringValue.flatMap(Role.init) else {

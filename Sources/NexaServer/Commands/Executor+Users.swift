@@ -77,31 +77,37 @@ extension Executor {
             user.passwordHash = hash
             user.passwordChangedAt = now
         }
-        // All other sessions of the user have to log in again.
-        if isOwn { session.principal = session.principal?.takingPassword(hash) }
-        note("password changed", name, session)
+        passwordChanged(name, hash, &session)
         return answer(
             ["message": .string("Password changed successfully for user '\(name)'")], lsn, call, session, output)
     }
 
-    /// A role, permissions, a new key: what is given changes.
+    /// A role, permissions, a password, a new key: what is given changes, all of it or nothing.
     func alterUser(
-        _ call: Call, _ payload: Bytes, _ session: Session, _ output: OutputBytes
+        _ call: Call, _ payload: Bytes, _ session: inout Session, _ output: OutputBytes
     ) throws(DocumentError) -> Outcome {
         let request = try UserRequest(payload)
         let name = try request.username()
         guard let before = catalog.view.users[name] else { throw Catalog.noSuchUser(name) }
         let role = try request.role()
         let databases = try request.databases(for: role ?? before.role)
+        let password = try request.optionalPassword("new_password")
         let key = try request.flag("new_api_key") ? APIKey() : nil
         if !mayBlock { throw .wouldBlock }
         try checkWriteConcern()
+        let hash = password.map { PasswordHash(of: $0).text }
+        let now = WallClock.system.microseconds()
         let lsn = try catalog.changeUser(name, durability: node.configuration.durability) { user in
+            if let hash {
+                user.passwordHash = hash
+                user.passwordChangedAt = now
+            }
             if let role { user.role = role }
             if let databases { user.databases = databases }
             if user.role == .admin || user.role == .replication { user.databases = [:] }
             if let key { user.apiKey = key.stored }
         }
+        if let hash { passwordChanged(name, hash, &session) }
         note("user changed", name, session, ["role": "\((role ?? before.role).rawValue)"])
         var entries: [MessagePackValue.Entry] = [
             .init("message", .string("User '\(name)' changed successfully")), .init("username", .string(name)),
@@ -109,6 +115,12 @@ extension Executor {
         ]
         if let key { entries.append(.init("api_key", .string(key.text))) }
         return answer(.map(entries), lsn, call, session, output)
+    }
+
+    /// All other sessions of the user have to log in again; its own, if this is one, goes on.
+    private func passwordChanged(_ name: String, _ hash: String, _ session: inout Session) {
+        if session.principal?.user.name == name { session.principal = session.principal?.takingPassword(hash) }
+        note("password changed", name, session)
     }
 
     private func answer(

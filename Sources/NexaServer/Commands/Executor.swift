@@ -109,7 +109,7 @@ package final class Executor {
         case .deleteUser: return try deleteUser(call, payload, session, output)
         case .listUsers: return listUsers(call, session, output)
         case .changePassword: return try changePassword(call, payload, &session, output)
-        case .alterUser: return try alterUser(call, payload, session, output)
+        case .alterUser: return try alterUser(call, payload, &session, output)
         case .snapshotBegin, .snapshotGet, .snapshotDone: return try snapshot(call, payload, session, output)
         case .subscribeChanges: return try subscribe(call, session)
         case .unsubscribeChanges: return try unsubscribe()

@@ -125,7 +125,7 @@ extension ConnectionHandler {
                 task.waitsSince = loop.now
             }
         case .finished(let hold, let commitCount):
-            if task.type == .changePassword { passwordChanged(task) }
+            if task.type == .changePassword || task.type == .alterUser { passwordChanged(task) }
             enqueue(task, hold: hold, commitCount: commitCount)
             loop.metrics.record(nanoseconds: MonotonicTime.nanoseconds() &- task.arrival, count: 1, in: .scan)
             end(task)

@@ -192,6 +192,24 @@ import Testing
         }
     }
 
+    @Test func aUserIsChangedInOneWriteOrNotAtAll() async throws {
+        try await withRoot { port, root in
+            #expect(try add(root, "ann", "read").type == .success)
+            let wrong = try root.call(.alterUser, ["username": "ann", "new_password": "new", "role": "king"])
+            #expect(wrong["field"] == "role")
+            #expect(try connect(port, "ann", "ann-pw").answer["role"] == "read")
+            let short = try root.call(.alterUser, ["username": "ann", "new_password": "", "role": "write"])
+            #expect(short["field"] == "new_password")
+            let changed = try root.call(.alterUser, ["username": "ann", "new_password": "new", "role": "write"])
+            #expect(changed["role"] == "write")
+            #expect(try connect(port, "ann", "ann-pw").answer.code == "UNAUTHENTICATED")
+            #expect(try connect(port, "ann", "new").answer["role"] == "write")
+            // Whoever changes the own account goes on.
+            #expect(try root.call(.alterUser, ["username": "root", "new_password": "other"]).type == .success)
+            #expect(try root.call(.listUsers).type == .success)
+        }
+    }
+
     @Test func theLastAdminStaysAndNamesAreUnique() async throws {
         try await withRoot { (_, root) throws in
             #expect(try root.call(.deleteUser, ["username": "root"]).code == "CONFLICT")
