@@ -134,7 +134,6 @@ struct Gateway: Sendable {
 
     private static var stopping: Problem {
         var problem = Problem(.shuttingDown, "The node is stopping")
-        problem.fields[.retryAfter] = "1"
         problem.closesConnection = true
         return problem
     }
@@ -165,6 +164,7 @@ extension Exchange {
         case (.document(let target, let id), _): try await read(target, id: id)
         case (.action(let target, .query), _): try await query(target)
         case (.action(let target, .count), _): try await count(target)
+        case (.action(let target, .explain), _): try await explain(target)
         case (.action(let target, .bulk), _): try await bulk(into: target)
         case (.action(let target, .vectorSearch), _): try await vectorSearch(target)
         case (.action(_, let action), _): throw Problem(.unsupported, "\(action.rawValue) is not supported by this node yet")

@@ -75,8 +75,13 @@ struct Exchange: Sendable {
 
     // MARK: The body
 
-    /// Refuses a body of another type or coding.
-    func checkContentType() throws(Problem) {
+    /// Refuses a body of another type or coding, and one of somebody who may not log in: before a byte of it is waited for.
+    func admitBody() async throws(Problem) {
+        try checkContentType()
+        if route != .logIn, node.authenticator.isRequired { try await withNode { _ throws(Problem) in } }
+    }
+
+    private func checkContentType() throws(Problem) {
         if let coding = request.headers[.contentEncoding], coding.lowercased() != "identity" {
             throw Problem(.unsupportedMediaType, "The body is in the coding \(coding); it must be as it is")
         }
@@ -91,23 +96,19 @@ struct Exchange: Sendable {
 
     /// The whole body, JSON text. Bounded in size by the largest request of the node, and in time.
     func body() async throws(Problem) -> ByteBuffer {
-        try checkContentType()
+        try await admitBody()
         return try await BodyReader(self).all()
     }
 
-    /// The body as MessagePack, a map; nil when there is none.
-    func optionalMap() async throws(Problem) -> [UInt8]? {
+    /// The fields of the body, a map; nil when there is none.
+    func optionalMap() async throws(Problem) -> RequestMap? {
         let text = try await body()
         if text.readableBytes == 0 { return nil }
-        let map = try await work(on: text.readableBytes) { () throws(Problem) in try Self.parse(text) }
-        guard map.withUnsafeBytes({ MessagePackReader($0).nextKind }) == .map else {
-            throw Problem(.badPayload, "The body is a JSON object")
-        }
-        return map
+        return try await work(on: text.readableBytes) { () throws(Problem) in try RequestMap(try Self.parse(text)) }
     }
 
-    /// The body as MessagePack, a map.
-    func map() async throws(Problem) -> [UInt8] {
+    /// The fields of the body, a map.
+    func map() async throws(Problem) -> RequestMap {
         guard let map = try await optionalMap() else { throw Problem(.badPayload, "The body is missing: a JSON object") }
         return map
     }

@@ -1,23 +1,49 @@
-/// The map in the body of a request, as MessagePack: fields are copied from it into the request to the node by name, never decoded.
+/// The map in the body of a request, as MessagePack: fields are copied from it into the request to the node by name, never decoded. Where
+/// they stand is found once, so that looking for one does not read what the others hold.
 
 import NexaWire
 
 struct RequestMap {
-    /// The map's bytes.
-    let bytes: [UInt8]
+    /// More fields than any request has.
+    private static let fieldCountMax = 64
 
-    init(_ bytes: [UInt8]) { self.bytes = bytes }
+    private let bytes: [UInt8]
+    private let fields: [(name: Range<Int>, value: Range<Int>)]
+
+    /// Without fields.
+    init() { (bytes, fields) = ([], []) }
+
+    /// `bytes` is one value.
+    init(_ bytes: [UInt8]) throws(Problem) {
+        var fields: [(name: Range<Int>, value: Range<Int>)] = []
+        let count = bytes.withUnsafeBytes { bytes -> Int? in
+            var reader = MessagePackReader(bytes)
+            guard let count = try? reader.readMapHeader() else { return nil }
+            for _ in 0..<min(count, Self.fieldCountMax) {
+                guard let name = try? reader.readStringBytes() else { return nil }
+                let nameEnd = reader.position
+                guard (try? reader.skipValue()) != nil else { return nil }
+                fields.append((nameEnd - name.count..<nameEnd, nameEnd..<reader.position))
+            }
+            return count
+        }
+        guard let count else { throw Problem(.badPayload, "The body is a JSON object") }
+        guard count <= Self.fieldCountMax else {
+            throw Problem(.badPayload, "The body has \(count) fields; no request has more than \(Self.fieldCountMax)")
+        }
+        self.bytes = bytes
+        self.fields = fields
+    }
 
     /// The value of the first of `names` that stands there and is not null.
     func value(_ names: StaticString...) -> [UInt8]? {
-        for name in names {
-            var found: [UInt8]?
-            forEach { field, value in
-                if field.equals(name) && value.first != 0xC0 { found = Array(value) }
+        bytes.withUnsafeBytes { bytes in
+            for name in names {
+                let field = fields.first { UnsafeRawBufferPointer(rebasing: bytes[$0.name]).equals(name) }
+                if let value = field?.value, bytes[value.lowerBound] != 0xC0 { return Array(bytes[value]) }
             }
-            if let found { return found }
+            return nil
         }
-        return nil
     }
 
     /// A whole number from 0 on.
@@ -51,17 +77,6 @@ struct RequestMap {
             return text
         }
         return nil
-    }
-
-    private func forEach(_ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) -> Void) {
-        bytes.withUnsafeBytes { bytes in
-            var reader = MessagePackReader(bytes)
-            let count = (try? reader.readMapHeader()) ?? 0
-            for _ in 0..<count {
-                guard let name = try? reader.readStringBytes(), let value = try? reader.readRawValue() else { return }
-                body(name, value)
-            }
-        }
     }
 }
 

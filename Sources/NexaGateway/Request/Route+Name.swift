@@ -11,9 +11,10 @@ extension Route {
         case .document: "/collections/{collection}/{id}"
         case .action(_, .query): "/collections/{collection}/query"
         case .action(_, .count): "/collections/{collection}/count"
+        case .action(_, .explain): "/collections/{collection}/explain"
         case .action(_, .bulk): "/collections/{collection}/bulk"
         case .action(_, .vectorSearch): "/collections/{collection}/vector_search"
-        case .action(_, .distinct), .action(_, .explain), .action(_, .aggregate), .action(_, .indexes): Self.otherName
+        case .action(_, .distinct), .action(_, .aggregate), .action(_, .indexes): Self.otherName
         case .databases: "/databases"
         case .database: "/databases/{database}"
         case .databaseStatistics: "/databases/{database}/stats"

@@ -8,7 +8,7 @@ import NexaWire
 
 extension Exchange {
     func bulk(into target: Target) async throws(Problem) -> Answer {
-        try checkContentType()
+        try await admitBody()
         return sendsLines ? try await bulkLines(into: target) : try await bulkList(into: target)
     }
 
@@ -24,7 +24,7 @@ extension Exchange {
         let documents: [UInt8]?
         switch bytes.withUnsafeBytes({ MessagePackReader($0).nextKind }) {
         case .array: documents = bytes
-        case .map: documents = RequestMap(bytes).value("documents")
+        case .map: documents = try RequestMap(bytes).value("documents")
         default: documents = nil
         }
         guard let documents else { throw Problem(.badPayload, "The body is {\"documents\": [...]}, or a list of documents") }

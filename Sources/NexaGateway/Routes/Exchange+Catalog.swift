@@ -15,7 +15,7 @@ extension Exchange {
 
     /// POST /databases/{d}/collections `{name}`
     func createCollection(in database: String?) async throws(Problem) -> Answer {
-        let map = RequestMap(try await map())
+        let map = try await map()
         guard let name = try map.text("name", "collection") else {
             throw Problem(.badRequest, "Missing 'name' field", details: [.init("field", "name")])
         }
@@ -24,7 +24,7 @@ extension Exchange {
 
     /// PUT /collections/{c}: 201, or 200 when it exists.
     func createCollection(_ target: Target) async throws(Problem) -> Answer {
-        let map = RequestMap(try await optionalMap() ?? [0x80])
+        let map = try await optionalMap() ?? RequestMap()
         do throws(Problem) {
             return try await create(target, map)
         } catch {
@@ -60,7 +60,7 @@ extension Exchange {
 
     /// POST /databases `{name}`
     func createDatabase() async throws(Problem) -> Answer {
-        let map = RequestMap(try await map())
+        let map = try await map()
         guard let name = try map.text("name", "database") else {
             throw Problem(.badRequest, "Missing 'name' field", details: [.init("field", "name")])
         }

@@ -13,9 +13,20 @@ extension Exchange {
     }
 
     /// POST /collections/{c}/query
-    func query(_ target: Target) async throws(Problem) -> Answer {
-        let map = RequestMap(try await optionalMap() ?? [0x80])
-        return try await answer(try QueryDescription(map, parameters), target)
+    func query(_ target: Target) async throws(Problem) -> Answer { try await answer(try await description(), target) }
+
+    /// POST /collections/{c}/explain: what the page that this query asks for costs.
+    func explain(_ target: Target) async throws(Problem) -> Answer {
+        let query = try await description()
+        var explain = NodeRequest(.explain)
+        explain.add(target, self)
+        query.add(to: &explain, limit: query.limit ?? QueryDescription.limitDefault)
+        try explain.addReadOptions(self)
+        return try await success(try await ask(explain.frame()))
+    }
+
+    private func description() async throws(Problem) -> QueryDescription {
+        try QueryDescription(try await optionalMap() ?? RequestMap(), parameters)
     }
 
     private func answer(_ query: QueryDescription, _ target: Target) async throws(Problem) -> Answer {
@@ -31,6 +42,8 @@ extension Exchange {
 
     private func page(_ query: QueryDescription, _ target: Target) async throws(Problem) -> Answer {
         let limit = min(query.limit ?? QueryDescription.limitDefault, 1 << 40)
+        // Behind a page of nothing the next one would be the same.
+        guard limit > 0 else { throw QueryParameters.bad("limit", "is at least 1 for a page") }
         var find = NodeRequest(.query)
         find.add(target, self)
         // One more tells whether there is a next page.
@@ -155,8 +168,7 @@ extension Exchange {
     // MARK: Count, vectors
 
     func count(_ target: Target) async throws(Problem) -> Answer {
-        let map = RequestMap(try await optionalMap() ?? [0x80])
-        let query = try QueryDescription(map, parameters)
+        let query = try await description()
         var count = NodeRequest(.count)
         count.add(target, self)
         if let filter = query.filter { filter.withUnsafeBytes { count.add("filters", raw: $0) } }
@@ -165,7 +177,7 @@ extension Exchange {
     }
 
     func vectorSearch(_ target: Target) async throws(Problem) -> Answer {
-        let map = RequestMap(try await map())
+        let map = try await map()
         var search = NodeRequest(.vectorSearch)
         search.add(target, self)
         search.add("vector", from: map, "vector", "query_vector")

@@ -9,7 +9,7 @@ extension Exchange {
     /// POST /auth/login: whether name and password are right, and what they are good for. There is no session: every request carries its
     /// credentials, and the node keeps connections that are logged in.
     func logIn() async throws(Problem) -> Answer {
-        let map = RequestMap(try await map())
+        let map = try await map()
         guard let user = try map.text("username"), let password = try map.text("password") else {
             throw Problem(.badRequest, "Missing 'username' or 'password' field", details: [.init("field", "username")])
         }
@@ -27,39 +27,35 @@ extension Exchange {
     func listUsers() async throws(Problem) -> Answer { try await success(try await ask(NodeRequest(.listUsers).frame())) }
 
     func createUser() async throws(Problem) -> Answer {
-        let map = RequestMap(try await map())
+        let map = try await map()
         var create = NodeRequest(.createUser)
         create.add("username", from: map, "username", "name")
         create.add("password", from: map, "password")
         create.add("role", from: map, "role")
         create.add("databases", from: map, "databases", "database_permissions")
+        try create.addWriteOptions(self, isRepeatable: false)
         return try await success(try await ask(create.frame(), isWrite: true), status: 201)
     }
 
-    /// PUT /users/{name}: what is given changes; a password by itself may be changed by its user.
+    /// PUT /users/{name}: what is given changes, in one write. A password by itself may be changed by its user.
     func changeUser(_ name: String) async throws(Problem) -> Answer {
-        let map = RequestMap(try await map())
-        var last: Answer?
-        if map.value("password", "new_password") != nil {
-            var change = NodeRequest(.changePassword)
-            change.add("username", name)
-            change.add("new_password", from: map, "new_password", "password")
-            last = try await success(try await ask(change.frame(), isWrite: true))
-        }
-        if map.value("role", "databases", "database_permissions", "new_api_key") != nil || last == nil {
-            var alter = NodeRequest(.alterUser)
-            alter.add("username", name)
-            alter.add("role", from: map, "role")
-            alter.add("databases", from: map, "databases", "database_permissions")
-            alter.add("new_api_key", from: map, "new_api_key")
-            last = try await success(try await ask(alter.frame(), isWrite: true))
-        }
-        return last ?? Answer(status: 200)
+        let map = try await map()
+        let changesPassword = map.value("new_password", "password") != nil
+        let changesMore = map.value("role", "databases", "database_permissions", "new_api_key") != nil
+        var change = NodeRequest(changesPassword && !changesMore ? .changePassword : .alterUser)
+        change.add("username", name)
+        change.add("new_password", from: map, "new_password", "password")
+        change.add("role", from: map, "role")
+        change.add("databases", from: map, "databases", "database_permissions")
+        change.add("new_api_key", from: map, "new_api_key")
+        try change.addWriteOptions(self, isRepeatable: false)
+        return try await success(try await ask(change.frame(), isWrite: true))
     }
 
     func deleteUser(_ name: String) async throws(Problem) -> Answer {
         var delete = NodeRequest(.deleteUser)
         delete.add("username", name)
+        try delete.addWriteOptions(self, isRepeatable: false)
         return try await success(try await ask(delete.frame(), isWrite: true))
     }
 }
