@@ -359,3 +359,13 @@ def test_bodies_share_what_the_node_may_buffer(make_node, name):
         time.sleep(0.05)
     assert buffered() == 0
     assert api("POST", f"/collections/{name}", {"text": "x" * 1_000_000})[0] == 201
+
+
+def test_lines_that_max_frame_has_no_room_for_hold_up_no_others(make_node, name):
+    api = Http(make_node("narrow", "--http-port", "0", "--max-frame", "4KiB", "--durability", "os").start())
+    # Many that fit one by one, and grow when they become MessagePack; then large ones among small ones.
+    lines = ['{"n": [%s]}' % ",".join(["-0"] * 120)] * 300 + ['{"n": 1}'] * 3 + ['{"text": "%s"}' % ("x" * 3_500)] + ['{"n": 1}', '{"text": "%s"}' % ("x" * 2_500)]
+    status, loaded = api("POST", f"/collections/{name}/bulk", "\n".join(lines), Content_Type="application/x-ndjson")
+    assert (status, loaded["count"], loaded["error_count"]) == (200, 305, 1), loaded
+    assert [(error["index"], error["code"]) for error in loaded["errors"]] == [(303, "TOO_LARGE")]
+    assert api("POST", f"/collections/{name}/count", {})[1]["count"] == 305

@@ -2,15 +2,23 @@
 /// slow by design, is paid once and not per HTTP request.
 ///
 /// A connection serves one request at a time. It comes back only if its answer was taken whole; whatever else happened, it is closed and
-/// the node ends what is under way for it. Confined to its loop.
+/// the node ends what is under way for it. When any account has changed since it logged in it is not used again: what its identity is
+/// worth by now, a new log-in finds out. Confined to its loop.
 
 import NIOCore
+import NexaDocuments
 import NexaServer
 import NexaWire
 
 final class ConnectionPool {
-    private struct Idle {
+    /// A connection, and the state of the accounts (`Catalog.usersVersion`) before it logged in.
+    struct Connection: Sendable {
         let client: LocalClient
+        let usersVersion: UInt64
+    }
+
+    private struct Idle {
+        let connection: Connection
         let since: NIODeadline
     }
 
@@ -19,12 +27,14 @@ final class ConnectionPool {
     static let idleTime = TimeAmount.seconds(60)
 
     private let port: LocalPort
+    private let catalog: Catalog
     private var idle: [Identity: [Idle]] = [:]
     private var idleCount = 0
     private var timer: RepeatedTask?
 
-    init(_ port: LocalPort) {
+    init(_ port: LocalPort, _ catalog: Catalog) {
         self.port = port
+        self.catalog = catalog
         let bound = NIOLoopBound(self, eventLoop: port.eventLoop)
         timer = port.eventLoop.scheduleRepeatedTask(initialDelay: Self.idleTime, delay: Self.idleTime) { _ in
             bound.value.expire()
@@ -32,20 +42,25 @@ final class ConnectionPool {
     }
 
     /// A connection of `identity` that waits, or a new one that has to log in.
-    func take(_ identity: Identity, address: SocketAddress?) -> (client: LocalClient, isNew: Bool) {
-        while let client = idle[identity]?.popLast()?.client {
+    func take(_ identity: Identity, address: SocketAddress?) -> (connection: Connection, isNew: Bool) {
+        while let connection = idle[identity]?.popLast()?.connection {
             idleCount -= 1
             if idle[identity]?.isEmpty == true { idle[identity] = nil }
-            if !client.isClosed { return (client, false) }
+            if connection.client.isClosed { continue }
+            if connection.usersVersion == catalog.usersVersion { return (connection, false) }
+            connection.client.close()
         }
         return (open(address: address), true)
     }
 
-    func open(address: SocketAddress?) -> LocalClient { port.open(address: address) }
+    func open(address: SocketAddress?) -> Connection {
+        let usersVersion = catalog.usersVersion
+        return Connection(client: port.open(address: address), usersVersion: usersVersion)
+    }
 
-    func giveBack(_ client: LocalClient, of identity: Identity) {
-        guard idleCount < Self.idleCountMax, timer != nil else { return client.close() }
-        idle[identity, default: []].append(Idle(client: client, since: .now()))
+    func giveBack(_ connection: Connection, of identity: Identity) {
+        guard idleCount < Self.idleCountMax, timer != nil else { return connection.client.close() }
+        idle[identity, default: []].append(Idle(connection: connection, since: .now()))
         idleCount += 1
     }
 
@@ -53,7 +68,7 @@ final class ConnectionPool {
     func close() {
         timer?.cancel()
         timer = nil
-        for one in idle.values.joined() { one.client.close() }
+        for one in idle.values.joined() { one.connection.client.close() }
         idle.removeAll()
         idleCount = 0
     }
@@ -61,8 +76,8 @@ final class ConnectionPool {
     private func expire() {
         let limit = NIODeadline.now() - Self.idleTime
         for (identity, connections) in idle {
-            let kept = connections.filter { $0.since > limit && !$0.client.isClosed }
-            for one in connections where one.since <= limit { one.client.close() }
+            let kept = connections.filter { $0.since > limit && !$0.connection.client.isClosed }
+            for one in connections where one.since <= limit { one.connection.client.close() }
             idleCount -= connections.count - kept.count
             idle[identity] = kept.isEmpty ? nil : kept
         }

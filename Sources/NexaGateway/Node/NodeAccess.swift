@@ -2,6 +2,7 @@
 
 import HTTPTypes
 import NIOCore
+import NexaDocuments
 import NexaServer
 import NexaWire
 
@@ -13,7 +14,7 @@ struct NodeAccess: Sendable {
         var pools: [ObjectIdentifier: NIOLoopBound<ConnectionPool>] = [:]
         for port in node.localPorts {
             pools[ObjectIdentifier(port.eventLoop)] = try await port.eventLoop.submit {
-                NIOLoopBound(ConnectionPool(port), eventLoop: port.eventLoop)
+                NIOLoopBound(ConnectionPool(port, node.context.store.catalog), eventLoop: port.eventLoop)
             }.get()
         }
         self.pools = pools
@@ -28,29 +29,29 @@ struct NodeAccess: Sendable {
         _ identity: Identity, _ channel: any Channel
     ) async throws(Problem) -> (NodeConnection, giveBack: @Sendable () -> Void) {
         let pool = try pool(of: channel.eventLoop)
-        let (client, isNew) = await Self.take(pool, identity, channel.remoteAddress)
-        let connection = NodeConnection(client: client)
+        let (taken, isNew) = await Self.take(pool, identity, channel.remoteAddress)
+        let connection = NodeConnection(client: taken.client)
         if isNew {
             do throws(Problem) {
                 _ = try await connection.ask(identity.connect())
             } catch {
-                client.close()
+                taken.client.close()
                 throw error
             }
         }
-        return (connection, { Self.giveBack(pool, client, identity) })
+        return (connection, { Self.giveBack(pool, taken, identity) })
     }
 
     /// Logs in anew, and keeps the connection for whoever proved to be `identity`. Answers what the node said.
     func logIn(_ identity: Identity, _ channel: any Channel) async throws(Problem) -> LocalFrame {
         let pool = try pool(of: channel.eventLoop)
-        let client = await Self.open(pool, channel.remoteAddress)
+        let opened = await Self.open(pool, channel.remoteAddress)
         do throws(Problem) {
-            let answer = try await NodeConnection(client: client).ask(identity.connect())
-            Self.giveBack(pool, client, identity)
+            let answer = try await NodeConnection(client: opened.client).ask(identity.connect())
+            Self.giveBack(pool, opened, identity)
             return answer
         } catch {
-            client.close()
+            opened.client.close()
             throw error
         }
     }
@@ -62,7 +63,7 @@ struct NodeAccess: Sendable {
         return pool
     }
 
-    private static func open(_ pool: NIOLoopBound<ConnectionPool>, _ address: SocketAddress?) async -> LocalClient {
+    private static func open(_ pool: NIOLoopBound<ConnectionPool>, _ address: SocketAddress?) async -> ConnectionPool.Connection {
         if pool.eventLoop.inEventLoop { return pool.value.open(address: address) }
         return await withCheckedContinuation { continuation in
             pool.eventLoop.execute { continuation.resume(returning: pool.value.open(address: address)) }
@@ -71,16 +72,18 @@ struct NodeAccess: Sendable {
 
     private static func take(
         _ pool: NIOLoopBound<ConnectionPool>, _ identity: Identity, _ address: SocketAddress?
-    ) async -> (LocalClient, Bool) {
+    ) async -> (ConnectionPool.Connection, Bool) {
         if pool.eventLoop.inEventLoop { return pool.value.take(identity, address: address) }
         return await withCheckedContinuation { continuation in
             pool.eventLoop.execute { continuation.resume(returning: pool.value.take(identity, address: address)) }
         }
     }
 
-    private static func giveBack(_ pool: NIOLoopBound<ConnectionPool>, _ client: LocalClient, _ identity: Identity) {
-        if pool.eventLoop.inEventLoop { return pool.value.giveBack(client, of: identity) }
-        pool.eventLoop.execute { pool.value.giveBack(client, of: identity) }
+    private static func giveBack(
+        _ pool: NIOLoopBound<ConnectionPool>, _ connection: ConnectionPool.Connection, _ identity: Identity
+    ) {
+        if pool.eventLoop.inEventLoop { return pool.value.giveBack(connection, of: identity) }
+        pool.eventLoop.execute { pool.value.giveBack(connection, of: identity) }
     }
 }
 
@@ -111,7 +114,6 @@ struct NodeConnection: Sendable {
         var problem = Problem(
             .shuttingDown, "The node stops, or its client has left" + (isWrite ? ": whether the write was done is unknown" : ""),
             details: isWrite ? [.init("outcome", "unknown")] : [])
-        problem.fields[.retryAfter] = "1"
         problem.leavesConnectionUsable = false
         return problem
     }

@@ -58,7 +58,7 @@ extension NodeAccess {
         do throws(Problem) {
             return try NodeStream(first: try await connection.ask(frame), channel, connection, giveBack: giveBack)
         } catch {
-            connection.client.close()
+            if error.leavesConnectionUsable { giveBack() } else { connection.client.close() }
             throw error
         }
     }

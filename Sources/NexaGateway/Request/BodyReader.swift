@@ -54,7 +54,6 @@ struct BodyReader {
 
     private static var noRoom: Problem {
         var problem = Problem(.overloaded, "The node buffers too much for others already (max-buffers)")
-        problem.fields[.retryAfter] = "1"
         problem.closesConnection = true
         return problem
     }

@@ -65,6 +65,7 @@ package struct Problem: Error {
         code = kind.rawValue
         self.detail = detail
         self.details = details
+        noteRetry()
     }
 
     /// An ERROR or DUPLICATE answer of the node.
@@ -74,9 +75,13 @@ package struct Problem: Error {
         detail = value?["error"]?.stringValue ?? "The node answered with an error that cannot be read"
         details = (value?.mapValue ?? []).filter { $0.key != "code" && $0.key != "error" }
         status = Self.status(of: ErrorCode(rawValue: code) ?? .internal, field: value?["field"]?.stringValue)
-        if status == 429 || status == 503 { fields[.retryAfter] = "1" }
+        noteRetry()
         if status == 401 { leavesConnectionUsable = false }
         if code == ErrorCode.storageFailed.rawValue { details.append(.init("outcome", "unknown")) }
+    }
+
+    private mutating func noteRetry() {
+        if status == 429 || status == 503 { fields[.retryAfter] = "1" }
     }
 
     package static func status(of code: ErrorCode, field: String? = nil) -> Int {

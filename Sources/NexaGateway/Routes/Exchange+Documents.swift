@@ -33,10 +33,11 @@ extension Exchange {
         if minimal {
             answer = finish(Answer(status: 201), frame)
             answer.fields[.preferenceApplied] = "return=minimal"
-        } else if whole {
-            answer = try await document(target, id: id, status: 201).answer
+        } else if whole, let read = try? await document(target, id: id, status: 201).answer {
+            answer = read
             answer.fields[.preferenceApplied] = "return=representation"
         } else {
+            // It is stored, even where it cannot be read any more.
             answer = try await success(frame, status: 201)
         }
         answer.fields[.location] = path(of: target, id: id)
@@ -95,7 +96,7 @@ extension Exchange {
             if !isBare { body.append("{\"status\":\"success\"") }
             for _ in 0..<count {
                 let name = isBare ? try reader.readStringBytes() : try body.appendName(&reader)
-                if name.elementsEqual("document".utf8) {
+                if name.equals("document") {
                     revision = try body.appendDocument(&reader, showsRevision: showsRevision)
                 } else if isBare {
                     try reader.skipValue()
@@ -145,7 +146,7 @@ extension Exchange {
         nonisolated(unsafe) let frames = (look: look, put: writes.put, create: writes.create)
         let (frame, isNew) = try await withNode { connection throws(Problem) in
             if let look = frames.look, try await connection.ask(look).type == .notFound {
-                if mustExist { throw Self.preconditionFailed("There is no such document") }
+                if mustExist { throw Self.noSuchDocument }
                 if let create = frames.create {
                     do throws(Problem) {
                         return (try await connection.ask(create, isWrite: true), true)
@@ -287,7 +288,7 @@ extension Exchange {
             throw Self.asPrecondition(error, ifMatch != nil)
         }
         guard frame.type == .success else {
-            throw ifMatch == nil ? Self.noDocument(id) : Self.preconditionFailed("There is no such document")
+            throw ifMatch == nil ? Self.noDocument(id) : Self.noSuchDocument
         }
         return frame
     }
@@ -314,12 +315,18 @@ extension Exchange {
         // Tags that this node cannot have given.
         guard let first = allowed.first else { throw Self.otherRevision }
         if allowed.count == 1 { return first }
-        let (_, revision) = try await document(target, id: id, status: 200)
+        let revision: UInt64?
+        do throws(Problem) {
+            revision = try await document(target, id: id, status: 200).revision
+        } catch {
+            throw error.status == 404 ? Self.noSuchDocument : error
+        }
         guard let revision, allowed.contains(revision) else { throw Self.otherRevision }
         return revision
     }
 
     static var otherRevision: Problem { preconditionFailed("The document is at another revision") }
+    static var noSuchDocument: Problem { preconditionFailed("There is no such document") }
 
     private static func badNoneMatch(_ what: String) -> Problem { Problem(.badRequest, "The header If-None-Match \(what)") }
 
@@ -361,7 +368,7 @@ extension JSONBody {
             try reader.skipValue()
             try reader.skipValue()
         }
-        guard count > 0, try reader.readStringBytes().elementsEqual("_rev".utf8) else {
+        guard count > 0, try reader.readStringBytes().equals("_rev") else {
             reader = start
             try JSONText.write(try reader.readRawValue(), into: output, style: style)
             return nil
@@ -378,7 +385,7 @@ extension ByteBuffer {
         try withMessagePack { (reader: inout MessagePackReader) throws(MessagePackError) in
             for _ in 0..<(try reader.readMapHeader()) {
                 let name = try reader.readStringBytes()
-                if name.elementsEqual(UnsafeRawBufferPointer(start: field.utf8Start, count: field.utf8CodeUnitCount)) {
+                if name.equals(field) {
                     return reader.nextKind == .string ? try reader.readString() : nil
                 }
                 try reader.skipValue()

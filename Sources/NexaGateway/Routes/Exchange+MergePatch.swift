@@ -22,7 +22,7 @@ extension Exchange {
         for _ in 0..<Self.attemptCountMax {
             let read = try await ask(try readFrame(target, id))
             guard read.type == .success else {
-                throw ifMatch == nil ? Self.noDocument(id) : Self.preconditionFailed("There is no such document")
+                throw ifMatch == nil ? Self.noDocument(id) : Self.noSuchDocument
             }
             let frame = try await work(on: text.readableBytes + read.payload.readableBytes) { () throws(Problem) in
                 try patchedFrame(target, id, patch, read, allowed)

@@ -21,20 +21,27 @@ final class LineBatches: @unchecked Sendable {
         var places: [Int] = []
     }
 
-    /// A batch ends with the line that makes it so many lines, or so many bytes.
+    /// A batch ends with the line that makes it so many lines, or so many bytes. A line of more bytes is a batch of its own.
     private static let lineCountMax = 1_000
-    private static let byteCountMax = 256 << 10
+    private let byteCountMax: Int
+    /// MessagePack of a batch, so that the request around it is one that the node takes.
+    private let documentByteCountMax: Int
 
     private let exchange: Exchange
     private let clock: BodyClock
     private var body: RequestBody.AsyncIterator
     private var lines = LineSplitter()
+    /// A line that did not go into the batch before.
+    private var heldLine: ByteBuffer?
     private var isAtEnd = false
     private var lineCount = 0
     private var batchCount = 0
 
     init(_ exchange: Exchange) {
         self.exchange = exchange
+        // JSON becomes at most three times as long (`-0`), and a batch has less than twice this.
+        byteCountMax = min(256 << 10, exchange.node.limits.frameByteCountMax / 8)
+        documentByteCountMax = exchange.node.limits.frameByteCountMax - 1_024
         body = exchange.request.body.makeAsyncIterator()
         clock = BodyClock(exchange.channel, milliseconds: exchange.node.limits.frameMilliseconds)
     }
@@ -50,8 +57,12 @@ final class LineBatches: @unchecked Sendable {
         // One copy of each line, so that none holds the memory of what it arrived in.
         var text = ByteBuffer()
         var ends: [Int] = []
-        while ends.count < Self.lineCountMax, text.readableBytes < Self.byteCountMax {
+        while ends.count < Self.lineCountMax, text.readableBytes < byteCountMax {
             guard let line = try await nextLine() else { break }
+            guard ends.isEmpty || line.readableBytes <= byteCountMax else {
+                heldLine = line
+                break
+            }
             text.writeImmutableBuffer(line)
             ends.append(text.readableBytes)
         }
@@ -60,18 +71,23 @@ final class LineBatches: @unchecked Sendable {
         let (number, first) = (batchCount, lineCount)
         lineCount += ends.count
         return try await exchange.work(on: text.readableBytes) { () throws(Problem) in
-            Self.parse(text, ends, number: number, firstLine: first)
+            parse(text, ends, number: number, firstLine: first)
         }
     }
 
-    private static func parse(_ text: ByteBuffer, _ ends: [Int], number: Int, firstLine: Int) -> Batch {
+    private func parse(_ text: ByteBuffer, _ ends: [Int], number: Int, firstLine: Int) -> Batch {
         var batch = Batch(number: number, documents: OutputBytes(capacity: text.readableBytes + 64))
         var start = 0
         for (index, end) in ends.enumerated() {
             let line = text.getSlice(at: text.readerIndex + start, length: end - start) ?? ByteBuffer()
             start = end
             do throws(Problem) {
+                let byteCount = batch.documents.byteCount
                 try NodeRequest.write(document: line, into: batch.documents)
+                guard batch.documents.byteCount <= documentByteCountMax else {
+                    batch.documents.truncate(to: byteCount)
+                    throw Problem(.tooLarge, "The document has more than \(documentByteCountMax) bytes (max-frame)")
+                }
                 batch.places.append(index)
                 batch.outcomes.append(.stored(line: firstLine + index, id: ""))
             } catch {
@@ -82,6 +98,7 @@ final class LineBatches: @unchecked Sendable {
     }
 
     private func nextLine() async throws(Problem) -> ByteBuffer? {
+        if let line = heldLine.take() { return line }
         while true {
             if let line = lines.next() { return line }
             if isAtEnd { return nil }
