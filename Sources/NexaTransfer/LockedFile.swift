@@ -26,12 +26,6 @@ enum LockedFile {
         return nil
     }
 
-    /// Gives a file another name, durably.
-    static func rename(_ path: String, to target: String) throws(TransferError) {
-        guard Glibc.rename(path, target) == 0 else { throw .system("cannot write \(target): \(describeErrno(errno))") }
-        try syncName(target)
-    }
-
     /// Makes a file's name durable.
     static func syncName(_ path: String) throws(TransferError) {
         do throws(StorageError) {

@@ -314,6 +314,14 @@ def test_the_input_does_not_keep_the_position(node, name, tmp_path):
         assert "is the input" in ran.stderr and file.read_bytes() == before and link.is_symlink(), ran
 
 
+def test_the_position_is_written_over_no_file_but_its_own(node, name, tmp_path):
+    file, other = tmp_path / "in.jsonl", tmp_path / "in.jsonl.import-state.new"
+    file.write_text('{"n": 1}\n')
+    other.write_text("somebody's")
+    load(node, name, file)
+    assert other.read_text() == "somebody's" and sorted(tmp_path.iterdir()) == [file, other]
+
+
 @pytest.fixture
 def halted(node, name, tmp_path):
     """An import with rejects that ended where its input is broken: the same command goes on from there, and ends there again."""
@@ -373,7 +381,7 @@ def test_an_import_of_csv_that_did_not_begin_can_be_repeated(node, name, tmp_pat
 
 def test_an_input_that_becomes_shorter_is_not_all_in(node, name, tmp_path):
     file, state = tmp_path / "in.jsonl", tmp_path / "in.jsonl.import-state"
-    write_lines(file, 100_000)
+    write_lines(file, 40_000)
     running = Running(node, name, file, "--batch-size", "20", "--connections", "1")
     assert running.reaches(state, 0)
     running.process.send_signal(signal.SIGSTOP)
@@ -434,6 +442,10 @@ def test_an_export_keeps_the_rights_of_the_file_that_it_replaces(node, name, tmp
         target.chmod(mode)
         assert tool("export", "--port", str(node.port), name, str(target)).returncode == 0
         assert target.stat().st_mode & 0o777 == mode and '"a"' in target.read_text()
+    if os.geteuid() == 0:
+        os.chown(target, 12345, 54321)
+        assert tool("export", "--port", str(node.port), name, str(target)).returncode == 0
+        assert (target.stat().st_uid, target.stat().st_gid, target.stat().st_mode & 0o777) == (12345, 54321, 0o664)
 
 
 def test_an_export_to_a_symbolic_link_writes_what_it_leads_to(node, name, tmp_path):

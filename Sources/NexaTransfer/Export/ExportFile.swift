@@ -6,6 +6,7 @@ import NexaWire
 /// output, and a name that is a pipe's or a device's, gets what comes.
 final class ExportFile {
     private static let blockByteCount = 256 << 10
+    private static let linkCountMax = 40
 
     private let path: String
     /// Nil where there is no file.
@@ -21,7 +22,8 @@ final class ExportFile {
             descriptor = path == "-" ? dup(1) : open(path, O_WRONLY | O_CLOEXEC)
             guard descriptor >= 0 else { throw failure }
         } else {
-            (draft, descriptor) = try Draft.make(for: path)
+            let draft = try Self.draft(for: path)
+            (self.draft, descriptor) = (draft, draft.descriptor)
         }
     }
 
@@ -57,42 +59,26 @@ final class ExportFile {
         try flush()
         guard let draft else { return }
         guard fsync(descriptor) == 0 else { throw failure }
-        try LockedFile.rename(draft.path, to: draft.target)
+        try draft.publish()
     }
 
     /// It will not be whole.
     func abandon() {
-        if let draft { unlink(draft.path) }
+        draft?.discard()
     }
-}
 
-/// A file that is not whole yet.
-private struct Draft {
-    private static let tryCountMax = 100
-    private static let linkCountMax = 40
+    // MARK: Its place
 
-    let path: String
-    /// The name that it will get.
-    let target: String
-
-    /// Makes it, with the owner and the rights of the file that it will replace.
-    static func make(for path: String) throws(TransferError) -> (Draft, descriptor: Int32) {
+    /// With the owner and the rights of the file that it will replace.
+    private static func draft(for path: String) throws(TransferError) -> Draft {
         let target = followed(path)
         var earlier = stat()
-        let replaces = stat(target, &earlier) == 0
-        for _ in 0..<tryCountMax {
-            let draft = Draft(path: "\(target).\(String(UInt32.random(in: .min ... .max), radix: 16)).partial", target: target)
-            let descriptor = open(draft.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, replaces ? 0o600 : 0o644)
-            if descriptor < 0 && errno == EEXIST { continue }
-            guard descriptor >= 0 else { break }
-            if replaces {
-                // Only the superuser gives files away; for others the file becomes their own.
-                fchown(descriptor, earlier.st_uid, earlier.st_gid)
-                fchmod(descriptor, earlier.st_mode & 0o777)
-            }
-            return (draft, descriptor)
-        }
-        throw .system("cannot write \(path): \(describeErrno(errno))")
+        guard stat(target, &earlier) == 0 else { return try Draft.make(of: target, ending: "partial", mode: 0o644) }
+        let draft = try Draft.make(of: target, ending: "partial", mode: 0o600)
+        // Only the superuser gives files away; for others the file becomes their own.
+        fchown(draft.descriptor, earlier.st_uid, earlier.st_gid)
+        fchmod(draft.descriptor, earlier.st_mode & 0o777)
+        return draft
     }
 
     /// Where symbolic links lead, also to what is not there yet: they stay, and the file at their end is replaced.

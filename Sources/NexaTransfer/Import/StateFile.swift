@@ -59,28 +59,31 @@ final class StateFile {
 
     /// The state is on disk when this returns.
     func write(_ state: ImportState) throws(TransferError) {
-        let draft = path + ".new"
-        let next = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-        guard next >= 0 else { throw cannotWrite() }
-        var text = state.text
-        let isWritten = text.withUTF8 { Glibc.write(next, $0.baseAddress, $0.count) == $0.count }
-        guard isWritten, fdatasync(next) == 0, flock(next, LOCK_EX | LOCK_NB) == 0 else {
-            let failure = cannotWrite()
-            close(next)
-            throw failure
-        }
         do throws(TransferError) {
-            try LockedFile.rename(draft, to: path)
+            let draft = try Draft.make(of: path, ending: "new", mode: 0o644)
+            do throws(TransferError) {
+                try write(state.text, to: draft.descriptor)
+                try draft.publish()
+            } catch {
+                close(draft.descriptor)
+                draft.discard()
+                throw error
+            }
+            close(descriptor)
+            descriptor = draft.descriptor
+            isEmpty = false
         } catch {
-            close(next)
             throw Self.cannotKeep(error)
         }
-        close(descriptor)
-        descriptor = next
-        isEmpty = false
     }
 
-    private func cannotWrite() -> TransferError { Self.cannotKeep(.system("cannot write \(path): \(describeErrno(errno))")) }
+    private func write(_ text: String, to draft: Int32) throws(TransferError) {
+        var text = text
+        let isWritten = text.withUTF8 { Glibc.write(draft, $0.baseAddress, $0.count) == $0.count }
+        guard isWritten, fdatasync(draft) == 0, flock(draft, LOCK_EX | LOCK_NB) == 0 else {
+            throw .system("cannot write \(path): \(describeErrno(errno))")
+        }
+    }
 
     private static func cannotKeep(_ error: TransferError) -> TransferError {
         .system("the position cannot be kept: \(error.description); --state names another place, --no-state keeps none")
