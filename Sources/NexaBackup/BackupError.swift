@@ -1,3 +1,4 @@
+import Glibc
 import NexaBlockingClient
 import NexaStorage
 
@@ -31,6 +32,19 @@ extension BackupError: CustomStringConvertible {
     static func storing<R>(_ body: () throws(StorageError) -> R) throws(BackupError) -> R {
         do throws(StorageError) {
             return try body()
+        } catch {
+            throw .storage(error)
+        }
+    }
+
+    /// Makes a directory, durably, in one that is there.
+    static func making(_ directory: String, _ fileSystem: any FileSystem) throws(BackupError) {
+        let parent = Path.directory(of: directory)
+        do throws(StorageError) {
+            try fileSystem.createDirectory(directory)
+            try fileSystem.syncDirectory(parent)
+        } catch .io(_, _, ENOENT) {
+            throw .refused("\(directory) cannot be made: there is no directory \(parent)")
         } catch {
             throw .storage(error)
         }

@@ -16,7 +16,7 @@ package enum BackupRemoval {
     }
 
     package static func delete(_ names: [BackupName], of repository: BackupRepository) throws(BackupError) -> Outcome {
-        let lock = try repository.lock()
+        let lock = try lock(repository)
         defer { lock.release() }
         let known = Set(try repository.names())
         for name in names where !known.contains(name) {
@@ -27,11 +27,22 @@ package enum BackupRemoval {
 
     /// Keeps the newest. One whose manifest cannot be read counts neither way, and keeps this from being done.
     package static func keep(_ count: Int, of repository: BackupRepository) throws(BackupError) -> Outcome {
-        let lock = try repository.lock()
+        let lock = try lock(repository)
         defer { lock.release() }
         let (manifests, damage) = try repository.manifests()
         if let first = damage.first { throw .damaged("\(first). Delete that backup by its name first") }
         return try remove(surplus(manifests, keeping: count), of: repository)
+    }
+
+    private static func lock(_ repository: BackupRepository) throws(BackupError) -> any FileLock {
+        let lock = try repository.lock()
+        do throws(StorageError) {
+            try repository.makeFolders()
+            return lock
+        } catch {
+            lock.release()
+            throw .storage(error)
+        }
     }
 
     private static func remove(_ names: [BackupName], of repository: BackupRepository) throws(BackupError) -> Outcome {

@@ -11,6 +11,7 @@
 // objects and their names are durable. An object goes only when no manifest names it. So every moment at which a run is cut off leaves whole
 // backups and, in `incoming`, what the next run goes on with.
 
+import Glibc
 import NexaStorage
 
 package struct BackupRepository: Sendable {
@@ -53,10 +54,7 @@ package struct BackupRepository: Sendable {
         let path = Path.join(directory, markerName)
         if !fileSystem.exists(path) {
             let repository = BackupRepository(directory: directory, fileSystem: fileSystem)
-            try BackupError.storing { () throws(StorageError) in
-                try fileSystem.createDirectory(directory)
-                try fileSystem.syncDirectory(Path.directory(of: directory))
-            }
+            try BackupError.making(directory, fileSystem)
             let names = try BackupError.storing { () throws(StorageError) in try fileSystem.list(directory) }
             guard names.allSatisfy({ ["lost+found", "backups", "objects", "incoming"].contains($0) }) else {
                 throw .refused("\(directory) is not empty and holds no backups: name another directory")
@@ -64,12 +62,12 @@ package struct BackupRepository: Sendable {
             try BackupError.storing { () throws(StorageError) in try repository.begin() }
         }
         let repository = try open(directory, fileSystem: fileSystem)
-        // Copies may lack those that were empty.
         try BackupError.storing { () throws(StorageError) in try repository.makeFolders() }
         return repository
     }
 
-    private func makeFolders() throws(StorageError) {
+    /// Copies may lack those that were empty.
+    func makeFolders() throws(StorageError) {
         for folder in [backupsDirectory, objectsDirectory, incomingDirectory] where !fileSystem.exists(folder) {
             try fileSystem.createDirectory(folder)
         }
@@ -101,6 +99,7 @@ package struct BackupRepository: Sendable {
 
     /// The names of all, sorted.
     package func names() throws(BackupError) -> [BackupName] {
+        guard fileSystem.exists(backupsDirectory) else { return [] }
         let files = try BackupError.storing { () throws(StorageError) in try fileSystem.list(backupsDirectory) }
         return files.filter { $0.hasSuffix(Self.suffix) }.compactMap { BackupName(String($0.dropLast(Self.suffix.count))) }
             .sorted()
@@ -108,9 +107,13 @@ package struct BackupRepository: Sendable {
 
     package func manifest(_ name: BackupName) throws(BackupError) -> BackupManifest {
         let path = manifestPath(name)
-        guard fileSystem.exists(path) else { throw .missing("there is no backup \(name) in \(directory)") }
-        let bytes = try BackupError.storing { () throws(StorageError) in
-            try fileSystem.readAll(path, byteCountMax: BackupManifest.byteCountMax)
+        let bytes: [UInt8]
+        do throws(StorageError) {
+            bytes = try fileSystem.readAll(path, byteCountMax: BackupManifest.byteCountMax)
+        } catch .io(_, _, ENOENT) {
+            throw .missing("there is no backup \(name) in \(directory)")
+        } catch {
+            throw .storage(error)
         }
         do throws(BackupManifest.Problem) {
             let manifest = try BackupManifest(decoding: bytes)
@@ -121,12 +124,14 @@ package struct BackupRepository: Sendable {
         }
     }
 
-    /// All that can be read, oldest first, and what is wrong with the others.
+    /// All that can be read, oldest first, and what is wrong with the others. One that is removed meanwhile is none.
     package func manifests() throws(BackupError) -> (manifests: [BackupManifest], damage: [String]) {
         var (manifests, damage): ([BackupManifest], [String]) = ([], [])
         for name in try names() {
             do throws(BackupError) {
                 manifests.append(try manifest(name))
+            } catch .missing {
+                continue
             } catch {
                 damage.append(error.description)
             }

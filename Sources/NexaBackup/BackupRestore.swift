@@ -4,7 +4,8 @@
 //                                                                                      or a cluster
 //
 // Invariants: while RESTORING is there no node opens the directory, and another restore into it begins from nothing; so there is all of the
-// backup or none of it. Each file is read back from the new disk and checked before it counts.
+// backup or none of it. Whoever removes RESTORING holds the directory's lock. Each file is read back from the new disk and checked before it
+// counts.
 //
 // What does not come along, because a checkpoint has none of it: the node's id, its cluster and what it promised there, the slots of followers,
 // rollback files. With a new epoch the positions that the old store gave out behind the backup are known to be lost (TOKEN_LOST) instead of
@@ -76,33 +77,37 @@ package struct BackupRestore {
             return try manifest.contradiction(in: layout.directory, fileSystem)
         }
         if let reason { throw .damaged("\(manifest.name): \(reason)") }
-        // The engine takes the lock itself.
-        lock.release()
-        return Outcome(manifest: manifest, epoch: try finish())
+        return Outcome(manifest: manifest, epoch: try finish(lock))
     }
 
-    private func finish() throws(BackupError) -> Epoch? {
+    private func finish(_ lock: any FileLock) throws(BackupError) -> Epoch? {
         try BackupError.storing { () throws(StorageError) in
-            var epoch: Epoch?
             if let join = options.join {
                 try join(layout.directory, manifest.clusterID)
-            } else {
-                let engine = try Engine.open(
-                    directory: layout.directory, fileSystem: fileSystem, options: EngineOptions(memoryByteCount: 64 << 20))
-                let next = max(engine.epoch + 1, Epoch(clamping: options.seconds))
-                do throws(StorageError) {
-                    try engine.beginEpoch(next)
-                } catch {
-                    try? engine.close()
-                    throw error
-                }
-                try engine.close()
-                epoch = next
+                try endRestoring()
+                return nil
             }
-            try fileSystem.remove(layout.restoringPath)
-            try fileSystem.syncDirectory(layout.directory)
+            // The engine takes the lock itself.
+            lock.release()
+            let engine = try Engine.open(
+                directory: layout.directory, fileSystem: fileSystem, options: EngineOptions(memoryByteCount: 64 << 20))
+            let epoch = max(engine.epoch + 1, Epoch(clamping: options.seconds))
+            do throws(StorageError) {
+                try engine.beginEpoch(epoch)
+                try endRestoring()
+            } catch {
+                try? engine.close()
+                throw error
+            }
+            try engine.close()
             return epoch
         }
+    }
+
+    /// From now on nodes may open the directory.
+    private func endRestoring() throws(StorageError) {
+        try fileSystem.remove(layout.restoringPath)
+        try fileSystem.syncDirectory(layout.directory)
     }
 
     // MARK: - The directory
@@ -116,11 +121,8 @@ package struct BackupRestore {
                 throw .refused("\(layout.directory) is not empty: a backup is restored into a new or an empty directory")
             }
         }
+        if !fileSystem.exists(layout.directory) { try BackupError.making(layout.directory, fileSystem) }
         return try BackupError.storing { () throws(StorageError) in
-            if !fileSystem.exists(layout.directory) {
-                try fileSystem.createDirectory(layout.directory)
-                try fileSystem.syncDirectory(Path.directory(of: layout.directory))
-            }
             if !isUnfinished { try fileSystem.writeNew(layout.restoringPath, Array("\(manifest.name)\n".utf8)) }
             try fileSystem.syncDirectory(layout.directory)
             let lock = try fileSystem.lockFile(layout.lockPath)

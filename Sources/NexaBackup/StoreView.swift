@@ -1,3 +1,4 @@
+import NexaReplication
 import NexaStorage
 
 /// A backup as the store that it is, without a copy: a file system, to be read only, in which the objects have the names that the store gave them.
@@ -52,7 +53,8 @@ final class StoreView: FileSystem {
 }
 
 extension BackupManifest {
-    /// How the manifest of the store in `directory` contradicts this one; nil when both name the same tables at the same position.
+    /// How the manifest of the store in `directory` contradicts this one; nil when both name the same tables at the same position of the
+    /// same history.
     func contradiction(in directory: String, _ fileSystem: any FileSystem) throws(StorageError) -> String? {
         guard let found = try ManifestReader.read(directory: directory, fileSystem: fileSystem)?.state else {
             return "there is no manifest of a store"
@@ -62,8 +64,12 @@ extension BackupManifest {
                 CheckpointManifest.File(name: StoreLayout.tableName($0.number), byteCount: $0.byteCount, digest: $0.digest)
             })
         guard found.storeUUID == checkpoint.storeUUID, found.flushedLSN == checkpoint.point.lsn,
-            tables == Set(checkpoint.files.filter { StoreLayout.tableNumber($0.name) != nil })
-        else { return "the store's manifest names other files than the backup's" }
+            (found.epochs.last?.epoch ?? 1) == checkpoint.point.epoch,
+            let history = EpochHistory(found.epochs), history == EpochHistory(checkpoint.epochs)
+        else { return "the store's manifest is of another position than the backup's" }
+        guard tables == Set(checkpoint.files.filter { StoreLayout.tableNumber($0.name) != nil }) else {
+            return "the store's manifest names other files than the backup's"
+        }
         return nil
     }
 }

@@ -1,6 +1,7 @@
 // Backups over a disk in memory: broken transfers, crashes at any call, full disks, damaged and forged manifests.
 
 import CSupport
+import Foundation
 import Glibc
 import NexaBackup
 import NexaBlockingClient
@@ -21,6 +22,7 @@ private final class StoreSource: CheckpointSource {
     private(set) var pieceByteCount = 0
     private(set) var checkpointCount = 0
     private(set) var heldCount = 0
+    var clusterID = ClusterID.none
     private var held: (id: UInt64, checkpoint: Checkpoint)?
     private var asked: [SnapshotGet] = []
 
@@ -39,7 +41,7 @@ private final class StoreSource: CheckpointSource {
         }
         let manifest = held!.checkpoint.manifest
         return SnapshotManifest(
-            id: held!.id, clusterID: .none, storeUUID: manifest.storeUUID, position: manifest.point.position,
+            id: held!.id, clusterID: clusterID, storeUUID: manifest.storeUUID, position: manifest.point.position,
             chain: manifest.point.chain, history: EpochHistory(manifest.epochs)!,
             files: manifest.files.map { SnapshotFile(name: $0.name, byteCount: $0.byteCount, digest: $0.digest) })
     }
@@ -258,6 +260,123 @@ private final class StoreSource: CheckpointSource {
         #expect(target.exists("/new/sst/0000000000000001.sst"))
     }
 
+    @Test func nobodyElseGetsTheDirectoryBeforeItIsWhole() throws {
+        let (source, disk) = (StoreSource(try engine()), CrashFileSystem())
+        source.clusterID = ClusterID(high: 1, low: 2)
+        _ = try create("b", source, disk)
+        for asFollower in [true, false] {
+            let target = CrashFileSystem()
+            let isFree = Flag()
+            let watched = FaultFileSystem(target) { operation, path, _ in
+                guard operation == .remove, path == "/new/RESTORING" else { return }
+                isFree.value = (try? target.lockFile("/new/LOCK").release()) != nil
+            }
+            var options = BackupRestore.Options(seconds: 9)
+            if asFollower {
+                options.join = { directory, _ throws(StorageError) in
+                    #expect(throws: StorageError.self) { try target.lockFile(directory + "/LOCK") }
+                }
+            }
+            let repository = try BackupRepository.open("/repo", fileSystem: disk)
+            let restore = try BackupRestore(BackupName("b")!, of: repository, into: "/new", fileSystem: watched, options)
+            #expect(try (restore.run().epoch == nil) == asFollower)
+            #expect(isFree.value == false, "\(asFollower)")
+            try target.lockFile("/new/LOCK").release()
+        }
+    }
+
+    @Test func aDirectoryInNoDirectoryIsSaidToBeThat() throws {
+        let (source, disk) = (StoreSource(try engine()), CrashFileSystem())
+        _ = try create("b", source, disk)
+        let repository = try BackupRepository.open("/repo", fileSystem: disk)
+        func expectRefused(_ body: () throws -> Void) {
+            #expect { try body() } throws: { error in
+                if case .refused(let text) = error as? BackupError { text.contains("no directory /a/b") } else { false }
+            }
+        }
+        expectRefused {
+            _ = try BackupRestore(
+                BackupName("b")!, of: repository, into: "/a/b/c", fileSystem: CrashFileSystem(), BackupRestore.Options(seconds: 9)
+            ).run()
+        }
+        expectRefused { _ = try BackupRepository.openOrCreate("/a/b/c", fileSystem: CrashFileSystem()) }
+    }
+
+    // MARK: - Verification
+
+    @Test func aBackupThatIsDeletedWhileItIsVerifiedIsNotMissed() throws {
+        let (source, disk) = (StoreSource(try engine()), CrashFileSystem())
+        _ = try create("one", source, disk)
+        try source.engine.writeDurably { $0.put("new", "value") }
+        _ = try create("two", source, disk)
+        let repository = try BackupRepository.open("/repo", fileSystem: disk)
+        var removal: Result<BackupRemoval.Outcome, any Error>?
+        let report = try BackupVerification.run(
+            repository, [],
+            isInterrupted: {
+                removal = removal ?? Result { try BackupRemoval.delete([BackupName("one")!], of: repository) }
+                return false
+            })
+        #expect(try removal?.get().objectCount == 1, "the store's manifest")
+        #expect(report.damage.isEmpty && report.backupCount == 1)
+        // What the other one needs is missed all the same.
+        for folder in try disk.list("/repo/objects") {
+            for name in try disk.list("/repo/objects/\(folder)") { try disk.remove("/repo/objects/\(folder)/\(name)") }
+        }
+        #expect(try damage(disk).count == 6)
+    }
+
+    @Test func aBackupThatIsDeletedWhileAllAreListedIsNoDamage() throws {
+        let (source, base) = (StoreSource(try engine()), CrashFileSystem())
+        for name in ["one", "two"] { _ = try create(name, source, base) }
+        let disk = FaultFileSystem(base) { operation, path, _ in
+            if operation == .open && path == "/repo/backups/one.json" { try? base.remove(path) }
+        }
+        let (manifests, damage) = try BackupRepository.open("/repo", fileSystem: disk).manifests()
+        #expect(manifests.map(\.name.text) == ["two"] && damage.isEmpty)
+    }
+
+    @Test func whatCannotBeReadDoesNotHideTheRest() throws {
+        let (source, base) = (StoreSource(try engine()), CrashFileSystem())
+        _ = try create("one", source, base)
+        var objects: [String] = []
+        for folder in try base.list("/repo/objects") {
+            objects += try base.list("/repo/objects/\(folder)").map { "/repo/objects/\(folder)/\($0)" }
+        }
+        // Nothing can be wrong with the content of an empty file.
+        objects.removeAll { $0.hasSuffix("-0") }
+        #expect(objects.count == 4)
+        let disk = FaultFileSystem(
+            base,
+            rules: [
+                FaultRule(.open, pathSuffix: objects[0], effect: .fail(errno: EACCES)),
+                FaultRule(.read, pathSuffix: objects[1], effect: .fail(errno: EIO)),
+            ])
+        var bytes = try base.contents(objects[2])
+        bytes[bytes.count / 2] ^= 1
+        try base.setContents(objects[2], bytes)
+        let damage = try damage(disk)
+        #expect(damage.count == 3, "\(damage)")
+        for index in 0..<3 { #expect(damage.contains { $0.hasPrefix(objects[index] + ": ") && $0.hasSuffix("needed by one") }) }
+    }
+
+    @Test func aManifestOfAnotherPositionThanItsStoreIsDamage() throws {
+        let (source, disk) = (StoreSource(try engine()), CrashFileSystem())
+        try source.engine.beginEpoch(3)
+        try source.engine.writeDurably { $0.put("new", "value") }
+        let whole = try create("one", source, disk).manifest
+        #expect(try whole.checkpoint.point.epoch == 3 && damage(disk).isEmpty)
+        for change: (inout BackupManifest) -> Void in [
+            { $0.checkpoint.point.epoch = 4 }, { $0.checkpoint.epochs.removeFirst() }, { $0.checkpoint.epochs[0].firstLSN += 1 },
+            { $0.checkpoint.point.lsn += 1 },
+        ] {
+            var changed = whole
+            change(&changed)
+            try disk.setContents("/repo/backups/one.json", changed.encoded())
+            #expect(try damage(disk).count == 1, "\(changed.checkpoint.point) \(changed.checkpoint.epochs)")
+        }
+    }
+
     // MARK: - Manifests
 
     private var sample: BackupManifest {
@@ -300,6 +419,7 @@ private final class StoreSource: CheckpointSource {
         ("\"0000000000000007.sst\"", "\"MANIFEST-0000000000000001\""), ("\"nightly.1\"", "\"../x\""),
         ("\"version\": 1", "\"version\": 2"),
         ("nexadb backup", "another thing"), ("\"bytes\": 10", "\"bytes\": -10"), ("\"bytes\": 10", "\"bytes\": \"10\""),
+        ("\"bytes\": 10", "\"bytes\": 18446744073709551615"), ("\"bytes\": 10", "\"bytes\": 18446744073709551600"),
         ("\"ffffffffffffffff\"", "\"fffffffffffffff\""), ("\"lsn\": 4611686018427387904", "\"lsn\": 1e400"),
         ("\"files\"", "\"file\""),
     ])
@@ -309,6 +429,40 @@ private final class StoreSource: CheckpointSource {
         let changed = text.replacing(part, with: forged, maxReplacements: 1)
         #expect(changed != text)
         #expect(throws: BackupManifest.Problem.self) { try BackupManifest(decoding: sealed(changed)) }
+    }
+
+    @Test func sizesThatNoDiskHasAreMissingFilesAndNoMore() throws {
+        let disk = CrashFileSystem()
+        let repository = try BackupRepository.openOrCreate("/repo", fileSystem: disk)
+        for (index, name) in ["a", "b", "c"].enumerated() {
+            var manifest = sample
+            manifest.name = BackupName(name)!
+            manifest.checkpoint.files[0].byteCount = 1 << 63
+            manifest.checkpoint.files[0].digest = UInt64(index)
+            try disk.writeNew("/repo/backups/\(name).json", manifest.encoded())
+        }
+        #expect(try repository.manifests().manifests.count == 3)
+        let report = try BackupVerification.run(repository, [])
+        #expect(report.damage.count == 5 && report.byteCount == .max)
+    }
+
+    @Test func whatAManifestSaysDoesNotCommandATerminal() throws {
+        let directory = FileManager.default.temporaryDirectory.appendingPathComponent("nexa-backups-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        _ = try BackupRepository.openOrCreate(directory, fileSystem: PosixFileSystem())
+        var manifest = sample
+        manifest.source = "\u{1B}[2Jdb1\u{9B}31m\nnightly.2"
+        let path = directory + "/backups/nightly.1.json"
+        try PosixFileSystem().writeNew(path, manifest.encoded())
+        let list = try Tool.run("backup", "list", directory)
+        #expect(list.code == 0 && list.output.hasSuffix("\\u001b[2Jdb1\\u009b31m\\nnightly.2\n"))
+        // For other programs it is what it is.
+        #expect(try Tool.run("backup", "list", directory, "--json").output.contains("db1\u{9B}31m"))
+        manifest.checkpoint.files[0].name = "\u{1B}]0;x\u{7}"
+        try FileManager.default.removeItem(atPath: path)
+        try PosixFileSystem().writeNew(path, manifest.encoded())
+        let refused = try Tool.run("backup", "list", directory)
+        #expect(refused.code == 1 && refused.errors.contains("\\u001b]0;x\\u0007 is no name of a store's file"))
     }
 
     @Test func aNameLeadsNowhereElse() {
@@ -376,6 +530,13 @@ private final class StoreSource: CheckpointSource {
         try disk.removeDirectory("/repo/incoming")
         _ = try create("two", source, disk)
         #expect(try damage(disk).isEmpty)
+        let repository = try BackupRepository.open("/repo", fileSystem: disk)
+        try disk.removeDirectory("/repo/incoming")
+        #expect(try BackupRemoval.keep(1, of: repository).removed.count == 1)
+        try disk.removeDirectory("/repo/incoming")
+        #expect(try BackupRemoval.delete(repository.names(), of: repository).objectCount == 5)
+        try disk.removeDirectory("/repo/backups")
+        #expect(try repository.names().isEmpty && damage(disk).isEmpty)
     }
 
     @Test func twoStoresDoNotShareARepository() throws {
@@ -398,6 +559,11 @@ private final class StoreSource: CheckpointSource {
         lock.release()
         _ = try create("two", source, disk)
     }
+}
+
+/// Where a hook leaves what it found.
+private final class Flag: @unchecked Sendable {
+    var value: Bool?
 }
 
 /// Where a hook leaves the disk of the crash.

@@ -352,6 +352,7 @@ def test_positions_behind_the_backup_are_lost_and_those_before_are_not(make_node
 
 def test_a_follower_is_a_source_and_a_backup_is_a_follower(cluster, make_node, tmp_path):
     nodes = cluster(2)
+    nodes.wait(lambda: leads(nodes[0]), "a leader")
     fill(nodes[0], 3000)
     nodes.wait_caught_up(nodes[1])
     summary = made(tmp_path / "repo", nodes[1], "--name", "b")

@@ -41,7 +41,13 @@ package struct CheckpointManifest: Equatable, Sendable {
         self.files = files
     }
 
-    package var byteCount: UInt64 { files.reduce(0) { $0 + $1.byteCount } }
+    /// Of all files. One without a contradiction has fewer than `UInt64.max`; another may claim more, and then has that many.
+    package var byteCount: UInt64 {
+        files.reduce(0) { sum, file in
+            let (next, isTooLarge) = sum.addingReportingOverflow(file.byteCount)
+            return isTooLarge ? .max : next
+        }
+    }
 
     package func encoded() -> [UInt8] {
         var bytes: [UInt8] = []
@@ -95,7 +101,8 @@ package struct CheckpointManifest: Equatable, Sendable {
         guard reader.isAtEnd else { return nil }
     }
 
-    /// Why it cannot be installed; nil when it can: each file's name is one that a store has, once, and there is one manifest with a marker.
+    /// Why it cannot be installed; nil when it can: each file's name is one that a store has, once, there is one manifest with a marker, and the
+    /// sizes have a sum.
     package var contradiction: String? {
         var names: Set<String> = []
         for file in files {
@@ -110,6 +117,6 @@ package struct CheckpointManifest: Equatable, Sendable {
             files.filter({ ManifestFileName.manifestID($0.name) != nil }).map(\.name)
                 == [ManifestFileName.manifest(markers[0].manifestID)]
         else { return "there must be one manifest and its marker" }
-        return nil
+        return byteCount < .max ? nil : "its files have more bytes than can be"
     }
 }
