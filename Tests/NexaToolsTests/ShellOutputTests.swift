@@ -49,6 +49,20 @@ import Testing
         #expect(lines(.csv, [["id": "a", "_id": "a"]])[0] == "id,_id", "other programs get all")
     }
 
+    @Test(arguments: [(30, 2), (12, 1), (6, 1), (34, 3)])
+    func columnsThatFindNoPlaceCostTheOthersNothing(width: Int, shownCount: Int) {
+        let text = MessagePackValue.string(String(repeating: "x", count: 20))
+        let box = lines(.box, [["a": text, "b": text, "c": text]], width: width)
+        #expect(box[1].count { $0 == "│" } == shownCount + 1 && TextWidth.columns(of: box[1]) == width)
+    }
+
+    @Test(.timeLimit(.minutes(1))) func documentsOfManyFieldsAreShownInTimeThatGrowsWithThem() {
+        let fields = (0..<100_000).map { MessagePackValue.Entry("field\($0)", .int(Int64($0))) }
+        let box = lines(.box, [.map(fields), .map(fields.reversed())], width: 80)
+        #expect(box.count == 7 && box[1].hasPrefix("│ field0 │ field1 │") && box[6].hasPrefix("and "))
+        #expect(lines(.csv, [.map(fields), .map(fields.reversed())]).count == 3)
+    }
+
     @Test func wideLettersDoNotBreakBoxes() {
         let box = lines(.box, [["name": "日本語"], ["name": "e\u{301}t\u{E9}"], ["name": "👩‍👩‍👧 ok"], ["name": "plain"]])
         #expect(Set(box.map { TextWidth.columns(of: $0) }).count == 1)

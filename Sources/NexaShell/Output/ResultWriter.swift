@@ -53,7 +53,7 @@ package struct ResultWriter {
         switch mode {
         case .csv: writeRows(.csv(isVisible: isForTerminal))
         case .markdown: writeRows(.markdown)
-        default: for line in BoxTable.lines(Table(held, forPerson: true), width: width) { emit(line) }
+        default: for line in BoxTable.lines(held, width: width) { emit(line) }
         }
         held.removeAll(keepingCapacity: true)
     }

@@ -3,32 +3,35 @@ import NexaWire
 /// Rows of values as cells under columns: the columns are the fields in the order in which they first come. What is no document stands
 /// in a column of its own.
 struct Table {
-    private(set) var columns: [String]
-    private var known: Set<String>
-    /// Cells by row, nil where a document lacks the field.
-    private(set) var rows: [[MessagePackValue?]] = []
+    let columns: [String]
+    /// Where the column of a field stands.
+    private let places: [String: Int]
 
     private static let valueColumn = "value"
 
-    /// The table of `values`, with all their fields; for a person without `id` where it only repeats `_id`.
+    /// The columns of `values`, with all their fields; for a person without `id` where it only repeats `_id`.
     init(_ values: [MessagePackValue], forPerson: Bool = false) {
-        columns = []
-        known = []
+        var (columns, known): ([String], Set<String>) = ([], [])
         for value in values {
             for name in Self.fields(of: value).map(\.name) where known.insert(name).inserted { columns.append(name) }
         }
         if forPerson, values.allSatisfy({ $0["id"] == $0["_id"] }) { columns.removeAll { $0 == "id" } }
-        rows = values.map { row($0) }
+        self.columns = columns
+        places = Dictionary(uniqueKeysWithValues: zip(columns, columns.indices))
     }
 
-    /// The cells of one more value; fields without a column are left out.
-    func row(_ value: MessagePackValue) -> [MessagePackValue?] {
-        let fields = Self.fields(of: value)
-        return columns.map { column in fields.first { $0.name == column }?.value }
+    /// The cells of a value under the first columns, nil where it lacks the field; fields without a column are left out.
+    func row(_ value: MessagePackValue, columnCount: Int? = nil) -> [MessagePackValue?] {
+        var cells = [MessagePackValue?](repeating: nil, count: columnCount ?? columns.count)
+        for field in Self.fields(of: value) {
+            guard let place = places[field.name], place < cells.count, case .none = cells[place] else { continue }
+            cells[place] = field.value
+        }
+        return cells
     }
 
     /// How many fields of `value` have no column.
-    func strangerCount(in value: MessagePackValue) -> Int { Self.fields(of: value).count { !known.contains($0.name) } }
+    func strangerCount(in value: MessagePackValue) -> Int { Self.fields(of: value).count { places[$0.name] == nil } }
 
     static func fields(of value: MessagePackValue) -> [(name: String, value: MessagePackValue)] {
         guard let entries = value.mapValue else { return [(valueColumn, value)] }
