@@ -58,6 +58,9 @@ import Testing
             let lines = export.output.split(separator: "\n")
             #expect(lines.count == 3)
             #expect(lines.first == #"{"lsn": 18, "epoch": 1, "op": "put", "key": "7/key17", "document": {"n": 17}}"#)
+            // On a full disk it is not cut short in silence.
+            let full = try Tool.run(arguments: ["rollback", "export", directory.path], printingTo: "/dev/full")
+            #expect(full.code == 1 && full.errors == "nexadb: cannot write the output: No space left on device\n")
             // The store is whole, and shorter.
             let check = try Tool.run("check", directory.path)
             #expect(check.code == 0 && check.output.contains("17 records to replay"), "\(check.output)")

@@ -16,13 +16,19 @@ enum Tool {
 
     static func run(_ arguments: String..., input: String = "") throws -> Outcome { try run(arguments: arguments, input: input) }
 
-    static func run(arguments: [String], input: String = "") throws -> Outcome {
+    /// - Parameter file: gets what the tool prints; else the outcome has it.
+    static func run(arguments: [String], input: String = "", printingTo file: String? = nil) throws -> Outcome {
         let process = Process()
         process.executableURL = binary
         process.arguments = arguments
         let (stdin, stdout, stderr) = (Pipe(), Pipe(), Pipe())
         process.standardInput = stdin
-        process.standardOutput = stdout
+        if let file {
+            process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: file))
+            try stdout.fileHandleForWriting.close()
+        } else {
+            process.standardOutput = stdout
+        }
         process.standardError = stderr
         try process.run()
         try stdin.fileHandleForWriting.write(contentsOf: Data(input.utf8))

@@ -1,9 +1,12 @@
 """The commands that talk to a node: ping, status, shell, bench, with their exit codes."""
+import fcntl
 import json
+import os
+import subprocess
 
 import pytest
 
-from rig.node import tool
+from rig.node import BINARY, environment, tool
 from rig.plain import PlainClient
 
 MIXES = ["get", "create", "update", "mixed", "query", "scan", "batch", "ping", *(f"ycsb-{x}" for x in "abcdef")]
@@ -23,6 +26,28 @@ def test_ping_and_status(at):
     assert ping.returncode == 0 and ping.stdout.strip(), ping
     status = tool("status", *at)
     assert status.returncode == 0 and "durab" in status.stdout.lower(), status
+
+
+@pytest.mark.parametrize("command", [["ping"], ["status"], ["status", "--json"]], ids=" ".join)
+def test_output_that_cannot_be_written_is_a_failure(at, command):
+    with open("/dev/full", "w") as full:
+        ran = subprocess.run([str(BINARY), *command, *at], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, env=environment())
+    assert ran.returncode == 1 and ran.stderr == "nexadb: cannot write the output: No space left on device\n"
+
+
+def test_output_waits_for_a_pipe_that_is_full(at):
+    read, write = os.pipe()
+    fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(write, False)
+    os.write(write, b"x" * 4096)
+    with subprocess.Popen([str(BINARY), "status", "--json", *at], stdout=write, env=environment()) as child:
+        os.close(write)
+        with pytest.raises(subprocess.TimeoutExpired):
+            child.wait(1)
+        with os.fdopen(read, "rb") as output:
+            status = output.read().decode()[4096:]
+        assert child.wait(30) == 0
+    assert "engine" in json.loads(status)
 
 
 @pytest.mark.parametrize("command", [["ping"], ["status"], ["shell", "-e", "show dbs"], ["bench", "--duration", "0.1"]], ids=lambda c: c[0])

@@ -113,9 +113,9 @@ struct ServerBench: ParsableCommand {
         let name = compact ? "\(target.rawValue) (compact)" : target.rawValue
         let report = LoadReport(run: run, targetName: name, result: result)
         if json == "-" {
-            print(JSONLayout.pretty(report.json))
+            Console.say(JSONLayout.pretty(report.json))
         } else {
-            print(report.text)
+            Console.say(report.text)
             if let json, !SmallFile.write(JSONLayout.pretty(report.json) + "\n", to: json) {
                 throw LoadFailure(description: "cannot write \(json)")
             }

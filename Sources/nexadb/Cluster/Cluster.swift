@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import NexaBlockingClient
+import NexaShell
 import NexaWire
 
 /// `nexadb cluster`: looks at several nodes together.
@@ -92,6 +93,7 @@ struct ClusterRow {
 
     /// Pads each column but the last to its widest cell.
     static func columns(_ rows: [[String]]) -> [String] {
+        let rows = rows.map { $0.map { TerminalText.visible($0) } }
         let widths = (rows.first ?? []).indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
         return rows.map { row in
             row.enumerated().map { $0.offset + 1 == row.count ? $0.element : Console.left($0.element, widths[$0.offset] + 2) }

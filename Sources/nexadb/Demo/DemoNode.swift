@@ -28,7 +28,7 @@ final class DemoNode {
             ],
             output)
         guard pid > 0, let endpoint = Self.endpoint(in: log, pid) else {
-            let said = SmallFile.read(log) ?? ""
+            let said = (try? SmallFile.read(log)) ?? ""
             if pid > 0 { Self.end(pid) }
             FileTree.remove(directory)
             throw Self.failure("the node did not start: \(said)")
@@ -64,7 +64,7 @@ final class DemoNode {
     private static func endpoint(in log: String, _ pid: pid_t) -> Endpoint? {
         let deadline = ContinuousClock.now + startsWithin
         while ContinuousClock.now < deadline {
-            let words = (SmallFile.read(log) ?? "").split { " ,\n".contains($0) }
+            let words = ((try? SmallFile.read(log)) ?? "").split { " ,\n".contains($0) }
             if let at = words.firstIndex(of: "listening"), at + 3 < words.count {
                 return Endpoint(parsing: String(words[at + 2]))
             }

@@ -37,7 +37,7 @@ struct Status: ParsableCommand {
         var rows: [(name: String, value: String)] = []
         flatten(status, name: "", into: &rows)
         let width = rows.map(\.name.count).max() ?? 0
-        return rows.map { Console.left($0.name, width + 2) + $0.value }
+        return rows.map { TerminalText.visible(Console.left($0.name, width + 2) + $0.value) }
     }
 
     private static func flatten(_ value: MessagePackValue, name: String, into rows: inout [(name: String, value: String)]) {

@@ -26,7 +26,7 @@ struct Serve: AsyncParsableCommand {
             throw ValidationError(error.description)
         }
         if printConfig {
-            print(ConfigurationSources.print(configuration), terminator: "")
+            Console.say(ConfigurationSources.print(configuration), end: "")
             return
         }
         ProcessSetup.prepare()

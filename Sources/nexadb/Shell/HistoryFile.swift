@@ -14,7 +14,7 @@ struct HistoryFile {
     init() {
         let named = NodeOptions.environment("NEXADB_HISTORY") ?? NodeOptions.environment("HOME").map { $0 + "/.nexadb_history" }
         path = named.flatMap { Self.mayBeHistory($0) ? $0 : nil }
-        guard let path, let text = SmallFile.read(path) else { return }
+        guard let path, let text = try? SmallFile.read(path) else { return }
         let all = text.split(separator: "\n").map(String.init)
         lines = all.suffix(Self.lineCountMax)
         if all.count > 2 * Self.lineCountMax { shorten(path) }
@@ -45,6 +45,6 @@ struct HistoryFile {
         defer { close(descriptor) }
         // One that somebody else made may be open to others.
         guard fchmod(descriptor, 0o600) == 0 else { return false }
-        return Array(text.utf8).withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) == $0.count }
+        return Descriptor.write(text, to: descriptor) == nil
     }
 }

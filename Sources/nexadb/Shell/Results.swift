@@ -61,16 +61,8 @@ final class Results {
     }
 
     private func flush() {
-        buffer.withUTF8 { bytes in
-            var rest = bytes[...]
-            while !rest.isEmpty, failure == nil {
-                let count = Glibc.write(descriptor, UnsafeBufferPointer(rebasing: rest).baseAddress, rest.count)
-                if count >= 0 {
-                    rest = rest.dropFirst(count)
-                } else if errno != EINTR {
-                    failure = "cannot write the result: \(String(cString: strerror(errno)))"
-                }
-            }
+        if failure == nil, let number = Descriptor.write(buffer, to: descriptor) {
+            failure = "cannot write the result: \(String(cString: strerror(number)))"
         }
         buffer.removeAll(keepingCapacity: true)
     }

@@ -89,11 +89,12 @@ struct Shell: ParsableCommand {
     }
 
     private static func read(_ path: String) throws -> String {
-        guard let text = SmallFile.read(path) else {
-            Console.complain("cannot read \(path)")
+        do throws(SmallFile.Failure) {
+            return try SmallFile.read(path)
+        } catch {
+            Console.complain(error.description)
             throw ToolExit.failed
         }
-        return text
     }
 
     /// One statement of standard input: lines until the brackets close; nil at the end.

@@ -55,7 +55,8 @@ extension ShellSession {
         guard scriptDepth < Self.scriptDepthMax else {
             throw Failure.usage("files that read files, deeper than \(Self.scriptDepthMax): \(path)")
         }
-        guard let text = SmallFile.read(path) else { throw Failure.file("cannot read \(path)") }
+        let text: String
+        do throws(SmallFile.Failure) { text = try SmallFile.read(path) } catch { throw Failure.file(error.description) }
         scriptDepth += 1
         defer { scriptDepth -= 1 }
         return try execute(text)

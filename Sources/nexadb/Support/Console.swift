@@ -1,30 +1,26 @@
+import ArgumentParser
 import Glibc
+import NexaShell
 
-/// Lines for people.
+/// Lines for people and, on stdout, for other programs. What a terminal gets cannot command it, wherever the text comes from.
 enum Console {
     /// "nexadb: ..." on stderr.
     static func complain(_ message: String) { note("nexadb: " + message) }
 
     /// A line on stderr, where it does not mix with results.
-    static func note(_ message: String) { emit(message + "\n", to: 2) }
+    static func note(_ message: String) { prompt(TerminalText.visible(message, keepsLineEnds: true) + "\n") }
 
-    /// A line on stdout. Written at once, so that it keeps its place between lines of stderr.
-    static func say(_ message: String) { emit(message + "\n", to: 1) }
-
-    /// Text without a line's end, on stderr.
-    static func prompt(_ text: String) { emit(text, to: 2) }
-
-    private static func emit(_ text: String, to descriptor: Int32) {
-        var text = text
-        text.withUTF8 { bytes in
-            var done = 0
-            while done < bytes.count {
-                let count = write(descriptor, bytes.baseAddress! + done, bytes.count - done)
-                if count < 0 && errno != EINTR { return }
-                done += max(0, count)
-            }
-        }
+    /// A line on stdout. Written at once, so that it keeps its place between lines of stderr. Where that fails, results would be missing
+    /// without anybody knowing: then the process ends.
+    static func say(_ message: String, end: String = "\n") {
+        let text = isOutputTerminal ? TerminalText.visible(message, keepsLineEnds: true) : message
+        guard let number = Descriptor.write(text + end, to: 1) else { return }
+        complain("cannot write the output: \(String(cString: strerror(number)))")
+        exit(ToolExit.failed.rawValue)
     }
+
+    /// Text without a line's end, as it is, on stderr. There is nobody to tell that it was not written.
+    static func prompt(_ text: String) { _ = Descriptor.write(text, to: 2) }
 
     /// A line from the terminal that is not shown while it is typed; nil at the end of input. Ctrl-C ends the process, and leaves a
     /// terminal that shows what is typed.

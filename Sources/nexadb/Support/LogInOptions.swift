@@ -52,8 +52,17 @@ struct LogInOptions: ParsableArguments {
         }
     }
 
+    /// Without its end, which is `\n` or, from Windows, `\r\n`.
     static func firstLine(of path: String) throws -> String {
-        guard let text = SmallFile.read(path) else { throw ValidationError("cannot read \(path)") }
-        return text.split(separator: "\n", omittingEmptySubsequences: false).first.map(String.init) ?? ""
+        let text: String
+        do throws(SmallFile.Failure) {
+            text = try SmallFile.read(path, byteCountMax: 1 << 20)
+        } catch {
+            throw ValidationError(error.description)
+        }
+        // By bytes: "\r\n" is one character.
+        var line = text.utf8.prefix { $0 != UInt8(ascii: "\n") }
+        if line.last == UInt8(ascii: "\r") { line.removeLast() }
+        return String(Substring(line))
     }
 }

@@ -3,6 +3,7 @@
 import ArgumentParser
 import NexaBlockingClient
 import NexaDocuments
+import NexaShell
 import NexaWire
 
 struct UserAdd: ParsableCommand {
@@ -89,8 +90,9 @@ struct UserList: ParsableCommand {
                 let databases = user.value["database_permissions"]?.mapValue ?? []
                 let confined = databases.map { "\($0.key.stringValue ?? "?")=\($0.value.stringValue ?? "?")" }
                 Console.say(
-                    Console.left(user.key.stringValue ?? "?", 24) + Console.left(user.value["role"]?.stringValue ?? "?", 14)
-                        + confined.joined(separator: " "))
+                    TerminalText.visible(
+                        Console.left(user.key.stringValue ?? "?", 24) + Console.left(user.value["role"]?.stringValue ?? "?", 14)
+                            + confined.joined(separator: " ")))
             }
         }
     }

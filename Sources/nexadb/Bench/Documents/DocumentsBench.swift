@@ -33,6 +33,6 @@ struct DocumentsBench: ParsableCommand {
         configuration.vectorCount = vectors
         configuration.dimensions = dimensions
         configuration.memoryByteCount = memory << 20
-        try DocumentsBenchmark.run(names, configuration) { print($0.line) }
+        try DocumentsBenchmark.run(names, configuration) { Console.say($0.line) }
     }
 }

@@ -42,7 +42,7 @@ struct EngineBench: ParsableCommand {
         configuration.blockByteCount = blockSize
         configuration.durability = sync ? .disk : .os
         try EngineBenchmark.run(names: workloads.split(separator: ",").map(String.init), configuration: configuration) {
-            print($0.line)
+            Console.say($0.line)
         }
     }
 }

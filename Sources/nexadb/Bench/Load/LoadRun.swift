@@ -1,5 +1,6 @@
 import Glibc
 import NexaBlockingClient
+import NexaStorage
 import Synchronization
 
 /// Runs a plan: opens the connections, one loop per thread, and puts the tallies together.
@@ -42,7 +43,7 @@ struct LoadRun {
         let box = ResultBox()
         let threads = (0..<plan.threads).map { index in
             let mine = stride(from: index, to: descriptors.count, by: plan.threads).map { descriptors[$0] }
-            return JoinableThread { [plan, workload] in
+            return NexaThread(name: "bench-load") { [plan, workload] in
                 do throws(LoadFailure) {
                     var loop = try LoadLoop(
                         dialect: dialect, plan: plan, workload: workload, thread: index, descriptors: mine, zipfian: zipfian)
@@ -94,7 +95,7 @@ final class ServerCPU: Sendable {
 
     /// User and system seconds; fields 14 and 15 behind the command name, which may contain anything.
     private static func read(_ pid: Int32) -> Double? {
-        guard let text = SmallFile.read("/proc/\(pid)/stat"), let close = text.lastIndex(of: ")") else { return nil }
+        guard let text = try? SmallFile.read("/proc/\(pid)/stat"), let close = text.lastIndex(of: ")") else { return nil }
         let fields = text[text.index(after: close)...].split(separator: " ")
         guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else { return nil }
         return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
