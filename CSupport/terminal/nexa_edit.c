@@ -12,6 +12,7 @@
 #include <wchar.h>
 
 #include "nexa_signal.h"
+#include "nexa_terminal.h"
 
 /* What is used of libedit 3: its interface, by hand, because its headers are not needed otherwise. */
 typedef struct editline EditLine;
@@ -72,6 +73,12 @@ static int read_byte(nexa_edit *edit, unsigned char *byte) {
             }
             if (signal == SIGWINCH) {
                 edit->el_resize(edit->line);
+                edit->el_set(edit->line, EL_REFRESH);
+            }
+            if (signal == SIGCONT) {
+                /* Whoever had the terminal meanwhile has left it to its own liking. */
+                edit->el_set(edit->line, EL_PREP_TERM, 0);
+                edit->el_set(edit->line, EL_PREP_TERM, 1);
                 edit->el_set(edit->line, EL_REFRESH);
             }
         }
@@ -187,11 +194,13 @@ void nexa_edit_close(nexa_edit *edit) {
 int nexa_edit_line(nexa_edit *edit, const char *prompt, const char **line) {
     edit->prompt = prompt;
     edit->is_interrupted = 0;
+    nexa_terminal_keep();
     /* Before the prompt is shown: what is typed at it must not meet a terminal that still takes ^D and the like itself. */
     edit->el_set(edit->line, EL_PREP_TERM, 1);
     int count = 0;
     const char *text = edit->el_gets(edit->line, &count);
     edit->el_set(edit->line, EL_PREP_TERM, 0);
+    nexa_terminal_forget();
     if (edit->is_interrupted) return NEXA_EDIT_INTERRUPTED;
     if (text == NULL || count <= 0) return NEXA_EDIT_ENDED;
     free(edit->kept);

@@ -6,6 +6,7 @@ import re
 import signal
 import stat
 import subprocess
+import termios
 import time
 from pathlib import Path
 
@@ -398,6 +399,58 @@ def test_what_the_node_refuses_is_pointed_at(node, name):
     assert done.returncode == 2 and line[mark.index("^"):].startswith("$foo")
 
 
+def test_a_file_without_an_end_is_not_read_to_it(node):
+    for how in (["-e", ".read /dev/zero"], ["/dev/zero"]):
+        ran = tool("shell", "--port", str(node.port), *how)
+        assert ran.returncode == 1 and "more than 64.0 MiB" in ran.stderr, ran.stderr[:1000]
+
+
+# Signals
+
+
+@needs_libedit
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_at_the_prompt_leaves_a_terminal_that_shows_what_is_typed(shell, number):
+    one = shell()
+    assert not one.child.getecho()
+    one.child.kill(number)
+    one.child.expect(pexpect.EOF, timeout=10)
+    flags = termios.tcgetattr(one.child.child_fd)[3]
+    assert flags & termios.ECHO and flags & termios.ICANON
+    one.child.close()
+    assert one.child.signalstatus == number
+
+
+def stop(pid):
+    os.kill(pid, signal.SIGSTOP)
+    within(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+
+
+def within(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@needs_libedit
+def test_a_shell_that_comes_back_to_the_foreground_has_its_prompt_and_its_keys(shell, name):
+    one = shell()
+    one.type("db.")
+    one.read_until(r"db\.")
+    stop(one.child.pid)
+    # What another shell does to the terminal meanwhile.
+    settings = termios.tcgetattr(one.child.child_fd)
+    settings[3] |= termios.ECHO | termios.ICANON
+    termios.tcsetattr(one.child.child_fd, termios.TCSANOW, settings)
+    os.kill(one.child.pid, signal.SIGCONT)
+    one.read_until(r"default> db\.")
+    within(lambda: not one.child.getecho())
+    one.type(f"{name}.cont()" + LEFT * 4 + "u\r")
+    one.read_until(r"\n0\r?\n(.|\n)*?default> ")
+    assert one.close() == 0
+
+
 # The demonstration
 
 
@@ -430,7 +483,7 @@ def test_a_demonstration_whose_terminal_goes_away_leaves_nothing(tmp_path, term)
 def test_the_node_of_a_demonstration_does_not_outlive_it(tmp_path):
     demo = Terminal.of("demo", term="dumb", TMPDIR=str(tmp_path))
     demo.read_until("default> ", within=60)
-    children = [pid for task in Path(f"/proc/{demo.child.pid}/task").iterdir() for pid in (task / "children").read_text().split()]
+    children = children_of(demo)
     assert len(children) == 1, children
     os.kill(demo.child.pid, signal.SIGKILL)
     demo.child.close()
@@ -438,6 +491,51 @@ def test_the_node_of_a_demonstration_does_not_outlive_it(tmp_path):
     while Path(f"/proc/{children[0]}/exe").exists() and os.readlink(f"/proc/{children[0]}/exe") == str(BINARY.resolve()):
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def demonstration(tmp_path):
+    """One that starts, and its node, which stands still before it says where it listens."""
+    while True:
+        demo = Terminal.of("demo", term="dumb", TMPDIR=str(tmp_path))
+        within(lambda: list(tmp_path.glob("*/log")) and children_of(demo))
+        node = children_of(demo)[0]
+        stop(node)
+        if "listening" not in next(tmp_path.glob("*/log")).read_text():
+            return demo, node
+        os.kill(node, signal.SIGCONT)
+        demo.read_until("default> ", within=60)
+        assert demo.close(within=30) == 0
+
+
+def children_of(one) -> list[int]:
+    return [int(pid) for task in Path(f"/proc/{one.child.pid}/task").iterdir() for pid in (task / "children").read_text().split()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_demonstration_that_is_ended_while_it_starts_leaves_nothing(tmp_path, number):
+    demo, node = demonstration(tmp_path)
+    if number == signal.SIGINT:
+        demo.type(INTERRUPT)
+    else:
+        demo.child.kill(number)
+    demo.child.expect(pexpect.EOF, timeout=30)
+    demo.child.close()
+    assert demo.child.signalstatus == number
+    # Not even a node that does not listen to a friendly word.
+    assert not list(tmp_path.iterdir()) and not Path(f"/proc/{node}").exists()
+
+
+@pytest.mark.parametrize("term", ["dumb", pytest.param("xterm", marks=needs_libedit)])
+def test_a_demonstration_that_is_ended_at_its_prompt_leaves_nothing(tmp_path, term):
+    demo = Terminal.of("demo", term=term, TMPDIR=str(tmp_path))
+    demo.read_until("default> ", within=60)
+    node = children_of(demo)[0]
+    demo.child.kill(signal.SIGTERM)
+    demo.child.expect(pexpect.EOF, timeout=30)
+    assert demo.child.getecho()
+    demo.child.close()
+    assert demo.child.signalstatus == signal.SIGTERM
+    assert not list(tmp_path.iterdir()) and not Path(f"/proc/{node}").exists()
 
 
 # Who and where
@@ -462,6 +560,29 @@ def test_the_password_is_asked_for_and_not_shown(make_node, tmp_path):
     wrong.type("guess\r")
     wrong.read_until("UNAUTHENTICATED")
     assert wrong.close() == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_at_the_password_leaves_a_terminal_that_shows_what_is_typed(node, number):
+    one = Terminal(node.port, f"nexadb://root@127.0.0.1:{node.port}/shop", term="dumb")
+    one.read_until("Password for root: ")
+    one.child.kill(number)
+    one.child.expect(pexpect.EOF, timeout=10)
+    assert one.child.getecho()
+    one.child.close()
+    assert one.child.signalstatus == number
+
+
+def test_a_password_file_from_windows_has_the_same_password(make_node, tmp_path):
+    for name, content in {"windows": b"s3cret\r\nanother line\r\n", "unix": b"s3cret\n"}.items():
+        (tmp_path / name).write_bytes(content)
+    node = make_node("guarded")
+    made = tool("user", "add", "root", "--role", "admin", "--new-password-file", str(tmp_path / "windows"), "--data-dir", str(node.data))
+    assert made.returncode == 0, made.stderr
+    node.start()
+    for name in ("unix", "windows"):
+        ran = tool("status", "--port", str(node.port), "--user", "root", "--password-file", str(tmp_path / name))
+        assert ran.returncode == 0, (name, ran.stderr)
 
 
 def test_an_interrupt_at_the_password_leaves_a_terminal_that_shows_what_is_typed(node):

@@ -6,5 +6,6 @@
 #include "nexa_child.h"
 #include "nexa_edit.h"
 #include "nexa_signal.h"
+#include "nexa_terminal.h"
 
 #endif

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CTerminal
 import Glibc
 import NexaBlockingClient
 import NexaShell
@@ -25,10 +26,13 @@ struct Demo: ParsableCommand {
 
     func run() throws {
         try ToolExit.guarded {
-            // When the terminal goes away the input ends, and with it the demonstration, in good order.
-            signal(SIGHUP, SIG_IGN)
-            let node = try DemoNode()
+            let signals = HeldSignals()
+            let node = try DemoNode(heeding: signals)
             defer { node.stop() }
+            signals.end(after: {
+                nexa_terminal_restore()
+                node.stop()
+            })
             let target = ShellTarget(node.endpoint)
             let connection = try ShellConnection(target)
             try fill(connection.usable())

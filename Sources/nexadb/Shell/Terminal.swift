@@ -13,7 +13,7 @@ enum Terminal {
 
     /// From now on Ctrl-C does not end the process but is taken by whoever waits for an answer or a line.
     static func catchInterrupts() -> Interruption? {
-        let signals = [SIGINT, SIGWINCH]
+        let signals = [SIGINT, SIGWINCH, SIGCONT]
         let descriptor = nexa_signal_catch(signals, Int32(signals.count))
         guard descriptor >= 0 else { return nil }
         return Interruption(descriptor: descriptor) {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CTerminal
 import Glibc
 import NexaShell
 
@@ -34,6 +35,8 @@ enum Console {
         silent.c_lflag &= ~tcflag_t(ECHO | ISIG)
         // Ctrl-C ends the line, as a character of it.
         withUnsafeMutableBytes(of: &silent.c_cc) { $0[Int(VEOL)] = interrupt }
+        nexa_terminal_keep()
+        defer { nexa_terminal_forget() }
         // Before the prompt: what is typed at it is a secret already.
         tcsetattr(0, TCSAFLUSH, &silent)
         prompt(text)
@@ -41,21 +44,11 @@ enum Console {
         let end = readLine(into: &bytes)
         tcsetattr(0, TCSAFLUSH, &settings)
         note("")
-        if end == interrupt { endInterrupted() }
+        if end == interrupt { HeldSignals.end(by: SIGINT) }
         return end == nil && bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self)
     }
 
     private static let interrupt: UInt8 = 3
-
-    /// Ends the process as Ctrl-C does, which the pool's threads do not hear by themselves.
-    private static func endInterrupted() -> Never {
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        sigaddset(&signals, SIGINT)
-        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
-        raise(SIGINT)
-        exit(130)
-    }
 
     /// A line as the terminal gives it, not the buffer of standard input, which waits for a line's end; the byte that ended it, nil: none.
     private static func readLine(into bytes: inout [UInt8]) -> UInt8? {
