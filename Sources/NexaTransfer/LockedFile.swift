@@ -12,7 +12,9 @@ enum LockedFile {
             let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
             guard descriptor >= 0 else { throw .system("cannot write \(path): \(describeErrno(errno))") }
             guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+                let number = errno
                 close(descriptor)
+                guard number == EWOULDBLOCK else { throw .system("cannot lock \(path): \(describeErrno(number))") }
                 return nil
             }
             var (mine, named) = (stat(), stat())
