@@ -65,6 +65,14 @@ def test_clients_of_old_are_served_in_their_way(api, node, name):
     assert b"chunked" not in head.lower() and len([json.loads(line) for line in lines.splitlines()]) == 50
 
 
+def test_clients_of_old_are_taken_to_expect_nothing(node, name):
+    for version, first in (("1.0", b"HTTP/1.0 201 "), ("1.1", b"HTTP/1.1 100 ")):
+        with opened(node) as peer:
+            peer.sendall(f"POST /collections/{name} HTTP/{version}\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 2\r\n"
+                         "Connection: close\r\n\r\n{}".encode())
+            assert until_end(peer).startswith(first)
+
+
 def test_a_body_that_nobody_reads_is_taken_up_to_a_point(node):
     head = b"POST /nothing HTTP/1.1\r\nHost: localhost\r\n"
     with opened(node) as peer:
@@ -359,6 +367,35 @@ def test_bodies_share_what_the_node_may_buffer(make_node, name):
         time.sleep(0.05)
     assert buffered() == 0
     assert api("POST", f"/collections/{name}", {"text": "x" * 1_000_000})[0] == 201
+
+
+def test_answers_that_nobody_takes_share_what_the_node_may_buffer(make_node, name):
+    node = make_node("node", "--http-port", "0", "--max-buffers", "8MiB", "--write-timeout", "20s", "--durability", "os").start()
+    api = Http(node)
+    for number in range(12):
+        assert api("POST", f"/collections/{name}", {"_id": str(number), "text": "x" * 1_000_000})[0] == 201
+
+    def buffered():
+        return int(re.search(r"(?m)^nexadb_buffered_bytes (-?\d+)", api("GET", "/metrics")[1].decode())[1])
+
+    peers = [opened(node) for _ in range(2)]
+    try:
+        for peer in peers:
+            peer.sendall(f"GET /collections/{name} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            assert peer.recv(15) == b"HTTP/1.1 200 OK", "and takes no more of it"
+            if buffered() > 8 << 20:
+                break
+        assert buffered() > 8 << 20
+        status, problem = api("GET", f"/collections/{name}")
+        assert (status, problem["code"], api.last.headers["Retry-After"]) == (429, "OVERLOADED", "1")
+        assert api("GET", f"/collections/{name}/1")[0] == 429 and api("GET", f"/collections/{name}?fields=_id")[0] == 200
+        assert api("POST", f"/collections/{name}/count", {})[1]["count"] == 12
+    finally:
+        [peer.close() for peer in peers]
+    deadline = time.monotonic() + 10
+    while buffered() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert buffered() == 0 and api("GET", f"/collections/{name}")[1]["count"] == 12
 
 
 def test_lines_that_max_frame_has_no_room_for_hold_up_no_others(make_node, name):

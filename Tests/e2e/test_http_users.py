@@ -82,3 +82,5 @@ def test_strangers_send_no_body(node):
         with socket.create_connection(("127.0.0.1", node.http_port), timeout=4) as peer:
             peer.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n{extra}\r\n{{".encode())
             assert peer.recv(1 << 16).startswith(b"HTTP/1.1 401 ")
+    status, problem = Http(node)("POST", "/auth/login", {"username": "root", "password": "root-secret", "more": "x" * 20_000})
+    assert (status, problem["code"], problem["limit"]) == (413, "TOO_LARGE", 16_384)

@@ -2,11 +2,12 @@
 /// begin a large body do not fill the memory. Given back when the body was read, or nobody wants it any more.
 
 import NexaServer
+import NexaWire
 import Synchronization
 
 struct BodyAccount: ~Copyable {
-    /// Smaller bodies are not counted: there are at most `http-max-connections` of them.
-    private static let smallByteCount = 64 << 10
+    /// Smaller bodies and answers are not counted: there are at most `http-max-connections` of them.
+    static let smallByteCount = 64 << 10
 
     private let node: NodeContext
     private var byteCount = 0
@@ -21,5 +22,15 @@ struct BodyAccount: ~Copyable {
         node.bufferedByteCount.wrappingAdd(byteCount - self.byteCount, ordering: .relaxed)
         self.byteCount = byteCount
         return !node.buffersAreFull
+    }
+}
+
+extension Exchange {
+    /// Refuses a large answer that would wait for its client while others buffer too much already. Only for what changed nothing.
+    func checkRoom(for answer: OutputBytes) throws(Problem) {
+        guard answer.byteCount > BodyAccount.smallByteCount, node.buffersAreFull else { return }
+        throw Problem(
+            .overloaded,
+            "The node buffers too much for others already (max-buffers): ask for fewer documents, for lines, or later")
     }
 }

@@ -11,10 +11,13 @@ import Synchronization
 struct BodyReader {
     private let exchange: Exchange
     private let byteCountMax: Int
+    /// What a stranger may send: a name and a password.
+    private static let logInByteCountMax = 16 << 10
 
     init(_ exchange: Exchange) {
         self.exchange = exchange
-        byteCountMax = exchange.node.limits.frameByteCountMax
+        let largest = exchange.node.limits.frameByteCountMax
+        byteCountMax = exchange.route == .logIn ? min(largest, Self.logInByteCountMax) : largest
     }
 
     /// Refuses a body that says itself that it is too large.
@@ -46,7 +49,7 @@ struct BodyReader {
 
     private var tooLarge: Problem {
         var problem = Problem(
-            .tooLarge, "A request has at most \(byteCountMax) bytes (max-frame)",
+            .tooLarge, "The body has at most \(byteCountMax) bytes" + (exchange.route == .logIn ? "" : " (max-frame)"),
             details: [.init("limit", .int(Int64(byteCountMax)))])
         problem.closesConnection = true
         return problem

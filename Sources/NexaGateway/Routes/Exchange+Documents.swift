@@ -81,6 +81,7 @@ extension Exchange {
         let (text, revision) = try await work(on: frame.payload.readableBytes) { () throws(Problem) in
             try json(of: frame, isBare: isBare, showsRevision: showsRevision)
         }
+        try checkRoom(for: text)
         var answer = finish(Answer(status: status, json: text), frame)
         if let revision { answer.fields[.eTag] = EntityTag(revision: revision).text }
         return (answer, revision)

@@ -54,6 +54,7 @@ extension Exchange {
         let (body, next) = try await work(on: frame.payload.readableBytes) { () throws(Problem) in
             try json(of: frame, query, limit: limit)
         }
+        try checkRoom(for: body)
         var answer = finish(Answer(json: body), frame)
         if let next, method != .post { answer.fields[.link] = "<\(link(next))>; rel=\"next\"" }
         return answer

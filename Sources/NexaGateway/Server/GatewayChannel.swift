@@ -41,7 +41,7 @@ struct GatewayChannel: HTTPChannelHandler {
             try node.tls?.addHandlers(to: channel, plaintext: Self.plaintextGuard(node, channel.remoteAddress))
             let pipeline = channel.pipeline.syncOperations
             let limits = node.limits
-            try pipeline.addHandler(SocketWatch(node.http, stallTime: Self.time(limits.writeStallMilliseconds)))
+            try pipeline.addHandler(SocketWatch(node, stallTime: Self.time(limits.writeStallMilliseconds)))
             try pipeline.configureHTTPServerPipeline(
                 withPipeliningAssistance: false, withErrorHandling: false, withOutboundHeaderValidation: false,
                 withEncoderConfiguration: .init(), withDecoderLimitConfiguration: Self.decoderLimits)

@@ -32,6 +32,8 @@ package struct RequestHead: Equatable {
             host = value
         }
         guard host != nil || isOld else { throw .invalidHeaderToken }
+        // Knows no answer before the answer (RFC 9110, 10.1.1).
+        if isOld { fields[.expect] = nil }
         let target = Self.target(head.uri)
         request = HTTPRequest(
             method: method, scheme: "http", authority: target.authority ?? host, path: target.path, headerFields: fields)

@@ -1,33 +1,40 @@
-/// Watches what goes through the socket of an HTTP connection: counts its bytes, and ends a connection whose client takes nothing of its
-/// answers for `write-timeout`, as the NEXA port does. Confined to its loop.
+/// Watches what goes through the socket of an HTTP connection: counts its bytes, those of large answers that wait for their client as part of
+/// what the node buffers (`max-buffers`), and ends a connection whose client takes nothing of its answers for `write-timeout`, as the NEXA
+/// port does. Confined to its loop.
 
 import NIOCore
 import NexaServer
+import Synchronization
 
 final class SocketWatch: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = IOData
 
-    private let counters: HTTPCounters
+    private let node: NodeContext
     /// nil: without limit.
     private let stallTime: TimeAmount?
     private var timer: Scheduled<Void>?
 
-    init(_ counters: HTTPCounters, stallTime: TimeAmount?) {
-        self.counters = counters
+    init(_ node: NodeContext, stallTime: TimeAmount?) {
+        self.node = node
         self.stallTime = stallTime
     }
 
     func handlerRemoved(context: ChannelHandlerContext) { timer?.cancel() }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        counters.received(unwrapInboundIn(data).readableBytes)
+        node.http.received(unwrapInboundIn(data).readableBytes)
         context.fireChannelRead(data)
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        counters.sent(unwrapOutboundIn(data).readableBytes)
-        context.write(data, promise: promise)
+        let byteCount = unwrapOutboundIn(data).readableBytes
+        node.http.sent(byteCount)
+        guard byteCount > BodyAccount.smallByteCount else { return context.write(data, promise: promise) }
+        let taken = promise ?? context.eventLoop.makePromise()
+        node.bufferedByteCount.wrappingAdd(byteCount, ordering: .relaxed)
+        taken.futureResult.whenComplete { [node] _ in node.bufferedByteCount.wrappingSubtract(byteCount, ordering: .relaxed) }
+        context.write(data, promise: taken)
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
