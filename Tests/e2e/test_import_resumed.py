@@ -84,7 +84,9 @@ def test_repeats_beyond_the_memory_of_the_node_double_nothing(make_node, name, t
     options = [name, file, "--batch-size", "100", "--on-error", "continue"]
     with PlainClient(node.port) as client:
         client.create(name, {"_id": f"own{count - 3}", "n": "somebody else's"})
-    assert Running(node, *options).kill_after(rng.uniform(0.15, 0.25))
+    running = Running(node, *options)
+    assert running.reaches(tmp_path / "in.jsonl.import-state", 0)
+    assert running.kill_after(rng.uniform(0.02, 0.1))
     forget(node)
     result = summary(node, *options, code=1)
     assert result["rejected"] == 1 and result["written"] + result["present"] == count - 1 and result["present"] > 0, result
