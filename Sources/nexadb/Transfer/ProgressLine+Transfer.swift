@@ -1,24 +1,7 @@
-import Glibc
 import NexaTransfer
 
-/// How far a transfer is, on stderr: a bar that is drawn over at a terminal, a line every few seconds elsewhere when it is asked for.
-/// Confined to one thread.
-final class ProgressLine {
-    private enum Style {
-        case none, bar, lines
-    }
-
-    private static let lineSeconds = 5.0
-    private static let barSeconds = 0.2
-
-    private let style: Style
-    private var lastShown: Double?
-    private var isDrawn = false
-
-    init(isWanted: Bool, isQuiet: Bool) {
-        style = isQuiet ? .none : Console.isErrorTerminal ? .bar : isWanted ? .lines : .none
-    }
-
+/// How far an import or an export is.
+extension ProgressLine {
     func show(_ progress: ImportProgress) {
         let seconds = progress.elapsed / .seconds(1)
         show(at: seconds, share: Self.share(progress), text: Self.text(progress, seconds: seconds))
@@ -28,24 +11,6 @@ final class ProgressLine {
         let seconds = elapsed / .seconds(1)
         let rate = UInt64(Double(documents) / max(seconds, 0.001))
         show(at: seconds, share: nil, text: "\(Console.grouped(documents)) documents, \(Console.grouped(rate))/s")
-    }
-
-    private func show(at seconds: Double, share: Double?, text: @autoclosure () -> String) {
-        guard style != .none else { return }
-        guard seconds - (lastShown ?? 0) >= (style == .bar ? Self.barSeconds : Self.lineSeconds) else { return }
-        lastShown = seconds
-        if style == .bar {
-            ProgressBar.draw(text(), share: share)
-            isDrawn = true
-        } else {
-            Console.note(text())
-        }
-    }
-
-    /// Takes the bar away, so that other lines stand alone.
-    func clear() {
-        if isDrawn { ProgressBar.clear() }
-        isDrawn = false
     }
 
     private static func share(_ progress: ImportProgress) -> Double? {
