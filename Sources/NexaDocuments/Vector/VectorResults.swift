@@ -6,7 +6,7 @@ import NexaWire
 /// A document that is pushed out leaves its place to the next one that fits; the memory of all is bounded.
 struct VectorResults: ~Copyable {
     private struct Entry {
-        var score: Float
+        var score: Double
         /// Place in the scan: decides between equal scores.
         var sequence: Int
         var offset: Int
@@ -32,7 +32,7 @@ struct VectorResults: ~Copyable {
 
     /// Takes a scored document, unless `capacity` better ones are held. RESULT_TOO_LARGE when memory is used up.
     @inline(__always)
-    mutating func offer(_ document: DocumentView, score: Float) throws(DocumentError) {
+    mutating func offer(_ document: DocumentView, score: Double) throws(DocumentError) {
         sequence += 1
         if heap.count == capacity {
             guard let worst = heap.first, score > worst.score else { return }
@@ -40,7 +40,8 @@ struct VectorResults: ~Copyable {
         try take(document, score)
     }
 
-    private mutating func take(_ document: DocumentView, _ score: Float) throws(DocumentError) {
+    private mutating func take(_ document: DocumentView, _ score: Double) throws(DocumentError) {
+        precondition(!score.isNaN, "every two vectors have a score")
         let needed = document.key.count + 1 + document.bytes.count
         var entry = Entry(
             score: score, sequence: sequence, offset: 0, keyByteCount: document.key.count,
@@ -103,7 +104,7 @@ struct VectorResults: ~Copyable {
         heap.sort { Self.isWorse($1, $0) }
     }
 
-    func score(at index: Int) -> Double { Double(heap[index].score) }
+    func score(at index: Int) -> Double { heap[index].score }
 
     /// The document of a result; valid while the results live.
     func document(at index: Int) -> DocumentView {

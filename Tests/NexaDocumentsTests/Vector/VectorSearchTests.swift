@@ -89,6 +89,33 @@ struct VectorSearchTests {
         }
     }
 
+    @Test func vectorsBeyondTheRangeOfTheirSquaresAreScoredAndOrdered() throws {
+        let test = try TestStore()
+        let things = try test.collection()
+        let vectors: [[Float]] = [[3e38, -3e38], [1, 0], [0.9, 0.1], [1e-30, 0], [0, 1], [0, 0]]
+        for (index, vector) in vectors.enumerated() {
+            try test.create(["_id": .string("k\(index)"), "vector": floats(vector)], in: things)
+        }
+        for query in [[3e38, 3e38], [1e-30, 0], [1, 0], [2e-30, -1e-38], [0, 0]] as [[Float]] {
+            for metric in VectorMetric.allCases {
+                let expected = vectors.indices
+                    .map { (id: "k\($0)", score: Self.score(metric, query, vectors[$0])) }
+                    .map { (id: $0.id, score: $0.score.isNaN ? 0 : $0.score) }
+                for limit in [1, 10] {
+                    let hits = try search(test, things, floats(query)) { ($0.limit, $0.metric) = (limit, metric) }
+                    let context = Comment(rawValue: "\(metric) with \(query), limit \(limit): \(hits.map { ($0.id, $0.score) })")
+                    #expect(hits.count == min(limit, vectors.count), context)
+                    for hit in hits {
+                        let wanted = try #require(expected.first { $0.id == hit.id }).score
+                        #expect(abs(hit.score - wanted) <= 1e-6 * abs(wanted), context)
+                    }
+                    let best = expected.map(\.score).sorted(by: >)
+                    #expect(zip(hits, best).allSatisfy { abs($0.score - $1) <= 1e-6 * abs($1) }, context)
+                }
+            }
+        }
+    }
+
     @Test func filtersBeforeTheCut() throws {
         let test = try TestStore()
         let things = try test.collection()
