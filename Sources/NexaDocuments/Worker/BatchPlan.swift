@@ -22,6 +22,8 @@ struct BatchItem {
     var keyOffset = 0
     var keyByteCount = 0
     var hash: UInt64 = 0
+    /// Of a vector whose collection had none declared when the batch was planned.
+    var undeclaredDimensions: Int?
     var options: WriteOptions
 }
 
@@ -35,6 +37,10 @@ struct BatchPlan: ~Copyable {
     private(set) var keys = ByteArena(capacity: 4096)
     /// Whether any key came from the caller: only then can two items meet on one key.
     private(set) var hasGivenKeys = false
+    /// Whether an item may be the first of its collection with a vector.
+    private(set) var hasUndeclaredVectors = false
+    /// Dimensions of the first vectors that the batch stores in collections (by place) that have none declared.
+    private(set) var firstVectors: [(collection: Int, dimensions: Int)] = []
     private var stripeBits = InlineArray<16, UInt64>(repeating: 0)
 
     init() {
@@ -46,6 +52,8 @@ struct BatchPlan: ~Copyable {
         collections.removeAll(keepingCapacity: true)
         keys.removeAll()
         hasGivenKeys = false
+        hasUndeclaredVectors = false
+        firstVectors.removeAll()
         stripeBits = .init(repeating: 0)
     }
 
@@ -76,7 +84,19 @@ struct BatchPlan: ~Copyable {
             stripeBits[stripe / 64] |= 1 << UInt64(stripe % 64)
         }
         if !isGenerated { hasGivenKeys = true }
+        if item.undeclaredDimensions != nil { hasUndeclaredVectors = true }
         items.append(item)
+    }
+
+    /// Dimensions of the first vector that the batch stores in a collection.
+    func firstDimensions(of collection: Int) -> Int? {
+        firstVectors.first { $0.collection == collection }?.dimensions
+    }
+
+    /// Notes that an item with a vector is stored.
+    mutating func noteFirstVector(_ item: BatchItem) {
+        guard let dimensions = item.undeclaredDimensions, firstDimensions(of: item.collection) == nil else { return }
+        firstVectors.append((item.collection, dimensions))
     }
 
     /// The engine's key of an item; valid until the plan changes.

@@ -21,21 +21,20 @@ extension DocumentWorker {
     private func run(_ request: BatchRequest, _ note: OperationNote?) throws(DocumentError) -> BatchResult {
         var failures = BatchFailures(isAtomic: request.isAtomic, isOrdered: request.isOrdered)
         plan.begin()
-        writes.removeAll()
-        writtenKeys.removeAll(keepingCapacity: writtenKeys.capacity <= 4096)
         stampNow()
         try planItems(request, &failures)
-        guard !plan.items.isEmpty else { return result(lsn: store.catalog.view.lsn, failures) }
-        if plan.hasGivenKeys { batchStates.begin(count: plan.items.count) }
-        let lsn = try withLatches(plan.stripes(), request.options) { () throws(DocumentError) -> LSN in
-            for item in plan.items {
-                do throws(DocumentError) {
-                    try apply(item)
-                    writtenKeys.append(item.keyOffset..<(item.keyOffset + item.keyByteCount))
-                } catch {
-                    if try failures.note(error, index: item.index) == .stop { break }
-                }
+        let stripes = plan.stripes()
+        if plan.hasUndeclaredVectors {
+            // What the batch would store declares; it is decided once more below.
+            var rehearsed = failures
+            try withLatches(stripes, request.options) { () throws(DocumentError) in try applyItems(&rehearsed) }
+            for first in plan.firstVectors {
+                _ = try store.catalog.declareFirstVector(
+                    first.dimensions, in: plan.collections[first.collection], request.options.durability)
             }
+        }
+        let lsn = try withLatches(stripes, request.options) { () throws(DocumentError) -> LSN in
+            try applyItems(&failures)
             if writes.count == 0 { return store.catalog.view.lsn }
             if let note { remember(note, result(lsn: 0, failures), request.options) }
             return try commitWrites(request.options)
@@ -125,8 +124,8 @@ extension DocumentWorker {
             _ = try store.catalog.createCollection(
                 database: collection.database, name: collection.name, vectorDimensions: incoming.markerDimensions,
                 durability: options.durability)
-        } else if incoming.vectorValue.count > 0 {
-            try checkVector(incoming.vectorValue, in: collection, options)
+        } else {
+            item.undeclaredDimensions = try checkVector(incoming.vectorValue, in: collection, options)
         }
         let isGenerated = given.count == 0
         let engineKey = isGenerated ? nextEngineKey(collection) : engineKey(collection, given)
@@ -151,18 +150,36 @@ extension DocumentWorker {
         if kind == .update {
             item.body = operation.updates
             try updateFields.load(item.body, key: operation.key, usesIDField: options.usesIDField)
-            if updateFields.vectorValue.count > 0 {
-                try checkVector(updateFields.vectorValue, in: collection, options)
-            }
+            item.undeclaredDimensions = try checkVector(updateFields.vectorValue, in: collection, options)
         }
         plan.append(item, engineKey: engineKey(collection, operation.key), isGenerated: false)
     }
 
     // MARK: Applying, under the latches
 
+    private func applyItems(_ failures: inout BatchFailures) throws(DocumentError) {
+        writes.removeAll()
+        writtenKeys.removeAll(keepingCapacity: writtenKeys.capacity <= 4096)
+        if plan.hasGivenKeys { batchStates.begin(count: plan.items.count) }
+        for item in plan.items {
+            do throws(DocumentError) {
+                try apply(item)
+                if item.undeclaredDimensions != nil { plan.noteFirstVector(item) }
+                writtenKeys.append(item.keyOffset..<(item.keyOffset + item.keyByteCount))
+            } catch {
+                if try failures.note(error, index: item.index) == .stop { break }
+            }
+        }
+    }
+
     private func apply(_ item: BatchItem) throws(DocumentError) {
         let collection = plan.collections[item.collection]
         if collection.isDropped { throw Self.dropped(collection) }
+        if let dimensions = item.undeclaredDimensions,
+            let expected = collection.vectorDimensions ?? plan.firstDimensions(of: item.collection), expected != dimensions
+        {
+            throw VectorField.mismatch(expected: expected, actual: dimensions)
+        }
         let engineKey = plan.engineKey(item)
         switch item.operation {
         case .marker:

@@ -37,13 +37,23 @@ extension DocumentWorker {
         incoming.collectRuns(into: &splice)
         let view = try putSpliced(engineKey, flags: incoming.flags, createdAt: now)
         if incoming.isMarker { return try declareByMarker(collection, incoming, view, options) }
-        if incoming.vectorValue.count > 0 { try checkVector(incoming.vectorValue, in: collection, options) }
+        if let dimensions = try checkVector(incoming.vectorValue, in: collection, options) {
+            try checkIsNew(engineKey, in: collection, options)
+            try declareVectors(dimensions, in: collection, options)
+        }
         let lsn = try withLatch(engineKey, options) { () throws(DocumentError) in
-            if collection.isDropped { throw Self.dropped(collection) }
-            if try exists(engineKey, mayBlock: options.mayBlock) { throw Self.duplicate(Self.documentKey(engineKey), collection) }
+            try checkIsNew(engineKey, in: collection, options)
             return try commitWrites(options)
         }
         return WriteResult(lsn: lsn, document: view.written(at: lsn), isNew: true)
+    }
+
+    /// Refuses a key that exists. Decides under its latch only.
+    private func checkIsNew(
+        _ engineKey: UnsafeRawBufferPointer, in collection: Collection, _ options: WriteOptions
+    ) throws(DocumentError) {
+        if collection.isDropped { throw Self.dropped(collection) }
+        if try exists(engineKey, mayBlock: options.mayBlock) { throw Self.duplicate(Self.documentKey(engineKey), collection) }
     }
 
     private func declareByMarker(

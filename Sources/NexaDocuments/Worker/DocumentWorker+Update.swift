@@ -27,18 +27,31 @@ extension DocumentWorker {
         if options.upserts { try IncomingDocument.checkKey(key) }
         guard NameRules.isValidKey(key) else { return nil }
         try updateFields.load(updates, key: key, usesIDField: options.usesIDField)
-        if updateFields.vectorValue.count > 0 { try checkVector(updateFields.vectorValue, in: collection, options) }
         let engineKey = engineKey(collection, key)
         stampNow()
+        if let dimensions = try checkVector(updateFields.vectorValue, in: collection, options) {
+            writes.removeAll()
+            guard try putMerged(engineKey, of: collection, options) != nil else { return nil }
+            try declareVectors(dimensions, in: collection, options)
+            try updateFields.load(updates, key: key, usesIDField: options.usesIDField)
+        }
         writes.removeAll()
         if let note { remember(note, outcome: .none, options) }
         return try withLatch(engineKey, options) { () throws(DocumentError) -> WriteResult? in
-            if collection.isDropped { throw Self.dropped(collection) }
-            let stored = try stored(engineKey, at: .max, mayBlock: options.mayBlock)
-            guard let view = try putMerged(engineKey, stored, options) else { return nil }
+            guard let merged = try putMerged(engineKey, of: collection, options) else { return nil }
             let lsn = try commitWrites(options)
-            return WriteResult(lsn: lsn, document: view.written(at: lsn), isNew: stored == nil)
+            return WriteResult(lsn: lsn, document: merged.document.written(at: lsn), isNew: merged.isNew)
         }
+    }
+
+    /// Appends the merge of what is stored under the key now. Decides under its latch only.
+    private func putMerged(
+        _ engineKey: UnsafeRawBufferPointer, of collection: Collection, _ options: WriteOptions
+    ) throws(DocumentError) -> (document: DocumentView, isNew: Bool)? {
+        if collection.isDropped { throw Self.dropped(collection) }
+        let stored = try stored(engineKey, at: .max, mayBlock: options.mayBlock)
+        guard let view = try putMerged(engineKey, stored, options) else { return nil }
+        return (view, stored == nil)
     }
 
     /// Appends the merge of `stored` and the loaded fields to the batch; nil if there is nothing to merge into.

@@ -211,28 +211,36 @@ package final class DocumentWorker {
         writes.delete(key: engineKey)
     }
 
-    /// Refuses a vector that does not fit the collection; the first one fixes the dimensions. Must not run under a latch: it may
-    /// change the catalog, and a drop takes the catalog's lock before the latches.
+    /// Refuses a vector that does not fit the collection. Answers its dimensions if it is one and the collection has none declared:
+    /// a write that finds nothing else against it then has to `declareVectors` before it commits. No bytes are no vector.
     func checkVector(
         _ value: UnsafeRawBufferPointer, in collection: Collection, _ options: WriteOptions
-    ) throws(DocumentError) {
+    ) throws(DocumentError) -> Int? {
+        guard value.count > 0 else { return nil }
         switch VectorField.judge(value, vectorBuffer) {
         case .notAVector:
-            return
+            return nil
         case .notFinite:
             throw VectorField.notFinite()
         case .tooLong(let count):
             throw VectorField.tooLong(count)
         case .vector(let count):
-            let expected: Int
-            if let declared = collection.vectorDimensions {
-                expected = declared
-            } else {
-                if !options.mayBlock { throw .wouldBlock }
-                expected = try store.catalog.declareFirstVector(count, in: collection, options.durability)
+            if let expected = collection.vectorDimensions {
+                guard expected == count else { throw VectorField.mismatch(expected: expected, actual: count) }
+                return nil
             }
-            guard expected == count else { throw VectorField.mismatch(expected: expected, actual: count) }
+            if !options.mayBlock { throw .wouldBlock }
+            return count
         }
+    }
+
+    /// Fixes the dimensions of a collection that has none declared; a mismatch if another writer was first, with others. Must not run
+    /// under a latch: it changes the catalog, and a drop takes the catalog's lock before the latches.
+    func declareVectors(
+        _ dimensions: Int, in collection: Collection, _ options: WriteOptions
+    ) throws(DocumentError) {
+        let declared = try store.catalog.declareFirstVector(dimensions, in: collection, options.durability)
+        guard declared == dimensions else { throw VectorField.mismatch(expected: declared, actual: dimensions) }
     }
 
     static func dropped(_ collection: Collection) -> DocumentError {
