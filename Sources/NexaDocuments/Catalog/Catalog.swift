@@ -8,12 +8,16 @@ import Synchronization
 /// - A change is one atomic batch; the view is replaced after its commit, so nothing is in the view that is not in the log.
 /// - A collection's id is never used again. A drop is one batch of range deletes and removals of catalog entries; it commits and sets
 ///   `isDropped` under all key latches, and writers test `isDropped` under a latch: no document is written behind a drop.
+/// - A database of very many collections is dropped in several such batches, the last of which takes its own entry: after a crash in
+///   between it still exists, with what is left of it, and can be dropped again.
 /// - One change runs at a time (`changes`); readers take the view without waiting for one (`published`).
 package final class Catalog: Sendable {
     /// Collections of one store. Each costs a few hundred bytes of memory.
     package static let collectionCountMax = 100_000
     /// Databases of one store.
     package static let databaseCountMax = 10_000
+    /// Collections that one batch drops: each is a range delete, of which the engine takes 4,096 at once.
+    private static let dropCountMax = 4_000
 
     private let engine: Engine
     private let clock: WallClock
@@ -72,7 +76,12 @@ package final class Catalog: Sendable {
         changes.lock()
         defer { changes.unlock() }
         guard let collections = view.collections(of: name) else { throw Self.noSuchDatabase(name) }
-        return try drop(collections, database: name, durability, note)
+        var rest = collections[...]
+        while rest.count > Self.dropCountMax {
+            _ = try drop(rest.prefix(Self.dropCountMax), database: nil, durability, nil)
+            rest = rest.dropFirst(Self.dropCountMax)
+        }
+        return try drop(rest, database: name, durability, note)
     }
 
     // MARK: Collections
@@ -193,7 +202,7 @@ package final class Catalog: Sendable {
     }
 
     private func drop(
-        _ collections: [Collection], database: String?, _ durability: Durability, _ note: OperationNote?
+        _ collections: ArraySlice<Collection>, database: String?, _ durability: Durability, _ note: OperationNote?
     ) throws(DocumentError) -> LSN {
         let before = view
         let batch = WriteBatch(reserve: 256)

@@ -26,7 +26,7 @@ final class DroppedCollections: Sendable {
     nonisolated(unsafe) private var countAtPruning = 512  // guarded by `lock`
 
     /// Notes the collections that the record at `lsn` dropped.
-    func add(_ collections: [Collection], at lsn: LSN, oldestLSN: LSN) {
+    func add(_ collections: some Sequence<Collection>, at lsn: LSN, oldestLSN: LSN) {
         for collection in collections {
             add(
                 collection.id, CollectionName(database: collection.database, collection: collection.name), at: lsn,

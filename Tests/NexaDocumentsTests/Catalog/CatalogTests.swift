@@ -68,6 +68,23 @@ struct CatalogTests {
         #expect(try test.count(in: try test.collection("logs", database: "ops")) == 0)
     }
 
+    @Test func dropOfADatabaseTakesMoreCollectionsThanOneBatchHoldsRangeDeletes() throws {
+        var test = try TestStore()
+        let count = 4_200
+        let collections = try (0..<count).map { index in
+            try test.store.catalog.createCollection(database: "ops", name: "c\(index)", durability: .os).collection
+        }
+        for collection in [collections[0], collections[count - 1]] { try test.create(["_id": "a"], in: collection) }
+        let before = test.engine.appliedLSN
+        let lsn = try test.store.catalog.dropDatabase("ops")
+        #expect(lsn == before + 2)
+        #expect(collections.allSatisfy { $0.isDropped })
+        #expect(test.store.catalog.view.databaseNames == ["default"])
+        test = try test.reopened()
+        #expect(test.store.catalog.view.databaseNames == ["default"])
+        for collection in [collections[0], collections[count - 1]] { #expect(try test.count(in: collection) == 0) }
+    }
+
     @Test func refusesWithTheTextsThatClientsSearchFor() throws {
         let test = try TestStore()
         let catalog = test.store.catalog
