@@ -253,10 +253,17 @@ package final class DocumentWorker {
             details: [.init("id", .string(key.text))])
     }
 
+    /// `actual` is nil if there is no document, and `.max` if the same batch wrote it: its position is not known yet.
     static func conflict(_ key: UnsafeRawBufferPointer, expected: LSN, actual: LSN?) -> DocumentError {
-        let state = actual.map { "is at _rev \($0)" } ?? "does not exist"
         var details: [MessagePackValue.Entry] = [.init("id", .string(key.text))]
-        if let actual { details.append(.init("_rev", MessagePackValue(lsn: actual))) }
+        let state: String
+        switch actual {
+        case nil: state = "does not exist"
+        case LSN.max: state = "was written by an earlier item of the batch"
+        case let actual?:
+            state = "is at _rev \(actual)"
+            details.append(.init("_rev", MessagePackValue(lsn: actual)))
+        }
         return DocumentError(
             .conflict, "Document '\(key.text)' \(state), not at _rev \(expected): read it again and repeat the change",
             details: details)

@@ -140,6 +140,23 @@ struct BatchTests {
         #expect(try test.read("k", in: things)?["n"] == 2)
     }
 
+    @Test func aConflictWithTheBatchItselfNamesNoRevision() throws {
+        let test = try TestStore()
+        let things = try test.collection()
+        let revision = MessagePackValue.int(Int64(try test.createResult(["_id": "k", "n": 1], in: things).lsn))
+        for second in [
+            ["op": "put", "data": ["_id": "k"], "if_match": revision],
+            ["op": "update", "key": "k", "updates": ["n": 3], "if_match": revision],
+            ["op": "delete", "key": "k", "if_match": revision],
+        ] as [MessagePackValue] {
+            let first: MessagePackValue = ["op": "update", "key": "k", "updates": ["n": 2]]
+            let error = try #require(errorOf { _ = try test.batch(operations: [first, second], in: things) })
+            #expect(error.code == .conflict)
+            #expect(error.details == [.init("id", "k"), .init("index", 1)])
+            #expect(!error.message.contains("\(LSN.max)"))
+        }
+    }
+
     @Test func refusesTooManyItemsBeforeAnyWork() throws {
         let test = try TestStore()
         let things = try test.collection()
