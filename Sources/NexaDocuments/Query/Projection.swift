@@ -12,15 +12,7 @@ import NexaWire
 final class Projection: Sendable {
     static let pathCountMax = 1000
 
-    /// One name in the tree. A leaf speaks of the whole value.
-    private struct Node {
-        let name: [UInt8]
-        var children: [Node] = []
-
-        var isLeaf: Bool { children.isEmpty }
-    }
-
-    private let root: [Node]
+    private let root: ProjectionLevel
     private let isIncluding: Bool
     /// Whether the plain dialect's `id` may be put in front of a document that has none.
     private let allowsID: Bool
@@ -72,40 +64,24 @@ final class Projection: Sendable {
     }
 
     private init(including paths: [FieldPath], keepsID: Bool) throws(DocumentError) {
-        var root: [Node] = keepsID ? [Node(name: Array("_id".utf8))] : []
-        for path in paths where !(keepsID && path.text == Array("_id".utf8)) { try Self.insert(path, into: &root) }
+        var root = ProjectionLevel()
+        if keepsID { root.append("_id") }
+        for path in paths where !(keepsID && path.text == Array("_id".utf8)) { try root.insert(path) }
+        root.seal()
         self.root = root
         isIncluding = true
         allowsID = keepsID
     }
 
     private init(excluding paths: [FieldPath], keepsID: Bool, shape: DocumentShape) throws(DocumentError) {
-        var root: [Node] = keepsID ? [] : [Node(name: Array("_id".utf8))]
-        for path in paths { try Self.insert(path, into: &root) }
-        if shape.contains(.dropsVector) {
-            root.removeAll { $0.name == Array("vector".utf8) }
-            root.append(Node(name: Array("vector".utf8)))
-        }
+        var root = ProjectionLevel()
+        if !keepsID { root.append("_id") }
+        for path in paths { try root.insert(path) }
+        if shape.contains(.dropsVector) { root.append("vector") }
+        root.seal()
         self.root = root
         isIncluding = false
-        allowsID = keepsID && !root.contains { $0.name == Array("id".utf8) && $0.isLeaf }
-    }
-
-    private static func insert(_ path: FieldPath, into nodes: inout [Node], from segment: Int = 0) throws(DocumentError) {
-        let name = Array(path.name(segment))
-        let isLast = segment == path.segmentCount - 1
-        if let index = nodes.firstIndex(where: { $0.name == name }) {
-            if isLast || nodes[index].isLeaf {
-                throw DocumentError(
-                    .badRequest, "'projection' names a field twice or a field and a part of it",
-                    details: [.init("path", .string(String(decoding: path.text, as: UTF8.self)))])
-            }
-            try insert(path, into: &nodes[index].children, from: segment + 1)
-        } else {
-            var node = Node(name: name)
-            if !isLast { try insert(path, into: &node.children, from: segment + 1) }
-            nodes.append(node)
-        }
+        allowsID = keepsID && !root.nodes.contains { $0.name == Array("id".utf8) && $0.isLeaf }
     }
 
     // MARK: Application
@@ -129,28 +105,28 @@ final class Projection: Sendable {
         mark.patch(output, count: count + extra)
     }
 
-    private func bound(_ walk: FieldWalk, _ nodes: [Node]) -> Int {
-        isIncluding ? min(walk.fieldCount, nodes.count) : walk.fieldCount
+    private func bound(_ walk: FieldWalk, _ level: ProjectionLevel) -> Int {
+        isIncluding ? min(walk.fieldCount, level.nodes.count) : walk.fieldCount
     }
 
-    private func appendFields(_ start: FieldWalk, _ nodes: [Node], to output: OutputBytes) -> Int {
+    private func appendFields(_ start: FieldWalk, _ level: ProjectionLevel, to output: OutputBytes) -> Int {
         var walk = start
         var count = 0
         while walk.next() {
-            guard let node = Self.find(walk.name, in: nodes) else {
+            guard let node = level.find(walk.name) else {
                 if !isIncluding {
                     output.append(walk.entry)
                     count += 1
                 }
                 continue
             }
-            if nodes[node].isLeaf {
+            if level.nodes[node].isLeaf {
                 guard isIncluding else { continue }
                 output.append(walk.entry)
             } else {
                 guard Self.isContainer(walk.value) || !isIncluding else { continue }
                 output.writeString(bytes: walk.name)
-                appendPart(of: walk.value, nodes[node].children, to: output)
+                appendPart(of: walk.value, level.nodes[node].children, to: output)
             }
             count += 1
         }
@@ -158,10 +134,10 @@ final class Projection: Sendable {
     }
 
     /// Appends a value that the paths lead into.
-    private func appendPart(of value: UnsafeRawBufferPointer, _ nodes: [Node], to output: OutputBytes) {
+    private func appendPart(of value: UnsafeRawBufferPointer, _ level: ProjectionLevel, to output: OutputBytes) {
         if let walk = FieldWalk(value) {
-            let mark = MapHeaderMark(output, countMax: bound(walk, nodes))
-            mark.patch(output, count: appendFields(walk, nodes, to: output))
+            let mark = MapHeaderMark(output, countMax: bound(walk, level))
+            mark.patch(output, count: appendFields(walk, level, to: output))
             return
         }
         var reader = MessagePackReader(value)
@@ -171,17 +147,10 @@ final class Projection: Sendable {
         for _ in 0..<count {
             guard let element = try? reader.readRawValue() else { break }
             if !Self.isContainer(element) && isIncluding { continue }
-            appendPart(of: element, nodes, to: output)
+            appendPart(of: element, level, to: output)
             kept += 1
         }
         output.patchArrayHeader(at: start, count: kept)
-    }
-
-    private static func find(_ name: UnsafeRawBufferPointer, in nodes: [Node]) -> Int? {
-        for index in 0..<nodes.count {
-            if nodes[index].name.withUnsafeBytes({ areEqual($0, name) }) { return index }
-        }
-        return nil
     }
 
     private static func isContainer(_ value: UnsafeRawBufferPointer) -> Bool {
