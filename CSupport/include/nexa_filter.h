@@ -64,4 +64,15 @@ bool nexa_filter_check(const nexa_filter *filter);
 /* Whether the map [doc, doc + len) matches. Bytes that are no map match as the empty map does. */
 bool nexa_filter_matches(const nexa_filter *filter, const void *doc, size_t len);
 
+typedef enum {
+    NEXA_FILTER_NO = 0,
+    NEXA_FILTER_YES,
+    NEXA_FILTER_UNFINISHED
+} nexa_filter_verdict;
+
+/* As nexa_filter_matches, in pieces: goes on at the leaf *at (0: from the start) until the verdict stands, or until the leaves that it
+ * evaluated may have walked over `work` bytes. Then *at is the leaf to go on at, with the same document. Every call evaluates one leaf at
+ * least: a leaf walks over the document about once, so what a call takes is bounded by the size of the document, not by the filter's. */
+nexa_filter_verdict nexa_filter_resume(const nexa_filter *filter, const void *doc, size_t len, size_t work, uint32_t *at);
+
 #endif

@@ -114,36 +114,71 @@ static bool visit(void *context, const uint8_t *value, bool by_index) {
     return test(l, value);
 }
 
-static bool evaluate(const nexa_filter *f, uint32_t index, const uint8_t *doc, const uint8_t *end) {
+/* One evaluation. Of the nodes that are open when it stops, the children so far have decided nothing (another would have closed its
+ * parent), so the leaf to go on at is all that has to be kept. */
+typedef struct {
+    const nexa_filter *filter;
+    const uint8_t *doc;
+    const uint8_t *end;
+    uint64_t work; /* bytes that leaves may still walk over */
+    uint32_t at;   /* the leaf to go on at */
+} evaluation;
+
+static bool leaf_holds(const evaluation *e, const nexa_filter_node *node) {
+    leaf l = {e->filter, node, e->end};
+    const mp_walk w = {e->filter->pool, e->end, visit, &l};
+    mp_head h;
+    /* A document is a map: an array in its place has no fields. */
+    if (!mp_read_head(e->doc, e->end, &h) || h.kind != MP_MAP) return test_missing(&l);
+    return mp_walk_map(&w, e->doc, e->filter->segments + node->segment, node->segment_count);
+}
+
+static nexa_filter_verdict evaluate(evaluation *e, uint32_t index) {
+    const nexa_filter *const f = e->filter;
     const nexa_filter_node *const node = &f->nodes[index];
-    switch (node->op) {
-    case NEXA_FILTER_AND:
-    case NEXA_FILTER_NOT:
-        for (uint32_t child = index + 1; child < node->end; child = f->nodes[child].end) {
-            if (!evaluate(f, child, doc, end)) return node->op == NEXA_FILTER_NOT;
+    if (node->op > NEXA_FILTER_NOT) {
+        if (e->work == 0) {
+            e->at = index;
+            return NEXA_FILTER_UNFINISHED;
         }
-        return node->op == NEXA_FILTER_AND;
-    case NEXA_FILTER_OR:
-    case NEXA_FILTER_NOR:
-        for (uint32_t child = index + 1; child < node->end; child = f->nodes[child].end) {
-            if (evaluate(f, child, doc, end)) return node->op == NEXA_FILTER_OR;
-        }
-        return node->op == NEXA_FILTER_NOR;
-    default: {
-        leaf l = {f, node, end};
-        const mp_walk w = {f->pool, end, visit, &l};
-        mp_head h;
-        /* A document is a map: an array in its place has no fields. */
-        if (!mp_read_head(doc, end, &h) || h.kind != MP_MAP) return test_missing(&l);
-        return mp_walk_map(&w, doc, f->segments + node->segment, node->segment_count);
+        const uint64_t len = (uint64_t)(e->end - e->doc);
+        e->work = e->work > len ? e->work - len : 0;
+        return leaf_holds(e, node) ? NEXA_FILTER_YES : NEXA_FILTER_NO;
     }
+    /* The verdict of a child that decides, and whether the node turns it round. */
+    const nexa_filter_verdict decisive =
+        node->op == NEXA_FILTER_OR || node->op == NEXA_FILTER_NOR ? NEXA_FILTER_YES : NEXA_FILTER_NO;
+    const bool negates = node->op == NEXA_FILTER_NOR || node->op == NEXA_FILTER_NOT;
+    bool decided = false;
+    for (uint32_t child = index + 1; child < node->end && !decided; child = f->nodes[child].end) {
+        if (f->nodes[child].end <= e->at) continue;
+        const nexa_filter_verdict verdict = evaluate(e, child);
+        if (verdict == NEXA_FILTER_UNFINISHED) return verdict;
+        decided = verdict == decisive;
     }
+    const bool holds = decided == (decisive == NEXA_FILTER_YES);
+    return holds != negates ? NEXA_FILTER_YES : NEXA_FILTER_NO;
+}
+
+static nexa_filter_verdict run(const nexa_filter *f, const void *doc, size_t len, uint64_t work, uint32_t *at) {
+    static const uint8_t empty_map = 0x80;
+    evaluation e = {f, &empty_map, &empty_map + 1, work, *at};
+    if (len != 0) {
+        e.doc = doc;
+        e.end = (const uint8_t *)doc + len;
+    }
+    const nexa_filter_verdict verdict = evaluate(&e, 0);
+    *at = e.at;
+    return verdict;
 }
 
 bool nexa_filter_matches(const nexa_filter *filter, const void *doc, size_t len) {
-    static const uint8_t empty_map = 0x80;
-    if (len == 0) return evaluate(filter, 0, &empty_map, &empty_map + 1);
-    return evaluate(filter, 0, doc, (const uint8_t *)doc + len);
+    uint32_t at = 0;
+    return run(filter, doc, len, UINT64_MAX, &at) == NEXA_FILTER_YES;
+}
+
+nexa_filter_verdict nexa_filter_resume(const nexa_filter *filter, const void *doc, size_t len, size_t work, uint32_t *at) {
+    return run(filter, doc, len, work != 0 ? work : 1, at);
 }
 
 static bool value_is_whole(const nexa_filter *f, uint32_t offset, uint32_t len) {

@@ -51,6 +51,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (nexa_filter_check(&f)) {
         const bool once = nexa_filter_matches(&f, doc, left);
         if (once != nexa_filter_matches(&f, doc, left)) abort();
+        uint32_t at = 0, calls = 1;
+        nexa_filter_verdict verdict;
+        while ((verdict = nexa_filter_resume(&f, doc, left, 1, &at)) == NEXA_FILTER_UNFINISHED) {
+            if (calls++ == f.node_count) abort();
+        }
+        if ((verdict == NEXA_FILTER_YES) != once) abort();
     }
     free(nodes);
     free(segments);

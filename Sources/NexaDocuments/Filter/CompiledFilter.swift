@@ -49,6 +49,16 @@ package final class CompiledFilter: @unchecked Sendable {
         withUnsafePointer(to: program) { nexa_filter_matches($0, document.baseAddress, document.count) }
     }
 
+    /// As `matches`, in pieces: goes on at `leaf` (0: from the start). Nil, and the leaf to go on at, when the conditions may have walked
+    /// over `work` bytes before the answer stands; each call gets one condition further at least.
+    @inline(__always)
+    package func verdict(on document: UnsafeRawBufferPointer, from leaf: inout UInt32, work: Int) -> Bool? {
+        let verdict = withUnsafePointer(to: program) {
+            nexa_filter_resume($0, document.baseAddress, document.count, work, &leaf)
+        }
+        return verdict == NEXA_FILTER_UNFINISHED ? nil : verdict == NEXA_FILTER_YES
+    }
+
     private static func copy<T: BitwiseCopyable>(_ elements: [T]) -> UnsafeMutablePointer<T> {
         let memory = UnsafeMutablePointer<T>.allocate(capacity: max(1, elements.count))
         memory.initialize(from: elements, count: elements.count)

@@ -84,7 +84,8 @@ final class CollectionScan {
 
 /// Decides when a step looks at the clock, and what it finds there: cancelled, past the deadline, or out of time.
 ///
-/// A look costs about 25 ns; one for every 64 documents, or every 256 KiB, keeps it below a percent.
+/// A look costs about 25 ns; one for every 64 documents, or every 256 KiB, keeps it below a percent. Within a document, `FilterProgress`
+/// asks for more.
 struct StepClock {
     private static let creditMax = 64
 

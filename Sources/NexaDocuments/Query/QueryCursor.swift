@@ -29,6 +29,7 @@ package final class QueryCursor {
 
     private let scan: CollectionScan
     private let filter: CompiledFilter
+    private var progress = FilterProgress()
     private let projection: Projection?
     private let shape: DocumentShape
     private let deadline: UInt64?
@@ -104,9 +105,10 @@ package final class QueryCursor {
             if try clock.isTimeUp(after: value.count, cancellation) { return .paused }
             let key = DocumentWorker.documentKey(documents.key)
             guard let view = DocumentView(key: key, value: value, lsn: documents.lsn) else { throw Self.damage(key) }
+            guard let isMatch = try progress.judge(view.bytes, by: filter, &clock, cancellation) else { return .paused }
             scannedCount += 1
             var outcome: StepOutcome?
-            if filter.matchesEverything || filter.matches(view.bytes) {
+            if isMatch {
                 matchedCount += 1
                 outcome = try body(view)
             }

@@ -18,6 +18,7 @@ package final class VectorSearch {
 
     private let scan: CollectionScan
     private let filter: CompiledFilter
+    private var progress = FilterProgress()
     private let path: FieldPath
     private let isDefaultField: Bool
     private let shape: DocumentShape
@@ -61,21 +62,24 @@ package final class VectorSearch {
             if try clock.isTimeUp(after: value.count, cancellation) { return .paused }
             let key = DocumentWorker.documentKey(documents.key)
             guard let view = DocumentView(key: key, value: value, lsn: documents.lsn) else { throw QueryCursor.damage(key) }
-            try consider(view)
+            guard try consider(view, &clock) else { return .paused }
             try scan.advance(documents)
         }
         return finish()
     }
 
-    private func consider(_ document: DocumentView) throws(DocumentError) {
-        if isDefaultField && !document.flags.contains(.vector) { return }
-        guard filter.matchesEverything || filter.matches(document.bytes) else { return }
-        guard let value = path.find(in: document.bytes),
+    /// False if the step's time is up within the document.
+    @inline(__always)
+    private func consider(_ document: DocumentView, _ clock: inout StepClock) throws(DocumentError) -> Bool {
+        if isDefaultField && !document.flags.contains(.vector) { return true }
+        guard let isMatch = try progress.judge(document.bytes, by: filter, &clock, cancellation) else { return false }
+        guard isMatch, let value = path.find(in: document.bytes),
             nexa_vector_dimensions(value.baseAddress, value.count) == query.dimensions,
             gathered.gather(value, dimensions: query.dimensions) == NEXA_VECTOR_OK
-        else { return }
+        else { return true }
         scoredCount += 1
         try results.offer(document, score: query.score(gathered.floats))
+        return true
     }
 
     private func finish() -> StepOutcome {

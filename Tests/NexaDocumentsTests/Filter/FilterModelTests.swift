@@ -190,14 +190,28 @@ struct FilterModelTests {
                 let got = document.encoded().withUnsafeBytes { compiled.matches($0) }
                 let expected = Model.matches(filter, document)
                 matchCount += expected ? 1 : 0
-                if got != expected {
-                    Issue.record("\(JSONText.write(filter)) on \(JSONText.write(document)): \(got)")
+                let inPieces = Self.verdictInPieces(compiled, document)
+                if got != expected || inPieces != expected {
+                    Issue.record("\(JSONText.write(filter)) on \(JSONText.write(document)): \(got), in pieces \(inPieces)")
                     return
                 }
             }
         }
         // Both outcomes are frequent, or the test says little.
         #expect((filterCount...filterCount * 9).contains(matchCount))
+    }
+
+    /// The same evaluation, paused before every condition but the first.
+    private static func verdictInPieces(_ filter: CompiledFilter, _ document: MessagePackValue) -> Bool {
+        document.encoded().withUnsafeBytes { bytes in
+            var leaf: UInt32 = 0
+            for _ in 0..<10_000 {
+                let before = leaf
+                if let verdict = filter.verdict(on: bytes, from: &leaf, work: 1) { return verdict }
+                precondition(leaf > before, "every call gets on")
+            }
+            preconditionFailure("the evaluation does not end")
+        }
     }
 
     /// A small generator whose sequence depends on the seed alone.
