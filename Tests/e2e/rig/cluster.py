@@ -94,7 +94,8 @@ class Cluster:
     def start(self) -> "Cluster":
         for node in self.nodes:
             node.start()
-        self.wait(lambda: self.nodes[0].replication().get("role") == "leader", "a leader")
+        # Its role comes first; writes are taken when the first record of its leadership is on disk.
+        self.wait(lambda: self.nodes[0].http("/leader")[0] == 200, "a leader")
         self.wait_followers(*self.nodes[1:])
         return self
 
