@@ -131,7 +131,11 @@ static inline void pause_briefly(unsigned *spins) {
     if (++*spins % 64 == 0) {
         sched_yield();
     } else {
+#if defined(__x86_64__)
         __builtin_ia32_pause();
+#elif defined(__aarch64__)
+        __asm__ __volatile__("yield");
+#endif
     }
 }
 

@@ -77,9 +77,8 @@ final class LogRole: Sendable {
         guard tryTake() else { return true }
         defer { release() }
         guard !isPoisoned.load(ordering: .acquiring) else { return false }
-        if let since = confined.pointee.unsyncedSince {
-            guard now &- since >= unsyncedLimit else { return true }
-            runGroup(synced: true)
+        if confined.pointee.unsyncedSince != nil {
+            runDueSync(now: now, unsyncedLimit: unsyncedLimit)
             return true
         }
         if confined.pointee.needsMark {
@@ -87,6 +86,18 @@ final class LogRole: Sendable {
             confined.pointee.needsMark = false
         }
         return false
+    }
+
+    /// The sync of records of durability `os`, if it is due while others commit.
+    func syncIfDue(now: UInt64, unsyncedLimit: UInt64) {
+        guard tryTake() else { return }
+        defer { release() }
+        if !isPoisoned.load(ordering: .acquiring) { runDueSync(now: now, unsyncedLimit: unsyncedLimit) }
+    }
+
+    /// The role is held.
+    private func runDueSync(now: UInt64, unsyncedLimit: UInt64) {
+        if let since = confined.pointee.unsyncedSince, now &- since >= unsyncedLimit { runGroup(synced: true) }
     }
 
     /// Syncs the rest and finishes the log with END. No commit may come after it.

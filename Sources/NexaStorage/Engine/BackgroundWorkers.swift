@@ -13,6 +13,8 @@ final class BackgroundWorkers: Sendable {
     /// How often an awake log thread looks, and how long it stays awake without a commit.
     static let tickNanoseconds: UInt64 = 5_000_000
     static let idleTicks = 10
+    /// How long a log without commits lets range deletes wait in a memtable that is not full: what they hide stays on disk so long.
+    static let rangeDeleteNanoseconds: UInt64 = 2_000_000_000
 
     let isManual: Bool
     private let logBell = NexaCondition()
@@ -20,6 +22,8 @@ final class BackgroundWorkers: Sendable {
     private let compactionBell = Bell()
     private let isLogAsleep = Atomic<Bool>(true)
     private let isStopping = Atomic<Bool>(false)
+    /// The flush thread is to take the active memtable, too.
+    private let takesActive = Atomic<Bool>(false)
     nonisolated(unsafe) private var logIsCalled = false
     /// Written by `start`, taken by `stop`.
     private let threadsLock = NexaLock()
@@ -91,7 +95,7 @@ final class BackgroundWorkers: Sendable {
     /// A memtable was closed.
     func wakeFlush() { flushBell.ring() }
 
-    /// The set of tables changed, or a snapshot was released.
+    /// The set of tables changed, or the last reader of one that is to go has ended. What a snapshot holds back waits for the next change.
     func wakeCompaction() { compactionBell.ring() }
 
     // MARK: - Threads
@@ -100,12 +104,20 @@ final class BackgroundWorkers: Sendable {
         let unsyncedLimit = UInt64(engine.options.unsyncedMilliseconds) * 1_000_000
         var quietTicks = 0
         while true {
+            let holdsRangeDeletes = quietTicks > Self.idleTicks && engine.holdsRangeDeletes
+            var isLongQuiet = false
             let wasCalled = logBell.withLock { () -> Bool in
                 if quietTicks > Self.idleTicks {
                     isLogAsleep.store(true, ordering: .sequentiallyConsistent)
                     // A commit that came before this store did not wake us: look once more.
                     if engine.log.hasWork { isLogAsleep.store(false, ordering: .sequentiallyConsistent) }
-                    while isLogAsleep.load(ordering: .relaxed) && !logIsCalled && !mustStop { logBell.wait() }
+                    while isLogAsleep.load(ordering: .relaxed) && !logIsCalled && !mustStop && !isLongQuiet {
+                        if holdsRangeDeletes {
+                            isLongQuiet = !logBell.wait(nanoseconds: Self.rangeDeleteNanoseconds)
+                        } else {
+                            logBell.wait()
+                        }
+                    }
                     isLogAsleep.store(false, ordering: .sequentiallyConsistent)
                     quietTicks = 0
                 } else if !logIsCalled && !mustStop {
@@ -115,9 +127,15 @@ final class BackgroundWorkers: Sendable {
                 return logIsCalled
             }
             if mustStop { return }
+            if isLongQuiet {
+                takesActive.store(true, ordering: .relaxed)
+                wakeFlush()
+            }
             if engine.log.hasWork {
                 quietTicks = 0
-                while engine.log.hasWork && engine.log.runInline() {}
+                while engine.log.hasWork && engine.log.runInline() {
+                    engine.log.syncIfDue(now: monotonicNanoseconds(), unsyncedLimit: unsyncedLimit)
+                }
             } else if !wasCalled {
                 let isBusy = engine.log.runIdle(now: monotonicNanoseconds(), unsyncedLimit: unsyncedLimit)
                 quietTicks = isBusy ? 0 : quietTicks + 1
@@ -127,6 +145,7 @@ final class BackgroundWorkers: Sendable {
 
     private func runFlush(_ engine: Engine) {
         run(flushBell, flushFailure) { () throws(StorageError) in
+            if self.takesActive.exchange(false, ordering: .relaxed) { try engine.closeActiveMemTable() }
             let didFlush = try engine.flushClosedMemTables()
             if didFlush { self.wakeCompaction() }
             try engine.releaseLog()

@@ -34,8 +34,11 @@ extension Engine {
         while try compactOnce() {}
     }
 
+    /// The active memtable has range deletes: what they hide cannot leave the disk before it is flushed.
+    var holdsRangeDeletes: Bool { pipeline.gate.withLock { pipeline.state.pointee.activeRangeDeletes > 0 } }
+
     /// Closes the active memtable unless it is empty.
-    private func closeActiveMemTable() throws(StorageError) {
+    func closeActiveMemTable() throws(StorageError) {
         while true {
             let isDone = try pipeline.gate.withLock { () throws(StorageError) -> Bool in
                 guard pipeline.state.pointee.active.firstLSN < pipeline.state.pointee.nextLSN else { return true }

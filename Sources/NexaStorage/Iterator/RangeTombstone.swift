@@ -52,11 +52,6 @@ package final class RangeTombstoneSet: Sendable {
         self.fragments = RangeTombstoneSet.cut(tombstones)
     }
 
-    /// The tombstones of all sets.
-    package convenience init(joining sets: [RangeTombstoneSet]) {
-        self.init(sets.flatMap(\.tombstones))
-    }
-
     private static func cut(_ tombstones: [RangeTombstone]) -> [Fragment] {
         let sorted = tombstones.filter { isBelow($0.start, $0.end) }.sorted { isBelow($0.start, $1.start) }
         guard !sorted.isEmpty else { return [] }
@@ -97,13 +92,18 @@ package final class RangeTombstoneSet: Sendable {
 
     /// The first fragment whose end is above `key`; `fragments.count` where there is none.
     func indexOfFragment(endingAfter key: UnsafeRawBufferPointer) -> Int {
-        var low = 0
-        var high = fragments.count
-        while low < high {
-            let middle = (low + high) / 2
-            if isBelow(key, fragments[middle].end) { high = middle } else { low = middle + 1 }
-        }
-        return low
+        fragments.partitioningIndex { isBelow(key, $0.end) }
+    }
+
+    /// The fragments that meet `lowerBound..<upperBound`.
+    func fragmentRange(lowerBound: [UInt8]?, upperBound: [UInt8]?) -> Range<Int> {
+        let first = lowerBound.map { bound in fragments.partitioningIndex { isBelow(bound, $0.end) } } ?? 0
+        let end = upperBound.map { bound in fragments.partitioningIndex { !isBelow($0.start, bound) } } ?? fragments.count
+        return first..<max(first, end)
+    }
+
+    func meets(lowerBound: [UInt8]?, upperBound: [UInt8]?) -> Bool {
+        !fragmentRange(lowerBound: lowerBound, upperBound: upperBound).isEmpty
     }
 }
 
@@ -112,6 +112,19 @@ extension RangeTombstoneSet.Fragment {
     func newest(at lsn: LSN) -> LSN {
         for candidate in lsns where candidate <= lsn { return candidate }
         return 0
+    }
+}
+
+extension Array {
+    /// The first index from which on `isReached` holds; the elements for which it does come last.
+    fileprivate func partitioningIndex(_ isReached: (Element) -> Bool) -> Int {
+        var low = 0
+        var high = count
+        while low < high {
+            let middle = (low + high) / 2
+            if isReached(self[middle]) { high = middle } else { low = middle + 1 }
+        }
+        return low
     }
 }
 

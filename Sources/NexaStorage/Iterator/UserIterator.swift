@@ -38,7 +38,7 @@ package final class UserIterator {
     ) {
         self.source = source
         self.lsnLimit = lsn
-        self.tombstones = VisibleTombstones(tombstones, at: lsn)
+        self.tombstones = VisibleTombstones(tombstones, at: lsn, lowerBound: lowerBound, upperBound: upperBound)
         self.lowerBound = lowerBound
         self.upperBound = upperBound
     }

@@ -11,12 +11,22 @@ final class VisibleTombstones {
     private let fragments: [Fragment]
     private var position = 0
 
-    /// Nil: there is none to see, the usual case.
-    init?(_ sets: [RangeTombstoneSet], at lsn: LSN) {
-        let filled = sets.filter { !$0.isEmpty }
-        guard let first = filled.first else { return nil }
-        let joined = filled.count == 1 ? first : RangeTombstoneSet(joining: filled)
-        fragments = joined.fragments.compactMap { fragment in
+    /// Those that meet `lowerBound..<upperBound`. Nil: there is none to see, the usual case; told without a look at each tombstone.
+    init?(_ sets: [RangeTombstoneSet], at lsn: LSN, lowerBound: [UInt8]? = nil, upperBound: [UInt8]? = nil) {
+        let met = sets.filter { $0.meets(lowerBound: lowerBound, upperBound: upperBound) }
+        guard let first = met.first else { return nil }
+        let joined =
+            met.count == 1
+            ? first.fragments[first.fragmentRange(lowerBound: lowerBound, upperBound: upperBound)]
+            : RangeTombstoneSet(
+                met.flatMap { set in
+                    set.tombstones.filter { tombstone in
+                        (lowerBound.map { isBelow($0, tombstone.end) } ?? true)
+                            && (upperBound.map { isBelow(tombstone.start, $0) } ?? true)
+                    }
+                }
+            ).fragments[...]
+        fragments = joined.compactMap { fragment in
             let newest = fragment.newest(at: lsn)
             return newest > 0 ? Fragment(start: fragment.start, end: fragment.end, lsn: newest) : nil
         }

@@ -24,6 +24,15 @@ struct FieldReader {
 
     mutating func varint() -> UInt64? { Varint.decode(bytes, at: &position) }
 
+    /// An LSN that keys can carry (`NEXA_LSN_MAX`).
+    mutating func lsn() -> LSN? { varint(below: 1 << 60) }
+    /// The number of a file or a segment, or a place in one: there is always a next one.
+    mutating func number() -> UInt64? { varint(below: 1 << 62) }
+    /// What one table has of something: any number of tables can be summed up.
+    mutating func amount() -> UInt64? { varint(below: 1 << 40) }
+
+    private mutating func varint(below bound: UInt64) -> UInt64? { varint().flatMap { $0 < bound ? $0 : nil } }
+
     mutating func fixedLE() -> UInt64? { take(8).map { ByteOrder.loadLE($0) } }
     mutating func fixedBE() -> UInt64? { take(8).map { ByteOrder.loadBE($0) } }
 

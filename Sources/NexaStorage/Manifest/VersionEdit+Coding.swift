@@ -21,8 +21,7 @@ extension VersionEdit {
         static let epochsEnd: UInt64 = 15
     }
 
-    /// Levels that any reader accepts.
-    static let levelMax: UInt64 = 63
+    static let levelMax = UInt64(Version.levelCount - 1)
 
     package enum Decoded: Equatable, Sendable {
         case edit(VersionEdit)
@@ -94,7 +93,7 @@ extension VersionEdit {
             guard let high = reader.fixedBE(), let low = reader.fixedBE() else { return nil }
             storeUUID = StoreUUID(high: high, low: low)
         case Tag.durableMark:
-            guard let segmentID = reader.varint(), let offset = reader.varint(), let lsn = reader.varint(),
+            guard let segmentID = reader.number(), let offset = reader.number(), let lsn = reader.lsn(),
                 let chain = reader.fixedLE()
             else { return nil }
             durableMark = DurableMark(segmentID: segmentID, offset: offset, lsn: lsn, chain: chain)
@@ -102,19 +101,19 @@ extension VersionEdit {
             guard let file = TableFile(reading: &reader) else { return nil }
             added.append(file)
         case Tag.removed:
-            guard let level = reader.varint(), level <= VersionEdit.levelMax, let number = reader.varint() else { return nil }
+            guard let level = reader.varint(), level <= VersionEdit.levelMax, let number = reader.number() else { return nil }
             removed.append(RemovedFile(level: Int(level), number: number))
         case Tag.walLow:
-            guard let value = reader.varint() else { return nil }
+            guard let value = reader.number() else { return nil }
             walLow = value
         case Tag.nextFile:
-            guard let value = reader.varint() else { return nil }
+            guard let value = reader.number() else { return nil }
             nextFile = value
         case Tag.flushedLSN:
-            guard let value = reader.varint() else { return nil }
+            guard let value = reader.lsn() else { return nil }
             flushedLSN = value
         case Tag.epoch:
-            guard let epoch = reader.varint(), let lsn = reader.varint() else { return nil }
+            guard let epoch = reader.varint(), let lsn = reader.lsn() else { return nil }
             epochs.append(EpochStart(epoch: epoch, firstLSN: lsn))
         case Tag.epochsEnd:
             guard let value = reader.varint() else { return nil }
@@ -140,11 +139,11 @@ extension TableFile {
     }
 
     fileprivate init?(reading reader: inout FieldReader) {
-        guard let level = reader.varint(), level <= VersionEdit.levelMax, let number = reader.varint(),
-            let byteCount = reader.varint(),
-            let smallestKey = reader.prefixedBytes(), let largestKey = reader.prefixedBytes(), let smallestLSN = reader.varint(),
-            let largestLSN = reader.varint(), let entryCount = reader.varint(), let tombstoneCount = reader.varint(),
-            let rangeTombstoneCount = reader.varint(),
+        guard let level = reader.varint(), level <= VersionEdit.levelMax, let number = reader.number(),
+            let byteCount = reader.amount(),
+            let smallestKey = reader.prefixedBytes(), let largestKey = reader.prefixedBytes(), let smallestLSN = reader.lsn(),
+            let largestLSN = reader.lsn(), let entryCount = reader.amount(), let tombstoneCount = reader.amount(),
+            let rangeTombstoneCount = reader.amount(),
             let fileContext = reader.fixedLE(), let digest = reader.fixedLE()
         else { return nil }
         self.init(

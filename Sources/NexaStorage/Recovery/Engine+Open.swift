@@ -32,8 +32,9 @@ extension Engine {
             let keptTail = try SnapshotSwap.complete(layout, fileSystem: fileSystem)
             let opener = try StoreOpener(layout: layout, fileSystem: fileSystem, options: options)
             let engine = Engine(try opener.recover(lock: lock), keptTail: keptTail)
-            engine.start()
+            // Before any thread writes a table: until an edit names it, it looks like an orphan.
             engine.removeOrphans(obsoleteSegments: opener.obsoleteSegments)
+            engine.start()
             return engine
         } catch {
             lock.release()
@@ -48,6 +49,7 @@ extension Engine {
                 didRotate: { [unowned self] closed, active in didRotate(closed, active) },
                 makeRoom: { [unowned self] room throws(StorageError) in try makeRoom(room) }))
         updatePressure()
+        tableStore.setDiscardHook { [background] in background.wakeCompaction() }
         background.start(self)
         background.wakeFlush()
         background.wakeCompaction()

@@ -85,6 +85,7 @@ final class TableStore: Sendable {
     private let nextNumber: Atomic<UInt64>
     private let lock = NexaLock()
     nonisolated(unsafe) private var discarded: [UInt64] = []
+    nonisolated(unsafe) private var discardHook: (@Sendable () -> Void)?
 
     init(layout: StoreLayout, fileSystem: any FileSystem, cache: BlockCache, options: TableOptions, nextNumber: UInt64) {
         self.layout = layout
@@ -105,7 +106,16 @@ final class TableStore: Sendable {
     }
 
     /// Remembers a file to remove; called wherever the last reference to its handle goes, so it does no I/O.
-    func discard(_ number: UInt64) { lock.withLock { discarded.append(number) } }
+    func discard(_ number: UInt64) {
+        let hook = lock.withLock { () -> (@Sendable () -> Void)? in
+            discarded.append(number)
+            return discardHook
+        }
+        hook?()
+    }
+
+    /// `hook` is called after each `discard`, on whatever thread: somebody has to call `removeDiscarded` then.
+    func setDiscardHook(_ hook: @escaping @Sendable () -> Void) { lock.withLock { discardHook = hook } }
 
     /// Removes what was discarded. A file that cannot be removed now is an orphan that the next open removes.
     func removeDiscarded() {

@@ -36,7 +36,8 @@ final class LogSegmentPreparer: @unchecked Sendable {
         }
     }
 
-    /// The file of this segment, prepared: waits for the thread if it is at it, else does it here.
+    /// The file of this segment, prepared: waits for the thread if it is at it, else does it here. Where the thread failed, too: that may be
+    /// long ago, and the disk may have room by now.
     func take(_ id: UInt64) throws(StorageError) -> any File {
         let prepared: Result<any File, StorageError>? = condition.withLock {
             if wanted == id { wanted = nil }
@@ -44,7 +45,7 @@ final class LogSegmentPreparer: @unchecked Sendable {
             defer { ready = nil }
             return ready?.id == id ? ready?.result : nil
         }
-        if let prepared { return try prepared.get() }
+        if case .success(let file) = prepared { return file }
         return try prepare(id, byteCount: min(options.segmentByteCount, options.starterByteCount))
     }
 

@@ -55,6 +55,30 @@ import Testing
         #expect(state.epochs.map(\.epoch) == [1, 2, 4])
     }
 
+    /// They would be added to, indexed with, or put into keys.
+    @Test func numbersThatNoStoreReachesAreMalformed() {
+        func isMalformed(_ change: (inout VersionEdit) -> Void) -> Bool {
+            var edit = golden
+            change(&edit)
+            let (bytes, fieldCount) = edit.encoded()
+            if case .malformed = decode(bytes, fieldCount) { return true }
+            return false
+        }
+        #expect(!isMalformed { $0.added[0].level = 6 })
+        #expect(isMalformed { $0.added[0].level = 7 })
+        #expect(isMalformed { $0.removed[0].level = 20 })
+        #expect(isMalformed { $0.flushedLSN = .max })
+        #expect(isMalformed { $0.added[0].largestLSN = 1 << 60 })
+        #expect(isMalformed { $0.added[0].byteCount = .max })
+        #expect(isMalformed { $0.nextFile = .max })
+        #expect(isMalformed { $0.walLow = .max })
+        #expect(isMalformed { $0.epochs[0].firstLSN = .max })
+        #expect(isMalformed { $0.durableMark!.segmentID = .max })
+        #expect(ManifestFileName.manifestID("MANIFEST-ffffffffffffffff") == nil)
+        #expect(ManifestFileName.marker("manifest.ffffffffffffffff.0000000000000001") == nil)
+        #expect(ManifestFileName.manifestID("MANIFEST-00000000000000ff") == 255)
+    }
+
     @Test func unknownEvenFieldsAreSteppedOver() {
         let (bytes, fieldCount) = golden.encoded()
         #expect(decode([40, 3, 1, 2, 3] + bytes, fieldCount + 1) == .edit(golden))

@@ -63,6 +63,23 @@ import Testing
         #expect(found.log.end.lsn == second.end.lsn)
     }
 
+    @Test func aDiskThatWasFullWhileASegmentWasPreparedIsNoReasonToStop() throws {
+        let writer = try fixture.start()
+        try write(writer, segments: 1)
+        let next = LogFixture.path(writer.end.segmentID + 1)
+        func isPrepared() -> Bool { ((try? disk.byteCount(of: next)) ?? 0) >= 8 << 10 }
+        for _ in 0..<1000 where !isPrepared() { usleep(10_000) }
+        faulty.add(FaultRule(.preallocate, count: .max, effect: .fail(errno: ENOSPC)))
+        try write(writer, segments: 1)
+        // The thread fails at the segment behind that one before the disk has room again.
+        for _ in 0..<1000 where faulty.faultCount == 0 { usleep(10_000) }
+        #expect(faulty.faultCount == 1)
+        faulty.removeRules()
+        try write(writer, segments: 3)
+        try writer.close()
+        #expect(try fixture.recover().log.end == writer.end)
+    }
+
     @Test func theRealDiskDoesTheSame() throws {
         var template = Array("/tmp/nexadb-test-XXXXXX".utf8CString)
         let directory = try #require(mkdtemp(&template).map { String(cString: $0) })
