@@ -237,6 +237,18 @@ import Testing
         #expect(bench.node.log.end == 20)
     }
 
+    /// Its upstream would take it for a member.
+    @Test func tellsNothingOfAFollowerThatHasNotSaidThatItCounts() {
+        var bench = streaming()
+        bench.attach("c", session: 7)
+        let idle = bench.tell(.tick, after: 1_000_000).acks
+        #expect(!idle.isEmpty && idle.allSatisfy { $0.downstream.isEmpty })
+        bench.acknowledge(7, durable: 0, isNewcomer: true)
+        #expect(bench.effects.acks.allSatisfy { $0.downstream.isEmpty } && !bench.effects.acks.isEmpty)
+        bench.acknowledge(7, durable: 0)
+        #expect(bench.effects.acks.last?.downstream.map(\.node) == [NodeID(name: "c")])
+    }
+
     @Test func knowsHowStaleItIsByItsOwnClock() {
         var bench = streaming()
         let asked = bench.effects.acks[0].sentAt

@@ -63,6 +63,13 @@ import Testing
         let above = ["a", "b", "c", "d"].map { NodeID(name: $0) }
         #expect(code(decide(view(isLeader: false, via: above), hello([(1, 1)], last: 40))) == .tooDeep)
         #expect(code(decide(view(isLeader: false, via: Array(above.prefix(3))), hello([(1, 1)], last: 40))) == nil)
+        // How many follow it is no matter, how long their chain is.
+        var relay = hello([(1, 1)], last: 40)
+        relay.via = [Self.follower] + (1...20).map { NodeID(name: "behind \($0)") }
+        relay.depth = 2
+        #expect(code(decide(view(), relay)) == nil)
+        relay.depth = 5
+        #expect(code(decide(view(), relay)) == .tooDeep)
     }
 
     @Test func aFormatThatTheFollowerCannotReadIsRefused() {

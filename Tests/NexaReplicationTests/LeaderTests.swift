@@ -277,6 +277,46 @@ import Testing
         #expect(fenced.contains { if case .switchoverProgress(let progress) = $0 { progress.state == .done } else { false } })
     }
 
+    /// One message must not bring a cluster to the end of its numbers.
+    @Test func anEpochThatNobodyCanHavePromisedIsRefused() {
+        for epoch: Epoch in [.max, 1 << 61, 1 << 33] {
+            var bench = Bench.leader(of: ["a", "b", "c"])
+            let id = NodeID(name: "b")
+            let stranger = Hello(
+                clusterID: Bench.cluster, node: id, name: "b", address: "b:1", promised: epoch, history: EpochHistory(),
+                last: LogPosition(epoch: 0, lsn: 0), chain: 0, durable: 0, committed: 0, slot: "b", via: [id], windowByteCount: 0)
+            let refused = bench.tell(.downstream(SessionID(7), .hello(stranger)))
+            #expect(
+                refused.contains {
+                    if case .close(SessionID(7), .stop(let stop)) = $0 { stop.code == .protocolError } else { false }
+                })
+            #expect(bench.tell(.peer(id, .fence(Fence(clusterID: Bench.cluster, epoch: epoch, candidate: id)))).isEmpty)
+            #expect(bench.node.role == .leader && bench.node.promise.epoch == 1)
+            bench.tell(.downstream(SessionID(8), .stop(ReplicationStop(.shutdown, epoch: epoch))))
+            bench.tell(.promote(.none))
+            #expect(bench.node.role == .leader && bench.node.promise.epoch == 1)
+        }
+        // One that comes back after many elections is heard.
+        var bench = Bench.leader(of: ["a", "b", "c"])
+        let id = NodeID(name: "b")
+        bench.tell(.peer(id, .fence(Fence(clusterID: Bench.cluster, epoch: 1_000_000, candidate: id))))
+        #expect(bench.node.role == .fenced)
+    }
+
+    /// It may be deposed: what its readers see can be as old as the last word of a quorum.
+    @Test func aLeaderThatHearsNoQuorumSaysHowStaleItMayBe() {
+        var bench = Bench.leader(of: ["a", "b", "c"])
+        bench.attach("b", session: 1)
+        bench.acknowledge(1, durable: 1)
+        #expect(bench.node.staleness(now: bench.now + 4_000_000) == 0)
+        #expect(bench.node.staleness(now: bench.now + 6_000_000) == 6_000_000)
+        bench.tell(.tick, after: 4_000_000)
+        bench.acknowledge(1, durable: 1)
+        #expect(bench.node.staleness(now: bench.now + 4_000_000) == 0)
+        let alone = Bench.leader(of: ["a"])
+        #expect(alone.node.staleness(now: alone.now + 60_000_000) == 0)
+    }
+
     /// The target would need the promise of a third node, and newcomers make only the founder a leader.
     @Test func aFounderHandsOverWhenEnoughOthersHaveCaughtUp() {
         var bench = Bench.leader(of: ["a", "b", "c"], standing: .founder)

@@ -24,7 +24,7 @@ import Testing
                 history: history,
                 last: LogPosition(epoch: 9, lsn: UInt64(1) << 63 + 1), chain: .max, durable: 7, committed: 6, slot: "s",
                 want: .snapshot,
-                features: ["lz4"], via: [node], windowByteCount: 5)),
+                features: ["lz4"], via: [node], depth: 3, windowByteCount: 5)),
         .welcome(
             Welcome(
                 decision: .truncate, reason: "diverged", clusterID: cluster, node: node, epoch: 9, leader: node,

@@ -108,7 +108,7 @@ package enum HelloDecision: Equatable, Sendable {
         if hello.node == view.node || hello.via.contains(view.node) || view.via.contains(hello.node) {
             return .refuse(.loop, reason: "the follower is upstream of this node")
         }
-        if view.via.count + max(1, hello.via.count) > view.chainDepthMax {
+        if view.via.count + hello.depth > view.chainDepthMax {
             return .refuse(.tooDeep, reason: "more than \(view.chainDepthMax) nodes behind the leader")
         }
         if hello.formatMax < view.formatMin || hello.formatMin > view.formatMax {

@@ -40,13 +40,15 @@ package struct Hello: Equatable, Sendable {
     package var features: [String]
     /// The nodes behind this one, this one first: an upstream that finds itself among them refuses.
     package var via: [NodeID]
+    /// The length of the longest chain that begins with this node.
+    package var depth: Int
     package var windowByteCount: UInt64
 
     package init(
         clusterID: ClusterID, node: NodeID, name: String, address: String, formatMin: Int = 1, formatMax: Int = 1,
         promised: Epoch,
         history: EpochHistory, last: LogPosition, chain: UInt64, durable: LSN, committed: LSN, slot: String, want: Want = .stream,
-        features: [String] = [], via: [NodeID], windowByteCount: UInt64
+        features: [String] = [], via: [NodeID], depth: Int = 1, windowByteCount: UInt64
     ) {
         self.clusterID = clusterID
         self.node = node
@@ -64,6 +66,7 @@ package struct Hello: Equatable, Sendable {
         self.want = want
         self.features = features
         self.via = via
+        self.depth = depth
         self.windowByteCount = windowByteCount
     }
 
@@ -74,7 +77,7 @@ package struct Hello: Equatable, Sendable {
             ("epochs", .history(history)), ("last", .position(last)), ("chain", .number(chain)), ("durable", .number(durable)),
             ("committed", .number(committed)), ("slot", .string(slot)), ("want", .string(want.rawValue)),
             ("features", .array(features.map { .string($0) })), ("via", .array(via.map { .node($0) })),
-            ("window", .number(windowByteCount)),
+            ("depth", .number(depth)), ("window", .number(windowByteCount)),
         ])
     }
 
@@ -99,7 +102,8 @@ package struct Hello: Equatable, Sendable {
             guard let text = feature.stringValue, text.utf8.count <= 32 else { throw .badField("features") }
             features.append(text)
         }
-        via = try fields.nodes("via", countMax: ClusterConfiguration.memberCountMax * 4)
+        via = try fields.nodes("via", countMax: Ack.downstreamCountMax + 1)
+        depth = max(1, try fields.int("depth", default: 1, max: 1 << 16))
         windowByteCount = try fields.uint("window", default: 0)
         guard last.lsn < .max, durable <= last.lsn, committed <= last.lsn else { throw .badField("last") }
     }

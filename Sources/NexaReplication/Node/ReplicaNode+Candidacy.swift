@@ -78,8 +78,8 @@ extension ReplicaNode {
         switch event {
         case .acquired(let epoch):
             guard candidacy?.stage == .acquiring else { return }
-            guard epoch > promise.epoch, epoch > log.history.lastEpoch else {
-                return giveUp(.refusedByStore("epoch \(epoch) is not above \(promise.epoch)"), into: &effects)
+            guard epoch > promise.epoch, epoch > log.history.lastEpoch, epoch < .tooHigh else {
+                return giveUp(.refusedByStore("epoch \(epoch) is not above \(promise.epoch), or too high"), into: &effects)
             }
             candidacy!.epoch = epoch
             candidacy!.stage = .promising
@@ -162,6 +162,7 @@ extension ReplicaNode {
     // MARK: - Answers
 
     mutating func take(_ reply: Fenced, from peer: NodeID, into effects: inout [NodeEffect]) {
+        guard isReachable(reply.promised) else { return }
         sawEpoch(reply.promised)
         if role == .leader, reply.promised > promise.epoch, reply.node == peer, setup.configuration.member(peer) != nil {
             return stepDown(to: nil, reason: "\(peer) promised epoch \(reply.promised)", resumeAfter: 0, into: &effects)

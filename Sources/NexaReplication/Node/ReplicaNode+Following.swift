@@ -60,6 +60,7 @@ extension ReplicaNode {
             formatMax: setup.formatMax, promised: promise.epoch, history: log.history, last: log.endPosition, chain: chain,
             durable: log.durable, committed: min(log.committed, log.end), slot: setup.name,
             want: following.wantsSnapshot ? .snapshot : .stream, features: setup.features, via: [setup.id] + downstreamNodes,
+            depth: 1 + (downstreams.map(\.depth).max() ?? 0),
             windowByteCount: setup.options.windowByteCount)
         effects.append(.send(session, .hello(hello)))
     }
@@ -81,7 +82,7 @@ extension ReplicaNode {
 
     private mutating func take(_ stop: ReplicationStop, into effects: inout [NodeEffect]) {
         effects.append(.note(.upstreamLost(reason: "\(stop.code.rawValue): \(stop.message)")))
-        sawEpoch(min(stop.epoch, .tooHigh - 1))
+        sawEpoch(stop.epoch)
         switch stop.code {
         case .committedTruncation:
             effects.append(

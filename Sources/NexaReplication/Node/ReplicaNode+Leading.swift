@@ -14,6 +14,8 @@ struct LeaderState: Sendable {
     }
 
     let epoch: Epoch
+    /// When the promises were there.
+    let since: Microseconds
     /// The position of EPOCH_START; nil until the log has it.
     var firstLSN: LSN?
     /// EPOCH_START is on the own disk: local commits are taken.
@@ -27,8 +29,9 @@ struct LeaderState: Sendable {
     /// Reused for counting nodes.
     var positions: [LSN] = []
 
-    init(epoch: Epoch, commit: CommitPoint) {
+    init(epoch: Epoch, since: Microseconds, commit: CommitPoint) {
         self.epoch = epoch
+        self.since = since
         self.commit = commit
     }
 
@@ -44,7 +47,7 @@ extension ReplicaNode {
     mutating func lead(_ epoch: Epoch, into effects: inout [NodeEffect]) {
         candidacy = nil
         leading = LeaderState(
-            epoch: epoch,
+            epoch: epoch, since: now,
             commit: CommitPoint(
                 configuration: setup.configuration, own: setup.id, needsEpochStart: setup.rules.contains(.commitsFromEpochStart)))
         leader = LeaderHint(node: setup.id, address: setup.address, epoch: epoch)
@@ -318,6 +321,14 @@ extension ReplicaNode {
         return FlowControl.verdict(
             byteCount: marks.last.byteCount - min(marks.last.byteCount, marks.byteCount(at: held)), age: now - since,
             options: setup.options)
+    }
+
+    /// How long ago a commit quorum was last heard: nobody of it had promised a newer leader then. Nothing is subtracted for the way, and a
+    /// leadership begins with its promises, so up to `deadAfter` this says nothing.
+    func unheard(now: Microseconds) -> Microseconds {
+        guard let leading else { return 0 }
+        let heard = leading.commit.voters.enumerated().map { $0.offset == leading.commit.own ? now : $0.element.lastHeard }
+        return now - min(now, max(leading.since, heard.sorted(by: >)[leading.commit.quorum - 1]))
     }
 
     /// Fewer voters are there than a commit needs.

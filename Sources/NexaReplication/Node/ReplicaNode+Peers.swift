@@ -18,7 +18,7 @@ extension ReplicaNode {
 
     private mutating func take(_ fence: Fence, from peer: NodeID, into effects: inout [NodeEffect]) {
         guard fence.clusterID != .none, fence.clusterID == clusterID || clusterID == .none, fence.candidate == peer,
-            setup.configuration.isVoter(fence.candidate), fence.candidate != setup.id
+            setup.configuration.isVoter(fence.candidate), fence.candidate != setup.id, isReachable(fence.epoch)
         else { return }
         sawEpoch(fence.epoch)
         if fence.isDry { return replyFenced(to: peer, epoch: fence.epoch, isGranted: false, isDry: true, into: &effects) }
@@ -71,9 +71,9 @@ extension ReplicaNode {
     // MARK: - PROMOTED and SWITCHOVER
 
     private mutating func take(_ promoted: Promoted, from peer: NodeID, into effects: inout [NodeEffect]) {
-        guard promoted.leader == peer, promoted.leader != setup.id, promoted.clusterID == clusterID || clusterID == .none else {
-            return
-        }
+        guard promoted.leader == peer, promoted.leader != setup.id, promoted.clusterID == clusterID || clusterID == .none,
+            isReachable(promoted.epoch)
+        else { return }
         sawEpoch(promoted.epoch)
         // A promise above a leader that a quorum follows: from a candidacy that failed. The leader has to know, or this node stays outside.
         guard promoted.epoch >= promise.epoch else {

@@ -43,7 +43,7 @@ extension ReplicaNode {
         case .streamStartAt(let start): receive(start, index, into: &effects)
         case .stop(let stop):
             effects.append(.note(.downstreamLost(downstreams[index].node, reason: "\(stop.code.rawValue): \(stop.message)")))
-            sawEpoch(min(stop.epoch, .tooHigh - 1))
+            sawEpoch(stop.epoch)
             remove(index, .quiet, into: &effects)
         // The shells carry snapshots out between themselves; to the core they only say that the follower is alive.
         case .snapshotBegin, .snapshotGet, .snapshotDone: break
@@ -55,7 +55,11 @@ extension ReplicaNode {
         guard index(of: session) == nil else {
             return close(index(of: session)!, .protocolError, "a second hello", into: &effects)
         }
-        sawEpoch(min(hello.promised, .tooHigh - 1))
+        let newest = max(hello.promised, hello.last.epoch)
+        guard isReachable(newest) else {
+            return refuse(session, ReplicationStop(.protocolError, "nobody can have promised epoch \(newest)"), into: &effects)
+        }
+        sawEpoch(hello.promised)
         if let former = downstreams.firstIndex(where: { $0.node == hello.node }) {
             // The same node by a new connection, or another one of that name.
             guard downstreams[former].address == hello.address || now - downstreams[former].lastHeard > setup.options.deadAfter
@@ -105,7 +109,7 @@ extension ReplicaNode {
             if let alarm { effects.append(.alarm(alarm)) }
             close(index, code, reason, into: &effects)
         case .stepDown(let epoch):
-            sawEpoch(min(epoch, .tooHigh - 1))
+            sawEpoch(epoch)
             close(index, .staleEpoch, "epoch \(epoch) was promised", into: &effects)
             if role == .leader { stepDown(to: nil, reason: "a follower promised epoch \(epoch)", resumeAfter: 0, into: &effects) }
         }

@@ -41,8 +41,13 @@ extension ReplicaNode {
         return max(due, now + 1)
     }
 
-    /// An upper bound of how stale a read of this node is at `now`; nil when it cannot tell.
-    package func staleness(now: Microseconds) -> Microseconds? { role == .leader ? 0 : following.staleness.bound(now: now) }
+    /// An upper bound of how stale a read of this node is at `now`; nil when it cannot tell. A leader that has not heard a commit quorum for
+    /// `deadAfter` may be none any more, and says so from then on.
+    package func staleness(now: Microseconds) -> Microseconds? {
+        guard role == .leader else { return following.staleness.bound(now: now) }
+        let unheard = unheard(now: now)
+        return unheard > setup.options.deadAfter ? unheard : 0
+    }
 
     /// The node as tools see it.
     package func status() -> NodeStatus {

@@ -190,7 +190,14 @@ package struct ReplicaNode: Sendable {
         effects.append(.note(.roleChanged(role, epoch: promise.epoch)))
     }
 
-    mutating func sawEpoch(_ epoch: Epoch) { highestEpochSeen = max(highestEpochSeen, epoch) }
+    mutating func sawEpoch(_ epoch: Epoch) {
+        if isReachable(epoch) { highestEpochSeen = max(highestEpochSeen, epoch) }
+    }
+
+    /// No epoch that was made up (`Epoch.leapMax`). A node that belongs to no cluster yet has nothing to compare with.
+    func isReachable(_ epoch: Epoch) -> Bool {
+        epoch < .tooHigh && (clusterID == .none || epoch < max(promise.epoch, log.history.lastEpoch) + Epoch.leapMax)
+    }
 
     // MARK: - The end
 

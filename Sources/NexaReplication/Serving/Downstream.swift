@@ -24,6 +24,8 @@ struct Downstream: Sendable {
     var name: String
     var address: String
     var slot: String
+    /// The length of the chain that began with it when it came.
+    let depth: Int
     var phase: Phase
     var windowByteCount: UInt64
     var inFlight = InFlightBytes()
@@ -34,8 +36,8 @@ struct Downstream: Sendable {
     var durable: LSN = 0
     var applied: LSN = 0
     var relayed: [Ack.Downstream] = []
-    /// It does not count for commits yet.
-    var isNewcomer = false
+    /// It does not count for commits yet, or has not said so far that it does.
+    var isNewcomer = true
     /// The commit point that the last frame told.
     var toldCommitted: LSN = 0
     /// When the last frame was sent, and the last one heard.
@@ -53,6 +55,7 @@ struct Downstream: Sendable {
         node = hello.node
         name = hello.name
         address = hello.address
+        depth = hello.depth
         slot = hello.slot.isEmpty ? hello.name : hello.slot
         phase = .asked(hello)
         self.windowByteCount = windowByteCount

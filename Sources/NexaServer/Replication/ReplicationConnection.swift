@@ -21,6 +21,8 @@ final class ReplicationConnection: ChannelInboundHandler {
 
     /// A record of the largest size, and what is around it.
     static let frameByteCountMax = RecordHeader.storedByteCountMax + (1 << 20)
+    /// What comes to an upstream is control messages only.
+    static let controlByteCountMax = 1 << 20
 
     let session: SessionID
     let side: Side
@@ -43,7 +45,7 @@ final class ReplicationConnection: ChannelInboundHandler {
     private(set) var isClosed = false
     private var context: ChannelHandlerContext?
     private var inbound: ByteBuffer?
-    private var parser = FrameParser(payloadByteCountMax: frameByteCountMax, acceptedFlags: [.requestID, .compressed, .sealed])
+    private var parser: FrameParser
     private var isTaking = false
     private let inflater = FrameInflater()
     private let scratch = OutputBytes(capacity: 1024)
@@ -55,6 +57,9 @@ final class ReplicationConnection: ChannelInboundHandler {
         self.side = side
         self.session = session
         self.shell = shell
+        parser = FrameParser(
+            payloadByteCountMax: side == .upstream ? Self.frameByteCountMax : Self.controlByteCountMax,
+            acceptedFlags: [.requestID, .compressed, .sealed])
         isConnected = side == .downstream
     }
 

@@ -19,6 +19,8 @@ package final class ReplicationGate: Sendable {
         var entries = EpochHistory()
         var end: LSN = 0
         var isLeader = true
+        /// It leads, and a quorum was heard not long ago.
+        var isConfirmed = true
         /// On this node's clock: everything that the leader had then is visible here; nil: unknown.
         var freshAt: Microseconds?
     }
@@ -148,7 +150,7 @@ package final class ReplicationGate: Sendable {
         let now = MonotonicTime.nanoseconds() / 1000
         return ReadView(
             history: known.entries, end: max(known.end, visible), visible: visible, committed: committedLSN,
-            isLeader: known.isLeader, staleness: known.isLeader ? 0 : known.freshAt.map { now - min(now, $0) })
+            isLeader: known.isLeader, staleness: known.isConfirmed ? 0 : known.freshAt.map { now - min(now, $0) })
     }
 
     /// The position of the record at `lsn`, as answers tell it.

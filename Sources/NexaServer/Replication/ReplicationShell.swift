@@ -194,10 +194,11 @@ final class ReplicationShell {
     /// What reads with conditions are held against.
     func publishHistory() {
         let now = Self.now()
+        let staleness = node.staleness(now: now)
         gate.publish(
             ReplicationGate.History(
                 entries: node.log.history, end: node.log.end, isLeader: node.role == .leader,
-                freshAt: node.staleness(now: now).map { now - min(now, $0) }))
+                isConfirmed: node.role == .leader && staleness == 0, freshAt: staleness.map { now - min(now, $0) }))
     }
 
     /// What several nodes have on disk, once somebody wants to know.

@@ -340,7 +340,7 @@ package final class ClusterSimulation {
     func note(_ text: @autoclosure () -> String) {
         guard isTraced else { return }
         trace.append("\(now) \(text())")
-        if trace.count > 4_000 { trace.removeFirst(2_000) }
+        if trace.count > 40_000 { trace.removeFirst(20_000) }
     }
 
     static func brief(_ event: Any) -> String {
