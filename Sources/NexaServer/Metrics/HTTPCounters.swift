@@ -52,7 +52,7 @@ package final class HTTPCounters: Sendable {
 
     func write(_ text: inout PrometheusText) {
         let counts = counts.withLock { $0 }
-        var lines: [String: UInt64] = [:]
+        var lines: [MetricLabels: UInt64] = [:]
         for (kind, entry) in counts.requests {
             let method = Self.methods[Int(kind.method)]
             lines["route=\"\(entry.route)\",method=\"\(method)\",status=\"\(kind.status)\"", default: 0] += entry.count

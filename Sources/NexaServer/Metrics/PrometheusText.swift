@@ -10,9 +10,15 @@ package struct PrometheusText {
         text += "# HELP \(name) \(help)\n# TYPE \(name) \(kind)\n"
     }
 
-    package mutating func sample(_ name: String, _ labels: String = "", _ value: UInt64) { line(name, labels, "\(value)") }
-    package mutating func sample(_ name: String, _ labels: String = "", _ value: Int) { line(name, labels, "\(value)") }
-    package mutating func sample(_ name: String, _ labels: String = "", _ value: Double) { line(name, labels, "\(value)") }
+    package mutating func sample(_ name: String, _ labels: MetricLabels = "", _ value: UInt64) {
+        line(name, labels.text, "\(value)")
+    }
+    package mutating func sample(_ name: String, _ labels: MetricLabels = "", _ value: Int) {
+        line(name, labels.text, "\(value)")
+    }
+    package mutating func sample(_ name: String, _ labels: MetricLabels = "", _ value: Double) {
+        line(name, labels.text, "\(value)")
+    }
 
     /// A family of one sample.
     package mutating func counter(_ name: String, _ help: String, _ value: UInt64) {
@@ -31,7 +37,8 @@ package struct PrometheusText {
     }
 
     /// Cumulative buckets with upper bounds of 2^k microseconds, their sum in seconds and the count.
-    package mutating func histogram(_ name: String, _ labels: String, counts: [UInt64], sumNanoseconds: UInt64) {
+    package mutating func histogram(_ name: String, _ labels: MetricLabels, counts: [UInt64], sumNanoseconds: UInt64) {
+        let labels = labels.text
         var total: UInt64 = 0
         for (exponent, count) in counts.enumerated() {
             total += count

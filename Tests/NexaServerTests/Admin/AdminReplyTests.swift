@@ -103,6 +103,15 @@ private struct Source: AdminSource {
     }
 }
 
+@Suite struct MetricLabelsTests {
+    @Test func noNameEndsItsLabelOrItsLine() {
+        let name = "a\"} 1\nforged 2\\"
+        var text = PrometheusText()
+        text.sample("x", "peer=\"\(name)\",stage=\"durable\"", 3)
+        #expect(text.text == #"x{peer="a\"} 1\nforged 2\\",stage="durable"} 3"# + "\n")
+    }
+}
+
 @Suite struct LogLineTests {
     private let time = TimeOfDay(seconds: 1_795_383_780, nanoseconds: 7_000_000)
 
