@@ -1,4 +1,4 @@
-/// The fields of a request about users, checked. These requests are rare: their payload is decoded as a whole.
+/// The fields of a request about users, checked. These requests are rare: their payload is small and decoded as a whole, in the work pool.
 
 import NexaDocuments
 import NexaWire
@@ -6,7 +6,17 @@ import NexaWire
 struct UserRequest {
     private let map: MessagePackValue
 
-    init(_ payload: UnsafeRawBufferPointer) throws(DocumentError) {
+    /// Room for a user with `databaseCountMax` databases of the longest names.
+    private static let payloadByteCountMax = 256 << 10
+
+    /// TOO_LARGE before anything is copied; throws `wouldBlock` where time may not be taken.
+    init(_ payload: UnsafeRawBufferPointer, mayBlock: Bool) throws(DocumentError) {
+        guard payload.count <= Self.payloadByteCountMax else {
+            throw DocumentError(
+                .tooLarge, "A request about users has at most \(Self.payloadByteCountMax) bytes",
+                details: [.init("limit", .int(Int64(Self.payloadByteCountMax)))])
+        }
+        if !mayBlock { throw .wouldBlock }
         map = payload.isEmpty ? .map([]) : (try? MessagePackValue(decoding: payload)) ?? .null
         guard map.mapValue != nil else {
             throw DocumentError(.badPayload, "The payload of a request about users is a map of fields")

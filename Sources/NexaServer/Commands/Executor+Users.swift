@@ -11,12 +11,11 @@ extension Executor {
     func createUser(
         _ call: Call, _ payload: Bytes, _ session: Session, _ output: OutputBytes
     ) throws(DocumentError) -> Outcome {
-        let request = try UserRequest(payload)
+        let request = try UserRequest(payload, mayBlock: mayBlock)
         let name = try request.username()
         let password = try request.password("password")
         let role = try request.role() ?? .read
         let databases = try request.databases(for: role) ?? [:]
-        if !mayBlock { throw .wouldBlock }
         try checkWriteConcern()
         // Before the hash, so that a name that is taken costs nothing; the catalog decides.
         if catalog.view.users[name] != nil {
@@ -42,8 +41,7 @@ extension Executor {
     func deleteUser(
         _ call: Call, _ payload: Bytes, _ session: Session, _ output: OutputBytes
     ) throws(DocumentError) -> Outcome {
-        let name = try UserRequest(payload).username()
-        if !mayBlock { throw .wouldBlock }
+        let name = try UserRequest(payload, mayBlock: mayBlock).username()
         try checkWriteConcern()
         let lsn = try catalog.removeUser(name, durability: node.configuration.durability)
         note("user deleted", name, session)
@@ -62,14 +60,13 @@ extension Executor {
     func changePassword(
         _ call: Call, _ payload: Bytes, _ session: inout Session, _ output: OutputBytes
     ) throws(DocumentError) -> Outcome {
-        let request = try UserRequest(payload)
+        let request = try UserRequest(payload, mayBlock: mayBlock)
         let name = try request.username()
         let isOwn = session.principal?.user.name == name
         guard session.isUnlimited || isOwn else {
             throw DocumentError(.forbidden, "Permission denied. Only admins can change another user's password.")
         }
         let password = try request.password("new_password")
-        if !mayBlock { throw .wouldBlock }
         try checkWriteConcern()
         let hash = PasswordHash(of: password).text
         let now = WallClock.system.microseconds()
@@ -86,14 +83,13 @@ extension Executor {
     func alterUser(
         _ call: Call, _ payload: Bytes, _ session: inout Session, _ output: OutputBytes
     ) throws(DocumentError) -> Outcome {
-        let request = try UserRequest(payload)
+        let request = try UserRequest(payload, mayBlock: mayBlock)
         let name = try request.username()
         guard let before = catalog.view.users[name] else { throw Catalog.noSuchUser(name) }
         let role = try request.role()
         let databases = try request.databases(for: role ?? before.role)
         let password = try request.optionalPassword("new_password")
         let key = try request.flag("new_api_key") ? APIKey() : nil
-        if !mayBlock { throw .wouldBlock }
         try checkWriteConcern()
         let hash = password.map { PasswordHash(of: $0).text }
         let now = WallClock.system.microseconds()

@@ -42,6 +42,23 @@ import Testing
         )
     }
 
+    @Test func aRequestAboutUsersIsSmall() async throws {
+        try await withRoot { _, root in
+            let padding = MessagePackValue.array([MessagePackValue](repeating: nil, count: 300_000))
+            for type in [MessageType.createUser, .deleteUser, .changePassword, .alterUser] {
+                let answer = try root.call(
+                    type, ["username": "root", "password": "other", "new_password": "other", "padding": padding])
+                #expect(answer.code == "TOO_LARGE", "\(type)")
+            }
+            // The most that a user can have is not too large.
+            let databases = (0..<1_000).map { number in
+                MessagePackValue.Entry("d" + String(number + 1_000) + String(repeating: "x", count: 115), "write")
+            }
+            let made = try add(root, "ann", "read", [.init("databases", .map(databases))])
+            #expect(made.type == .success, "\(made.value)")
+        }
+    }
+
     @Test func withoutUsersANodeServesWhoeverComes() async throws {
         try await LoopbackNode.run { port in
             let (client, answer) = try connect(port, "root", "nexadb123")
