@@ -8,7 +8,9 @@ import NexaWire
 extension Executor {
     // MARK: Lists
 
-    func listDatabases(_ call: Call, _ session: Session, _ output: OutputBytes) -> Outcome {
+    func listDatabases(_ call: Call, _ session: Session, _ output: OutputBytes) throws(DocumentError) -> Outcome {
+        // Before the view, which is as new as what is visible.
+        _ = try readPosition(call)
         let view = node.store.catalog.view
         var names = view.databaseNames
         if !session.isUnlimited, let user = session.principal?.user { names.removeAll { !Authorization.shows($0, to: user) } }
@@ -24,9 +26,10 @@ extension Executor {
 
     func listCollections(_ call: Call, _ session: Session, _ output: OutputBytes) throws(DocumentError) -> Outcome {
         // An existing client asks for databases this way: `database: true`.
-        if asksForDatabases { return listDatabases(call, session, output) }
+        if asksForDatabases { return try listDatabases(call, session, output) }
         _ = try fields.text(.database)
         let database = requestedDatabase(session)
+        _ = try readPosition(call)
         let view = node.store.catalog.view
         let names = view.collections(of: database)?.map(\.name) ?? []
         let mark = begin(.success, call, lsn: view.lsn, output)
@@ -157,10 +160,11 @@ extension Executor {
         }
         if !mayBlock { throw .wouldBlock }
         let (database, name) = try requiredCollection(session)
+        let position = try readPosition(call)
         guard let collection = node.store.catalog.view.collection(database: database, name: name) else {
             throw Catalog.noSuchCollection(name, database: database)
         }
-        let scan = worker.makeStatistics([collection], atLeast: call.floor, deadline: try deadline(call))
+        let scan = worker.makeStatistics([collection], atLeast: position, deadline: try deadline(call))
         return .work(LongWork(.statistics(scan, database: database, collection: collection)))
     }
 
@@ -168,8 +172,9 @@ extension Executor {
         if !mayBlock { throw .wouldBlock }
         _ = try fields.text(.database)
         let database = requestedDatabase(session)
+        let position = try readPosition(call)
         guard let collections = node.store.catalog.view.collections(of: database) else { throw Catalog.noSuchDatabase(database) }
-        let scan = worker.makeStatistics(collections, atLeast: call.floor, deadline: try deadline(call))
+        let scan = worker.makeStatistics(collections, atLeast: position, deadline: try deadline(call))
         return .work(LongWork(.statistics(scan, database: database, collection: nil)))
     }
 

@@ -201,7 +201,8 @@ extension Executor {
             if need == .committed { return }
             throw DocumentError(.badRequest, "'w' asks for more nodes than this one", details: [.init("field", "w")])
         }
-        let timeout = try fields.count(.writeTimeoutMilliseconds) ?? node.configuration.requestLimit.milliseconds
+        let asked = try fields.count(.writeTimeoutMilliseconds) ?? node.configuration.requestLimit.milliseconds
+        let timeout = min(asked, RequestFields.timeMillisecondsMax)
         concern = PendingConcern(
             need: need, timeoutMilliseconds: timeout == 0 ? nil : timeout, generation: gate.generation, isWrite: true)
     }

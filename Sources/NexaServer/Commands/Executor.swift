@@ -93,7 +93,7 @@ package final class Executor {
         case .status: return status(call, session, output)
         case .cancel: return try cancel()
         case .cursorCredit: return try cursorCredit()
-        case .listDatabases: return listDatabases(call, session, output)
+        case .listDatabases: return try listDatabases(call, session, output)
         case .listCollections: return try listCollections(call, session, output)
         case .createDatabase: return try createDatabase(call, session, output)
         case .dropDatabase: return try dropDatabase(call, session, output)

@@ -44,6 +44,9 @@ extension RequestFields {
         throw DocumentError(.badRequest, "'durability' is \"disk\" or \"os\"", details: [.init("field", "durability")])
     }
 
+    /// Some eleven days: who gives a request more time than that gives it any.
+    static let timeMillisecondsMax = 1_000_000_000
+
     /// When the request has to be given up, in `MonotonicTime`; nil: never. Its time runs from `start`, which is now unless it waited before.
     func deadline(limit: TimeLimit, from start: UInt64) throws(DocumentError) -> UInt64? {
         let own = try count(.timeoutMilliseconds)
@@ -54,7 +57,8 @@ extension RequestFields {
         case (let own?, true): milliseconds = own
         case (let own?, false): milliseconds = min(own, limit.milliseconds)
         }
-        return (start > 0 ? start : MonotonicTime.nanoseconds()) &+ UInt64(min(milliseconds, 1_000_000_000)) &* 1_000_000
+        return (start > 0 ? start : MonotonicTime.nanoseconds()) &+ UInt64(min(milliseconds, Self.timeMillisecondsMax))
+            &* 1_000_000
     }
 }
 

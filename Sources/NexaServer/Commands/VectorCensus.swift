@@ -82,11 +82,12 @@ extension Executor {
         if !mayBlock { throw .wouldBlock }
         _ = try fields.text(.database)
         let database = requestedDatabase(session)
+        let position = try readPosition(call)
         let collections = node.store.catalog.view.collections(of: database) ?? []
         return .work(
             LongWork(
                 .vectors(
-                    VectorCensus(database: database, collections: collections, atLeast: call.floor, deadline: try deadline(call)))
+                    VectorCensus(database: database, collections: collections, atLeast: position, deadline: try deadline(call)))
             ))
     }
 
@@ -102,6 +103,7 @@ extension Executor {
 
     func buildVectorIndex(_ call: Call, _ session: Session) throws(DocumentError) -> Outcome {
         if !mayBlock { throw .wouldBlock }
+        let position = try readPosition(call)
         guard let collection = try collection(session, create: false, missing: "Missing 'collection' field") else {
             throw Self.noVectors(requestedNames(session).collection)
         }
@@ -109,7 +111,7 @@ extension Executor {
         let cursor = try VectorCensus.filter.span.withUnsafeBytes { filter throws(DocumentError) in
             var spec = QuerySpec()
             spec.filter = filter
-            spec.atLeast = call.floor
+            spec.atLeast = position
             spec.deadline = deadline
             return try worker.makeCount(collection, spec)
         }
