@@ -62,6 +62,55 @@ import Testing
         #expect(PythonJSON.characterCount([]) == 2)
     }
 
+    @Test func aTableOfManyColumnsIsWrittenOrRefusedAtOnce() async throws {
+        func fields(_ count: Int, from first: Int) -> MessagePackValue {
+            .map((first..<first + count).map { .init("f\($0)", .int(Int64($0))) })
+        }
+        try await LoopbackNode.run { port in
+            let client = try RawClient(port: port)
+            #expect(try client.call(.create, ["collection": "wide", "data": fields(60_000, from: 0)]).type == .success)
+            let wide = try client.call(.queryToon, ["collection": "wide"])
+            #expect(wide["count"] == 1)
+            #expect(wide["data"]?.stringValue?.contains(",59998,59999\n") == true)
+            // 2,000 rows of 40,003 columns: 80 million cells.
+            let documents = MessagePackValue.array((0..<2_000).map { fields(20, from: 20 * $0) })
+            #expect(try client.call(.batchWrite, ["collection": "sparse", "documents": documents]).type == .success)
+            #expect(try client.call(.queryToon, ["collection": "sparse"]).code == "RESULT_TOO_LARGE")
+        }
+    }
+
+    @Test func anImportThatCannotBeWrittenDropsNothing() async throws {
+        try await LoopbackNode.run { port in
+            let client = try RawClient(port: port)
+            _ = try client.call(.create, ["collection": "c", "data": ["_id": "old", "vector": [1.0, 2.0]]])
+            func replace(_ text: String, _ more: [MessagePackValue.Entry] = []) throws -> ReceivedFrame {
+                try client.call(
+                    .importToon,
+                    .map([.init("collection", "c"), .init("toon_data", .string(text)), .init("replace", true)] + more))
+            }
+            let name = String(repeating: "n", count: 1 << 20)
+            let tooLarge = "documents[20]{\(name)}:\n" + String(repeating: "  1\n", count: 20)
+            for (text, code) in [
+                ("documents[2]{_id,n}:\n  a,1\n  a,2\n", "DUPLICATE"), ("documents[1]{_id}:\n  7\n", "BAD_REQUEST"),
+                ("documents[1]{_id}:\n  \(String(repeating: "k", count: 1_025))\n", "BAD_REQUEST"),
+                ("documents[1]{_id}:\n  \"\"\n", "BAD_REQUEST"), ("documents[1]{a,a}:\n  1,2\n", "BAD_REQUEST"),
+                ("documents[2]{vector}:\n  \"[1,2]\"\n  \"[1,2,3]\"\n", "BAD_REQUEST"),
+                ("documents[1]{vector}:\n  \"[1,1e300]\"\n", "BAD_REQUEST"), ("documents[1]: 1\n", "BAD_REQUEST"),
+                (tooLarge, "TOO_LARGE"),
+            ] {
+                #expect(try replace(text).code == code, "\(text.prefix(60))")
+                #expect(try client.call(.count, ["collection": "c"])["count"] == 1, "\(text.prefix(60))")
+            }
+            let good = "documents[2]{_id,vector}:\n  a,\"[1,2,3]\"\n  b,\"[4,5,6]\"\n"
+            #expect(try replace(good, [.init("w", 5)]).code == "BAD_REQUEST")
+            #expect(try replace(good, [.init("durability", "paper")]).code == "BAD_REQUEST")
+            #expect(try client.call(.read, ["collection": "c", "key": "old"]).type == .success)
+            #expect(try replace(good, [.init("w", "majority"), .init("durability", "os")])["imported"] == 2)
+            #expect(try client.call(.count, ["collection": "c"])["count"] == 2)
+            #expect(try client.call(.read, ["collection": "c", "key": "old"]).type == .notFound)
+        }
+    }
+
     @Test func theCommandsOfExistingClients() async throws {
         try await LoopbackNode.run { port in
             let client = try RawClient(port: port)

@@ -66,8 +66,12 @@ extension Executor {
         _ documents: [MessagePackValue], _ names: (database: String, collection: String), isExport: Bool, lsn: LSN, _ call: Call,
         _ session: Session, _ output: OutputBytes
     ) throws(DocumentError) {
+        let columns = ToonWriter.columns(of: documents)
+        let limit = node.limits.frameByteCountMax
+        // A cell has two bytes at least, with its comma: this text would not fit.
+        if 2 * columns.count * documents.count > limit { throw Self.resultTooLarge(limit) }
         let text = ToonWriter.write(
-            collection: names.collection, documents: documents,
+            collection: names.collection, documents: documents, columns: columns,
             exportedAt: isExport ? TimeOfDay.now().fractionalSeconds : nil)
         let list = MessagePackValue.array(documents)
         let jsonSize = PythonJSON.characterCount(isExport ? list : ["documents": list])
@@ -98,55 +102,38 @@ extension Executor {
             throw DocumentError(.badRequest, "Missing 'collection' or 'toon_data' field", details: [.init("field", "toon_data")])
         }
         let replaces = Self.value(of: "replace", in: payload)?.boolValue ?? false
-        let documents = try Self.documents(from: text)
+        try checkWriteConcern()
+        let durability = try fields.durability(default: node.configuration.durability)
+        let documents = try ToonImport(text, byteCountMax: node.limits.frameByteCountMax)
         let names = requestedNames(session)
         if replaces, node.store.catalog.view.collection(database: names.database, name: names.collection) != nil {
             _ = try node.store.catalog.dropCollection(
-                database: names.database, name: names.collection, durability: node.configuration.durability)
+                database: names.database, name: names.collection, durability: durability)
         }
         guard let collection = try collection(session, create: true, missing: "Missing 'collection' or 'toon_data' field") else {
             throw DocumentError(.internal, "A collection that was just made is gone")
         }
         var keys: [MessagePackValue] = []
         var lsn: LSN = node.store.catalog.view.lsn
-        if !documents.isEmpty {
-            let list = MessagePackValue.array(documents).encoded()
-            lsn = try list.span.withUnsafeBytes { bytes throws(DocumentError) in
-                var request = BatchRequest(
-                    items: .documents(bytes), database: Bytes(start: nil, count: 0), collection: collection)
-                request.options.durability = node.configuration.durability
-                let result = try worker.batch(request)
-                for index in 0..<min(result.keys.count, 100) {
-                    keys.append(.string(String(decoding: result.keys[index], as: UTF8.self)))
-                }
-                return result.lsn
+        if documents.documentCount > 0 {
+            var request = BatchRequest(
+                items: .documents(documents.list.bytes), database: Bytes(start: nil, count: 0), collection: collection)
+            request.options.durability = durability
+            let result = try worker.batch(request)
+            for index in 0..<min(result.keys.count, 100) {
+                keys.append(.string(String(decoding: result.keys[index], as: UTF8.self)))
             }
+            lsn = result.lsn
         }
         let mark = begin(.success, call, lsn: lsn, output)
         MessagePackValue.map([
             .init("database", .string(collection.database)), .init("collection", .string(collection.name)),
-            .init("imported", .int(Int64(documents.count))), .init("replaced", .bool(replaces)),
+            .init("imported", .int(Int64(documents.documentCount))), .init("replaced", .bool(replaces)),
             .init("document_ids", .array(keys)),
-            .init("message", .string("Successfully imported \(documents.count) documents from TOON format")),
+            .init("message", .string("Successfully imported \(documents.documentCount) documents from TOON format")),
         ]).encode(into: output)
         end(mark, session, output)
         return .answered(hold: lsn, commitCount: 1)
-    }
-
-    /// The documents of a TOON text: its field `documents`, or the whole map as one.
-    private static func documents(from text: String) throws(DocumentError) -> [MessagePackValue] {
-        let value: MessagePackValue
-        do throws(ToonError) {
-            value = try ToonReader.parse(text)
-        } catch {
-            throw DocumentError(
-                .badRequest, "Failed to import TOON data: \(error)", details: [.init("line", .int(Int64(error.line)))])
-        }
-        let documents = value["documents"]?.arrayValue ?? [value]
-        for document in documents where document.mapValue == nil {
-            throw DocumentError(.badRequest, "Failed to import TOON data: 'documents' is not a table of documents")
-        }
-        return documents
     }
 
     /// A field of the request's map that only this command has.

@@ -15,16 +15,25 @@ import NexaWire
 package enum ToonWriter {
     /// - Parameters:
     ///   - documents: maps; anything else is left out.
+    ///   - columns: those of the documents, if they are known already.
     ///   - exportedAt: written as a last line by EXPORT_TOON.
-    package static func write(collection: String, documents: [MessagePackValue], exportedAt: Double? = nil) -> String {
+    /// Costs a step for each cell of the table and each field of a document.
+    package static func write(
+        collection: String, documents: [MessagePackValue], columns: [String]? = nil, exportedAt: Double? = nil
+    ) -> String {
         var text = "collection: \(cell(.string(collection)))\n"
-        let fields = union(documents)
+        let columns = columns ?? self.columns(of: documents)
         if documents.isEmpty {
             text += "documents[0]:\n"
         } else {
-            text += "documents[\(documents.count)]{\(fields.map(name).joined(separator: ","))}:\n"
+            text += "documents[\(documents.count)]{\(columns.map(name).joined(separator: ","))}:\n"
+            let places = Dictionary(uniqueKeysWithValues: zip(columns, columns.indices))
             for document in documents {
-                text += "  " + fields.map { cell(document[$0] ?? .null) }.joined(separator: ",") + "\n"
+                var row = [String](repeating: cell(.null), count: columns.count)
+                for entry in document.mapValue ?? [] {
+                    if let place = entry.key.stringValue.flatMap({ places[$0] }) { row[place] = cell(entry.value) }
+                }
+                text += "  " + row.joined(separator: ",") + "\n"
             }
         }
         text += "count: \(documents.count)"
@@ -33,7 +42,7 @@ package enum ToonWriter {
     }
 
     /// Names of all fields in the order in which they are first seen.
-    private static func union(_ documents: [MessagePackValue]) -> [String] {
+    package static func columns(of documents: [MessagePackValue]) -> [String] {
         var seen: Set<String> = []
         var names: [String] = []
         for document in documents {
