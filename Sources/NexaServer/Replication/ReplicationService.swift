@@ -64,7 +64,9 @@ package final class ReplicationService: Sendable {
     private let restart = NexaLock()
     nonisolated(unsafe) private var restartReason: ReplicationShell.RestartReason?  // guarded by `restart`
     nonisolated(unsafe) private var onRestart: (@Sendable () -> Void)?  // guarded by `restart`
-    // Written once by `start`, before anybody posts.
+    /// The port listens before the shell is made, because the shell has to know the port: what arrives from there looks here first.
+    private let isOpen = Atomic<Bool>(false)
+    // Written once by `start`, before `isOpen` and before anything is made here that posts.
     nonisolated(unsafe) private var worker: LogWorker?
     nonisolated(unsafe) private var snapshotThread: LogWorker?
     nonisolated(unsafe) private var shell: NIOLoopBound<ReplicationShell>?
@@ -120,7 +122,12 @@ package final class ReplicationService: Sendable {
                 }, eventLoop: eventLoop)
         }.get()
         observer = parts.engine.addDurabilityObserver { [weak self] _, error in self?.logMoved(error) }
-        post { $0.start() }
+        let shell = shell
+        try await eventLoop.submit {
+            // What arrives from here on is queued behind the start.
+            self.isOpen.store(true, ordering: .releasing)
+            shell?.value.start()
+        }.get()
     }
 
     func stop() async {
@@ -197,8 +204,8 @@ package final class ReplicationService: Sendable {
 
     // MARK: - From other threads
 
-    /// Runs `body` on the loop.
-    func post(_ body: @escaping @Sendable (ReplicationShell) -> Void) {
+    /// Runs `body` on the loop. For what this service made, which did not exist before its shell.
+    private func post(_ body: @escaping @Sendable (ReplicationShell) -> Void) {
         guard let shell else { return }
         eventLoop.execute { body(shell.value) }
     }
@@ -213,17 +220,21 @@ package final class ReplicationService: Sendable {
     }
 
     /// Takes a connection over whose CONNECT said that it is for replication. Owns the descriptor from here on. `isWelcome` is asked with
-    /// each message: false when the user that it logged in as may not replicate any more.
+    /// each message: false when the user that it logged in as may not replicate any more. While the node starts, the connection is closed.
     package func adopt(
         _ descriptor: NIOBSDSocket.Handle, hello: UnsafeRawBufferPointer, isWelcome: @escaping @Sendable () -> Bool
     ) {
+        guard isOpen.load(ordering: .acquiring) else { return DescriptorCloser.close(descriptor) }
         let hello = try? MessagePackValue(decoding: hello)
         post { $0.adopt(descriptor, hello: hello, isWelcome: isWelcome) }
     }
 
-    /// Asks where a linearizable read may read; nil when no leader confirmed that it leads. `deadline` is in microseconds.
+    /// Asks where a linearizable read may read; nil when no leader confirmed that it leads, or the node starts or stops. `deadline` is in
+    /// microseconds.
     func readIndex(visible: LSN, deadline: Microseconds, _ done: @escaping @Sendable (LSN?) -> Void) {
+        guard isOpen.load(ordering: .acquiring) else { return done(nil) }
         post { shell in
+            guard !shell.isStopped else { return done(nil) }
             let id = shell.waiters.add(read: done)
             shell.handle(.awaitReadIndex(id, visible: visible, deadline: deadline))
         }

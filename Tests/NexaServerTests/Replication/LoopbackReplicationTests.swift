@@ -70,7 +70,68 @@ import Testing
             }
             try writer.send(.create, ["collection": "c", "data": [:], "w": 3, "wtimeout_ms": 100])
             #expect(try writer.receive()?.code == "WRITE_CONCERN_TIMEOUT")
+            let imported = try writer.call(
+                .importToon, ["collection": "t", "toon_data": "documents[1]{n}:\n  1\n", "w": 3, "wtimeout_ms": 100])
+            #expect(imported.code == "WRITE_CONCERN_TIMEOUT")
         }
+    }
+
+    @Test func theLongestTimeForAWriteIsNotOver() async throws {
+        try await withPair { leader, _ in
+            let writer = try RawClient(port: leader.port)
+            for _ in 0..<20 {
+                let answer = try writer.call(
+                    .create, ["collection": "c", "data": [:], "w": 2, "wtimeout_ms": .int(.max)])
+                #expect(answer.type == .success)
+            }
+        }
+    }
+
+    /// The port listens before the node knows what it promised.
+    @Test func whoAsksWhileTheNodeStartsIsAnswered() async throws {
+        let directory = FileManager.default.temporaryDirectory.appendingPathComponent("nexa-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let first = try await LoopbackNode.start(directory.path) { $0.nodeName = "a" }
+        let port = first.port
+        try await first.stop()
+        let stall = Stall()
+        let files = FaultFileSystem(PosixFileSystem()) { operation, path, _ in
+            if operation == .open && path.hasSuffix("/coordination") { stall.pass() }
+        }
+        let starting = Task.detached {
+            try await LoopbackNode.start(
+                directory.path,
+                {
+                    $0.nodeName = "a"
+                    $0.port = port
+                }, fileSystem: files)
+        }
+        let asked = Swift.Result {
+            #expect(stall.awaitCall())
+            let reader = try RawClient(port: port)
+            let read: MessagePackValue = [
+                "collection": "c", "key": "k", "read_concern": "linearizable", "wait_ms": 500,
+            ]
+            #expect(try reader.call(.read, read).code == "STALE_READ")
+            let follower = try RawClient(port: port)
+            try follower.send(.connect, ["purpose": "replication"])
+            #expect(try follower.receive() == nil)
+        }
+        stall.open()
+        let node = try await starting.value
+        let result = await Swift.Result.catching {
+            try asked.get()
+            try await Task.detached {
+                try wait("a leader") { node.context.gate.leads }
+                let reader = try RawClient(port: port)
+                #expect(
+                    try reader.call(.read, ["collection": "c", "key": "k", "read_concern": "linearizable"]).type == .notFound)
+                let follower = try RawClient(port: port)
+                #expect(try follower.call(.connect, ["purpose": "replication"])["status"] == "connected")
+            }.value
+        }
+        try await node.stop()
+        try result.get()
     }
 
     @Test func whatIsNoReplicationOnItsConnectionEndsIt() async throws {
