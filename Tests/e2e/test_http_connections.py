@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from rig import wire
 from rig.certificates import Authority
 from rig.cluster import Cluster
 from rig.node import Node
@@ -246,6 +247,20 @@ def test_bodies_over_tls_have_their_time_and_hold_up_no_stop(make_node, tmp_path
     with secured() as peer:
         peer.sendall(begun)
         assert node.stop() == 0
+
+
+def test_a_body_that_does_not_come_takes_no_time_from_others_when_the_node_stops(make_node):
+    node = make_node("node", "--http-port", "0", "--shutdown-timeout", "6s").start()
+    with opened(node) as peer, node.wire() as client:
+        peer.sendall(b"POST /collections/c HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
+        end = time.monotonic() + 10
+        while "nexadb_http_connections 1\n" not in node.http("/metrics")[1]:
+            assert time.monotonic() < end, "the connection is not seen"
+        assert client.ask(wire.PING, {}).type == wire.PONG
+        started = time.monotonic()
+        os.kill(node.pid, signal.SIGTERM)
+        assert client.at_end() and time.monotonic() - started < 4, "what had nothing under way is closed at once"
+        assert node.wait(20) == 0
 
 
 def test_large_bodies_hold_up_no_other_connection(make_node, name, report):

@@ -1,5 +1,6 @@
 """Many connections, slow readers, slow writers: memory per connection is bounded and printed, and the other clients notice little."""
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -158,6 +159,46 @@ def test_readers_that_never_read_are_held_and_then_closed(make_node, report):
     assert each <= SLOW_READER_LIMIT
     assert closed == count, "a client that leaves its answers untaken is closed after --write-timeout"
     assert other.p99 < 500
+
+
+def test_a_reader_that_asks_on_and_takes_nothing_is_closed(make_node):
+    node = make_node("node", "--write-timeout", "2s").start()
+    with PlainClient(node.port) as c:
+        c.create("storm", {"_id": "large", "text": "x" * 60_000})
+
+    def waiting() -> int:
+        return int(re.search(r"^nexadb_buffered_bytes (\d+)", node.http("/metrics")[1], re.M)[1])
+
+    reader, end = wire.Wire(node.port, receive_buffer=4096), time.monotonic() + 30
+    while waiting() < 200 * KiB:
+        assert time.monotonic() < end, "the sockets take whatever comes"
+        reader.send(wire.READ, {"collection": "storm", "key": "large"})
+    end = time.monotonic() + 12
+    with pytest.raises(ConnectionError):
+        while time.monotonic() < end:
+            reader.send(wire.PING, {})
+            time.sleep(0.1)
+    reader.close()
+
+
+def test_answers_that_nobody_takes_are_not_made(make_node, report):
+    node = make_node("node", "--memory", "32MiB").start()
+    with PlainClient(node.port) as c:
+        for n in range(2):
+            c.create("storm", {"_id": f"large-{n}", "text": "x" * MiB})
+    count = 100
+    reader = node.wire(receive_buffer=4096)
+    before = peak = node.resident_bytes()
+    reader.raw(b"".join(wire.request(wire.QUERY, {"collection": "storm"}, request_id=n) for n in range(count)))
+    end = time.monotonic() + 4
+    while time.monotonic() < end:
+        peak = max(peak, node.resident_bytes())
+        time.sleep(0.01)
+    report(f"load: {count} QUERYs of 2 MiB each, none taken: node memory +{(peak - before) / MiB:.0f} MiB at its peak")
+    assert peak - before < 100 * MiB
+    answers = [reader.recv() for _ in range(count)]
+    assert {a.request_id for a in answers} == set(range(count)) and all(a.byte_count > 2 * MiB for a in answers)
+    reader.close()
 
 
 def test_slow_writers_are_closed_by_the_frame_limit(make_node, report):

@@ -38,6 +38,8 @@ package struct AnswerQueue: ~Copyable {
 
     /// Bytes that have not been handed to the socket.
     package var byteCount: Int { bytes.byteCount }
+    /// Bytes that have been handed to the socket since the connection began.
+    package var sentByteCount: UInt64 { start }
     /// Whether some answer waits for the log.
     package var isHeld: Bool { firstMark < marks.count }
     /// The newest position that an answer waits for, 0 when none does.

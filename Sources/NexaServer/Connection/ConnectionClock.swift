@@ -32,7 +32,7 @@ package struct ConnectionClock: Sendable {
     package var awaitsLogIn = false
     private var frameBeganAt: UInt64?
     private var stalledAt: UInt64?
-    private var stalledByteCount = 0
+    private var takenByteCount: Int64 = 0
 
     package init(now: UInt64) {
         openedAt = now
@@ -56,14 +56,15 @@ package struct ConnectionClock: Sendable {
         }
     }
 
-    /// How many bytes the socket has not taken. Fewer than last time, or none, is progress.
-    package mutating func unsent(_ byteCount: Int, at now: UInt64) {
-        if byteCount == 0 {
-            stalledAt = nil
-        } else if stalledAt == nil || byteCount != stalledByteCount {
-            stalledAt = now
-        }
-        stalledByteCount = byteCount
+    /// Nothing waits for the client.
+    package mutating func allTaken() { stalledAt = nil }
+
+    /// Answers wait, and this many bytes of them the client has taken since it connected. More than last time is progress; that more
+    /// answers wait, because the client goes on asking, is none.
+    package mutating func taken(_ byteCount: Int64, at now: UInt64) {
+        guard stalledAt == nil || byteCount > takenByteCount else { return }
+        stalledAt = now
+        takenByteCount = byteCount
     }
 
     /// The limit that has passed at `now`, if any.

@@ -1,7 +1,8 @@
 /// Requests that are away in the work pool, and streams: departure, return, credit, cancellation.
 ///
 /// A stream's next chunk is asked for when the client has credit for it and the connection's output is not full, so one stream
-/// holds one chunk in the pool and at most the output limit here, whatever the size of its result.
+/// holds one chunk in the pool and at most the output limit here, whatever the size of its result. Other reads are given to the pool a few
+/// at a time, and none while the output is full: a client that takes nothing makes the node hold a few answers, however many it asks for.
 
 import NIOCore
 import NexaDocuments
@@ -14,18 +15,23 @@ extension ConnectionHandler {
         let task = PoolTask(
             type: type, requestID: frame.requestID, wantsToken: wantsToken, payload: payload, session: session, floor: readFloor,
             streamID: takeStreamID(), arrival: burstArrival)
-        machine.depart(hasRequestID: frame.requestID != nil)
+        machine.depart(hasRequestID: frame.requestID != nil, byteCount: task.payloadByteCount)
         tasks.append(task)
         if let wait = loop.executor.pendingWait {
             loop.executor.pendingWait = nil
             park(task, wait)
         } else {
-            submit(task)
+            submitInTurn(task)
         }
     }
 
     /// The request waits for a position, for the leader's word, for the gate or for time, holding neither a thread nor a snapshot.
     private func park(_ task: PoolTask, _ wait: RequestWait) {
+        if loop.node.isDraining {
+            task.stop()
+            return submit(task)
+        }
+        task.isParked = true
         task.parkedAt = MonotonicTime.nanoseconds()
         if task.wait.since == 0 { task.wait.since = task.parkedAt }
         let home = TaskHome(handler: self, loop: loop)
@@ -40,6 +46,8 @@ extension ConnectionHandler {
             task.wait.deadline = wait.deadline
             loop.node.replication?.readIndex(visible: loop.node.engine.visibleLSN, deadline: wait.deadline / 1000) { index in
                 home.eventLoop.execute {
+                    // Cancelled meanwhile, it may be in the pool.
+                    guard task.isParked else { return }
                     task.wait.index = index ?? .max
                     home.handler.value.resume(task)
                 }
@@ -57,13 +65,34 @@ extension ConnectionHandler {
         end(task)
     }
 
-    /// What a parked request waited for is there, or its time is over: it is asked again.
+    /// What a parked request waited for is there, its time is over, or it is to end: it is asked again.
     func resume(_ task: PoolTask) {
-        guard machine.phase != .closed else { return }
+        guard machine.phase != .closed, task.isParked else { return }
+        task.isParked = false
         if !task.type.isWrite {
             loop.metrics.record(nanoseconds: MonotonicTime.nanoseconds() &- task.parkedAt, count: 1, in: .readWait)
         }
-        submit(task)
+        submitInTurn(task)
+    }
+
+    /// The node stops: nothing is waited for any more.
+    func endParked() {
+        for task in tasks where task.isParked { task.stop() }
+        pumpStreams()
+    }
+
+    /// Reads of one connection in the pool, at least; where there are more threads, as many as these.
+    private static let poolReadCount = 4
+
+    private var hasRoomForReads: Bool {
+        machine.answers.byteCount <= machine.limits.outputByteCountMax
+            && poolCount < max(Self.poolReadCount, loop.pool.threadCount)
+    }
+
+    /// Gives the task to the pool as soon as there is room for its answer. Writes do not wait: their answers are as small as they are.
+    private func submitInTurn(_ task: PoolTask) {
+        task.isQueued = !task.type.isWrite && !task.isEnding && !hasRoomForReads
+        if !task.isQueued { submit(task) }
     }
 
     private func submit(_ task: PoolTask) {
@@ -73,7 +102,9 @@ extension ConnectionHandler {
         if !Self.run(task, in: loop.pool, home: home) {
             refuse(DocumentError(.overloaded, "Too many scans and searches wait already"), requestID: task.requestID)
             end(task)
+            return
         }
+        poolCount += 1
     }
 
     /// Gives the task to the pool; a turn that used its time up goes to the end of the queue.
@@ -91,6 +122,7 @@ extension ConnectionHandler {
 
     private func returned(_ task: PoolTask, _ turn: PoolTask.Turn) {
         task.isAway = false
+        poolCount -= 1
         guard machine.phase != .closed else {
             if task.isStream { streamEnded() }
             return
@@ -143,17 +175,26 @@ extension ConnectionHandler {
     private func end(_ task: PoolTask) {
         if task.isStream { streamEnded() }
         tasks.removeAll { $0 === task }
-        machine.arrive(hasRequestID: task.requestID != nil)
+        machine.arrive(hasRequestID: task.requestID != nil, byteCount: task.payloadByteCount)
     }
 
-    /// Asks the pool for the next chunk of every stream whose client can take one, and for the last word of those that were
-    /// cancelled. A stream without credit on a connection that is not read any more is cancelled.
+    /// Asks the pool for the answers that have room now, for the next chunk of every stream whose client can take one, and for the last
+    /// word of what was cancelled. A stream without credit on a connection that is not read any more is cancelled.
     func pumpStreams() {
         guard !tasks.isEmpty, machine.phase != .closed else { return }
+        for task in tasks {
+            if task.isParked, task.isEnding {
+                loop.unpark(task)
+                resume(task)
+            } else if task.isQueued, task.isEnding || hasRoomForReads {
+                task.isQueued = false
+                submit(task)
+            }
+        }
         for task in tasks where task.isStream && !task.isAway && !task.isHeldForOthers {
             if task.credit <= 0 && !machine.takesCredit { task.cancel() }
             let canSend = task.credit > 0 && machine.answers.byteCount <= machine.limits.outputByteCountMax
-            if canSend || task.isCancelled { submit(task) }
+            if canSend || task.isEnding { submit(task) }
         }
     }
 
@@ -162,6 +203,11 @@ extension ConnectionHandler {
         guard let task = tasks.first(where: { $0.isHeldForOthers && $0.requestID == requestID }) else { return }
         task.isHeldForOthers = false
         if !isMet { end(task) }
+    }
+
+    /// The log failed, and what waited for it is gone: so are the first chunks that waited for other nodes, and their streams.
+    func endHeldStreams() {
+        for task in tasks where task.isHeldForOthers { end(task) }
     }
 
     /// Ends the streams whose clients gave no credit for too long, so that nobody's silence pins a snapshot for ever.

@@ -23,6 +23,8 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
     var session = Session()
     /// Requests in the pool and open streams, oldest first.
     var tasks: [PoolTask] = []
+    /// Those of them that are in the pool or on their way back.
+    var poolCount = 0
     /// A CONNECT whose credentials are being looked at.
     var logIn: LogInAttempt?
     var subscriptions: [ChangeSubscription] = []
@@ -334,7 +336,7 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
             commitCount = 0
         }
         flush()
-        account.update(machine.answers.byteCount + (inbound?.readableBytes ?? 0), in: loop.node)
+        updateAccount()
         finishIfDone()
     }
 
@@ -408,6 +410,7 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
             flush()
             if machine.answers.isHeld {
                 machine.answers.dropHeld()
+                endHeldStreams()
                 let reason = loop.node.engine.metrics().refusal.map { " (\($0))" } ?? ""
                 refuse(
                     DocumentError(
@@ -474,12 +477,13 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
         outlet.finish()
     }
 
-    /// The node stops: finish what is under way and close, or close at once.
+    /// The node stops: finish what is under way and close, or close at once. A caller in this process closes its connection itself when it
+    /// is done, until it is cut.
     func stop(isForced: Bool) {
         guard let outlet else { return }
-        if isForced || awaitsHandshake {
-            outlet.close()
-        } else {
+        if isForced || awaitsHandshake { return outlet.close() }
+        endParked()
+        if outlet.isSocket {
             endSubscriptions(.shuttingDown)
             drain()
             inbound = nil
@@ -493,9 +497,9 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
         // A read that is asked for before the channel is active is lost, and `channelActive` would not ask again.
         guard let outlet, outlet.isActive else { return }
         if outlet.isWritable {
-            machine.clock.unsent(0, at: now)
+            machine.clock.allTaken()
         } else {
-            machine.clock.unsent(outlet.unsentByteCount + machine.answers.byteCount, at: now)
+            machine.clock.taken(Int64(machine.answers.sentByteCount) - Int64(outlet.unsentByteCount), at: now)
         }
         expireStreams(now)
         // Who listens is not idle.
@@ -538,7 +542,11 @@ final class ConnectionHandler: ChannelInboundHandler, RemovableChannelHandler {
     /// Hands over what was put into the output from elsewhere than a request.
     func flushEvents() {
         flush()
-        account.update(machine.answers.byteCount + (inbound?.readableBytes ?? 0), in: loop.node)
+        updateAccount()
+    }
+
+    private func updateAccount() {
+        account.update(machine.answers.byteCount + machine.awayByteCount + (inbound?.readableBytes ?? 0), in: loop.node)
     }
 
     var burstArrival: UInt64 { arrival }

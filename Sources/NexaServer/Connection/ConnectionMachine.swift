@@ -7,7 +7,8 @@
 /// - A request without an id is executed after the answers of all earlier ones without an id are queued: while such a request is
 ///   away (in the work pool, or an open stream) the connection is *held* and later frames stay where they are.
 /// - Requests with an id may be away side by side, at most `inFlightCountMax`.
-/// - Nothing is read while answers above the output limit wait, while held with input waiting, or while draining.
+/// - Nothing is read while answers above the output limit wait, while payloads of more than one largest frame are away, while held with
+///   input waiting, or while draining.
 /// The handler carries decisions out; tests drive the machine like a script.
 
 import NexaStorage
@@ -40,6 +41,8 @@ package struct ConnectionMachine: ~Copyable {
     package let limits: ConnectionLimits
     /// Requests in the work pool and open streams.
     package private(set) var inFlightCount = 0
+    /// Bytes of their payloads.
+    package private(set) var awayByteCount = 0
     /// A request without an id is away.
     package private(set) var isHeld = false
     /// What holds the connection is a stream, whose control frames pass.
@@ -78,7 +81,7 @@ package struct ConnectionMachine: ~Copyable {
     package func decide(_ bytes: UnsafeRawBufferPointer) -> FrameDecision {
         guard phase == .open else { return .discard }
         if isHeld && !isHeldByStream { return .wait }
-        if answers.byteCount > limits.outputByteCountMax || inFlightCount >= limits.inFlightCountMax, !isHeld { return .wait }
+        if isFull, !isHeld { return .wait }
         if bytes.isEmpty { return .needMoreBytes(FrameHeader.byteCount) }
         switch parser.step(bytes) {
         case .needMoreBytes(let count): return .needMoreBytes(count)
@@ -92,13 +95,19 @@ package struct ConnectionMachine: ~Copyable {
 
     /// Whether nothing keeps the next request from being executed.
     package var takesRequests: Bool {
-        phase == .open && !isHeld && answers.byteCount <= limits.outputByteCountMax && inFlightCount < limits.inFlightCountMax
+        phase == .open && !isHeld && !isFull
+    }
+
+    /// As much is on its way out, or away, as may be.
+    private var isFull: Bool {
+        answers.byteCount > limits.outputByteCountMax || inFlightCount >= limits.inFlightCountMax
+            || awayByteCount > limits.frameByteCountMax
     }
 
     /// Whether the socket should be read.
     package func wantsInput(bufferedByteCount: Int) -> Bool {
         guard phase == .open, !inputHasEnded else { return false }
-        if answers.byteCount > limits.outputByteCountMax || inFlightCount >= limits.inFlightCountMax { return isHeldByStream }
+        if isFull && !isHeldByStream { return false }
         // Held: one more read's worth is taken, so that control frames and the end of input are seen.
         return !isHeld || bufferedByteCount < Self.heldInputByteCountMax
     }
@@ -108,10 +117,11 @@ package struct ConnectionMachine: ~Copyable {
 
     // MARK: Order
 
-    /// A request leaves the event loop; its answer comes later.
-    package mutating func depart(hasRequestID: Bool) {
+    /// A request with a payload of `byteCount` leaves the event loop; its answer comes later.
+    package mutating func depart(hasRequestID: Bool, byteCount: Int = 0) {
         precondition(phase != .closed)
         inFlightCount += 1
+        awayByteCount += byteCount
         if !hasRequestID {
             precondition(!isHeld, "two requests without an id are away at once")
             isHeld = true
@@ -124,9 +134,10 @@ package struct ConnectionMachine: ~Copyable {
     }
 
     /// The last answer of a request that was away is queued.
-    package mutating func arrive(hasRequestID: Bool) {
-        precondition(inFlightCount > 0)
+    package mutating func arrive(hasRequestID: Bool, byteCount: Int = 0) {
+        precondition(inFlightCount > 0 && awayByteCount >= byteCount)
         inFlightCount -= 1
+        awayByteCount -= byteCount
         if !hasRequestID {
             isHeld = false
             isHeldByStream = false

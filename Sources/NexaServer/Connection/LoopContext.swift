@@ -81,6 +81,7 @@ final class LoopContext {
 
     /// Ends all connections: they finish what is under way, or are cut when `isForced`.
     func stopConnections(isForced: Bool) {
+        endParked()
         for connection in connections { connection.stop(isForced: isForced) }
         if isForced { timer?.cancel() }
     }
@@ -232,6 +233,27 @@ final class LoopContext {
         // The log may have moved before the port knew that somebody waits.
         eventLoop.execute { bound.value.resumeParked() }
         return true
+    }
+
+    /// The request waits no longer. Costs a look at all that wait.
+    func unpark(_ task: PoolTask) {
+        guard let index = parked.firstIndex(where: { $0.task === task }) else { return }
+        parkedByteCount -= task.payloadByteCount
+        parked.remove(at: index)
+        if isIdle { port.endWaiting() }
+    }
+
+    /// The node stops: nothing is waited for any more.
+    private func endParked() {
+        guard !parked.isEmpty else { return }
+        var ended: [ParkedRequest] = []
+        swap(&ended, &parked)
+        parkedByteCount = 0
+        if isIdle { port.endWaiting() }
+        for request in ended {
+            request.task.stop()
+            request.handler.resume(request.task)
+        }
     }
 
     private func resumeParked() {

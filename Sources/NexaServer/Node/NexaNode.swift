@@ -1,7 +1,7 @@
 /// A running node: engine, store, pool, event loops, listeners. Starting goes from the disk up, stopping from the listener down.
 ///
 ///     start: lock + recover ─► store ─► pool ─► loops ─► admin port ─► listen ─► door (HTTP)
-///     stop:  door ─► listener ─► connections finish (shutdown-timeout, then cut) ─► pool ─► engine (END record) ─► loops
+///     stop:  listener ─► connections and door finish (shutdown-timeout, then cut) ─► pool ─► engine (END record) ─► loops
 ///
 /// Control plane only: nothing here is on a request's path.
 
@@ -178,11 +178,13 @@ package final class NexaNode: Sendable {
         context.beginDraining()
         let deadline = MonotonicTime.nanoseconds() &+ UInt64(context.configuration.shutdownLimit.milliseconds) &* 1_000_000
         try? await listener.close()
-        await door?.close(deadline: deadline)
+        // Beside each other: whoever holds up the one takes no time from the other.
+        async let isShut: Void? = door?.close(deadline: deadline)
         await forEachLoop { $0.stopConnections(isForced: false) }
         while context.connectionCount.load(ordering: .acquiring) > 0, MonotonicTime.nanoseconds() < deadline {
             try? await Task.sleep(nanoseconds: 5_000_000)
         }
+        _ = await isShut
         await forEachLoop { $0.stopConnections(isForced: true) }
         await admin?.close()
         await context.replication?.stop()

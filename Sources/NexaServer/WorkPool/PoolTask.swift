@@ -46,6 +46,10 @@ package final class PoolTask: @unchecked Sendable {
     var credit: Int
     /// The task is in the pool or on its way back.
     var isAway = true
+    /// It waits for something else than a thread (`RequestWait`).
+    var isParked = false
+    /// It waits until its connection has room for its answer.
+    var isQueued = false
     /// A chunk came back: it counts as a stream until it ends.
     var isStream = false
     /// Its first chunk waits for other nodes (`concern`), and may turn out to be an error: no other is made before.
@@ -55,14 +59,15 @@ package final class PoolTask: @unchecked Sendable {
 
     /// Why the next slice is the last.
     private enum Ending: UInt8 {
-        case none, cancelled, noCredit
+        case none, cancelled, noCredit, stopping
 
         var error: DocumentError {
             switch self {
             case .noCredit:
                 DocumentError(
                     .timeout, "The stream ends: its client gave it no credit for too long (stream-timeout); run the query again")
-            default: DocumentError(.cancelled, "The request was cancelled")
+            case .stopping: DocumentError(.shuttingDown, "The node is stopping")
+            case .none, .cancelled: DocumentError(.cancelled, "The request was cancelled")
             }
         }
     }
@@ -92,11 +97,14 @@ package final class PoolTask: @unchecked Sendable {
     /// Bytes held for the client's request.
     var payloadByteCount: Int { payload.count }
 
-    var isCancelled: Bool { ending.load(ordering: .acquiring) != Ending.none.rawValue }
+    /// Its next slice ends it.
+    var isEnding: Bool { ending.load(ordering: .acquiring) != Ending.none.rawValue }
     /// From any thread: the next slice ends with CANCELLED.
     func cancel() { end(.cancelled) }
     /// From any thread: the next slice ends with TIMEOUT.
     func expire() { end(.noCredit) }
+    /// From any thread: the next slice ends with SHUTTING_DOWN.
+    func stop() { end(.stopping) }
 
     private func end(_ reason: Ending) {
         _ = ending.compareExchange(expected: Ending.none.rawValue, desired: reason.rawValue, ordering: .acquiringAndReleasing)

@@ -23,6 +23,7 @@ package final class WorkPool<Worker>: Sendable {
     nonisolated(unsafe) private var queue = Queue()  // guarded by `condition`
     nonisolated(unsafe) private var threads: [pthread_t] = []  // written in init and stop only
     private let capacity: Int
+    package let threadCount: Int
     private let busy = Atomic<Int>(0)
     private let queued = Atomic<Int>(0)
 
@@ -30,6 +31,7 @@ package final class WorkPool<Worker>: Sendable {
     package init(threadCount: Int, capacity: Int, makeWorker: @escaping @Sendable () -> Worker) {
         precondition(threadCount > 0 && capacity > 0)
         self.capacity = capacity
+        self.threadCount = threadCount
         for _ in 0..<threadCount {
             let start = Unmanaged.passRetained(ThreadStart { self.run(makeWorker()) })
             var thread = pthread_t()

@@ -76,6 +76,19 @@ private func script(_ machine: borrowing ConnectionMachine, _ input: [UInt8]) ->
         #expect(machine.wantsInput(bufferedByteCount: 0) == true)
     }
 
+    @Test func aConnectionHasAboutOneLargestFrameOfPayloadsAway() {
+        var machine = ConnectionMachine(limits: limits { $0.frameByteCountMax = ByteCount(4_096) }, now: 0)
+        machine.depart(hasRequestID: true, byteCount: 4_096)
+        #expect(script(machine, ping) == [.execute(.ping), .more])
+        machine.depart(hasRequestID: true, byteCount: 1)
+        #expect(script(machine, ping) == [.wait])
+        #expect(machine.wantsInput(bufferedByteCount: 0) == false)
+        #expect(machine.awayByteCount == 4_097)
+        machine.arrive(hasRequestID: true, byteCount: 4_096)
+        #expect(script(machine, ping) == [.execute(.ping), .more])
+        #expect(machine.wantsInput(bufferedByteCount: 0) == true)
+    }
+
     @Test func controlPassesTheStreamThatHoldsTheConnection() {
         var machine = ConnectionMachine(limits: limits(), now: 0)
         machine.depart(hasRequestID: false)
@@ -99,6 +112,16 @@ private func script(_ machine: borrowing ConnectionMachine, _ input: [UInt8]) ->
     @Test func whatIsBufferedBehindARequestThatIsAwayIsBounded() {
         var machine = ConnectionMachine(limits: limits(), now: 0)
         machine.depart(hasRequestID: false)
+        #expect(machine.wantsInput(bufferedByteCount: 0) == true)
+        #expect(machine.wantsInput(bufferedByteCount: ConnectionMachine.heldInputByteCountMax) == false)
+    }
+
+    @Test func aStreamWhoseAnswersAreNotTakenLetsNoMoreInputIn() {
+        var machine = ConnectionMachine(limits: limits { $0.outputByteCountMax = ByteCount(100) }, now: 0)
+        machine.depart(hasRequestID: false)
+        machine.becomeStream(hasRequestID: false)
+        machine.answers.bytes.append([UInt8](repeating: 0, count: 101))
+        // Its credit and its end can still come.
         #expect(machine.wantsInput(bufferedByteCount: 0) == true)
         #expect(machine.wantsInput(bufferedByteCount: ConnectionMachine.heldInputByteCountMax) == false)
     }
@@ -247,13 +270,16 @@ private func script(_ machine: borrowing ConnectionMachine, _ input: [UInt8]) ->
     @Test func aReaderThatTakesSomethingNowAndThenIsNotStalled() {
         var clock = ConnectionClock(now: 0)
         clock.served(at: 0)
-        clock.unsent(1_000, at: 0)
-        clock.unsent(1_000, at: 4_000)
-        clock.unsent(900, at: 4_500)
+        clock.taken(0, at: 0)
+        clock.taken(0, at: 4_000)
+        clock.taken(100, at: 4_500)
         #expect(clock.passed(limits, isBusy: true, at: 9_500) == nil)
         #expect(clock.passed(limits, isBusy: true, at: 9_501) == .writeStall)
-        clock.unsent(0, at: 9_600)
+        clock.allTaken()
         #expect(clock.passed(limits, isBusy: true, at: 9_700) == nil)
+        clock.taken(50, at: 10_000)
+        #expect(clock.passed(limits, isBusy: true, at: 15_000) == nil)
+        #expect(clock.passed(limits, isBusy: true, at: 15_001) == .writeStall)
     }
 
     @Test func aLimitThatIsOffNeverPasses() {
@@ -264,7 +290,7 @@ private func script(_ machine: borrowing ConnectionMachine, _ input: [UInt8]) ->
         configuration.writeStallLimit = .off
         var clock = ConnectionClock(now: 0)
         clock.partialFrame(true, at: 0)
-        clock.unsent(1, at: 0)
+        clock.taken(0, at: 0)
         #expect(clock.passed(ConnectionLimits(configuration), isBusy: false, at: .max / 2) == nil)
     }
 }
