@@ -21,7 +21,8 @@ extension VersionEdit {
         static let epochsEnd: UInt64 = 15
     }
 
-    static let levelMax = UInt64(Version.levelCount - 1)
+    /// L6, the last one (`Version.levelCount`).
+    static let levelMax: UInt64 = 6
 
     package enum Decoded: Equatable, Sendable {
         case edit(VersionEdit)
