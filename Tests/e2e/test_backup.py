@@ -102,11 +102,6 @@ def fill(node, count, collection="docs", start=0, filler=200):
             assert answer.type == wire.SUCCESS, answer
 
 
-def leads(node) -> bool:
-    with node.wire() as link:
-        return link.ask(wire.STATUS, {}).value["replication"]["role"] == "leader"
-
-
 def files_of(repository, name) -> set[tuple[int, str]]:
     """Length and digest of each file of a backup, as its manifest names them."""
     text = Path(repository, "backups", f"{name}.json").read_text().rsplit("xxh3 ", 1)[0]
@@ -352,7 +347,7 @@ def test_positions_behind_the_backup_are_lost_and_those_before_are_not(make_node
 
 def test_a_follower_is_a_source_and_a_backup_is_a_follower(cluster, make_node, tmp_path):
     nodes = cluster(2)
-    nodes.wait(lambda: leads(nodes[0]), "a leader")
+    nodes.wait(nodes[0].takes_writes, "a leader")
     fill(nodes[0], 3000)
     nodes.wait_caught_up(nodes[1])
     summary = made(tmp_path / "repo", nodes[1], "--name", "b")
@@ -368,7 +363,7 @@ def test_a_follower_is_a_source_and_a_backup_is_a_follower(cluster, make_node, t
     assert restored(tmp_path / "repo", "b", alone)["new_epoch"] > summary["epoch"]
     alone.start()
     assert len(content(alone, "docs")) == 3000
-    nodes.wait(lambda: leads(alone), "a cluster of its own")
+    nodes.wait(alone.takes_writes, "a cluster of its own")
     fill(alone, 10, start=5000)
 
 

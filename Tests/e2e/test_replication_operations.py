@@ -188,7 +188,7 @@ def test_a_slot_survives_its_node_and_keeps_the_log_for_who_comes_back(cluster):
     c.wait(lambda: "no" in admin(c[0], "cluster", "slots").stdout, "a slot of somebody who is away")
     c[0].kill()
     c[0].start()
-    c.wait(lambda: c[0].replication().get("role") == "leader", "the leader again")
+    c.wait(c[0].takes_writes, "the leader again")
     listed = admin(c[0], "cluster", "slots").stdout
     assert "n2" in listed and "reserved" in listed, listed
     assert c[0].metric('nexadb_slot_state{slot="n2",state="reserved"}') == 1
@@ -200,7 +200,7 @@ def test_a_slot_survives_its_node_and_keeps_the_log_for_who_comes_back(cluster):
     assert tool("cluster", "slots", c[0].address, "--drop", "n2").returncode == 0
     c[0].kill()
     c[0].start()
-    c.wait(lambda: c[0].replication().get("role") == "leader", "the leader again")
+    c.wait(c[0].takes_writes, "the leader again")
     assert "n2" not in admin(c[0], "cluster", "slots").stdout
 
 

@@ -154,7 +154,7 @@ def test_a_promoted_follower_leads_and_the_old_leader_comes_back_as_its_follower
     c[0].kill()
     promoted = admin(c[1], "promote")
     assert promoted.returncode == 0, promoted.stderr
-    c.wait(lambda: c[1].replication()["role"] == "leader", "the new leader")
+    c.wait(c[1].takes_writes, "the new leader")
     c.wait_followers(c[2], leader=c[1])
     with c[1].wire() as link:
         create(link, "t", "new", options={"w": "majority"})
@@ -260,7 +260,7 @@ def test_switchover_hands_over_without_losing_a_write(cluster):
         done.set()
         writer.join()
     assert not errors, errors[:3]
-    c.wait(lambda: c[1].replication()["role"] == "leader", "n2 as leader")
+    c.wait(c[1].takes_writes, "n2 as leader")
     c.wait_followers(c[0], c[2], leader=c[1])
     c.wait_caught_up(c[0], c[2], leader=c[1])
     for node in c.nodes:

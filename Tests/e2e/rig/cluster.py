@@ -94,8 +94,7 @@ class Cluster:
     def start(self) -> "Cluster":
         for node in self.nodes:
             node.start()
-        # Its role comes first; writes are taken when the first record of its leadership is on disk.
-        self.wait(lambda: self.nodes[0].http("/leader")[0] == 200, "a leader")
+        self.wait(self.nodes[0].takes_writes, "a leader")
         self.wait_followers(*self.nodes[1:])
         return self
 

@@ -162,6 +162,10 @@ class Node:
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
 
+    def takes_writes(self) -> bool:
+        """It leads, and the first record of its leadership is on disk: its role is told before that."""
+        return self.http("/leader")[0] == 200
+
     def resident_bytes(self) -> int:
         return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text())[1]) * 1024
 

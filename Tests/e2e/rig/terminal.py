@@ -28,11 +28,16 @@ class Terminal:
         return terminal
 
     def start(self, arguments: list[str], term: str = "xterm", columns: int = 100, **env: str):
-        # Who starts tests in the background may have them ignore Ctrl-C, and what is ignored is inherited; at a terminal it is not.
+        # Who starts tests in the background may have them ignore Ctrl-C or a hang-up, and what is ignored is inherited; at a terminal
+        # neither is.
+        def at_a_terminal():
+            for number in (signal.SIGINT, signal.SIGHUP):
+                signal.signal(number, signal.SIG_DFL)
+
         self.child = pexpect.spawn(
             str(BINARY), arguments, env=environment({"TERM": term, "NEXADB_HISTORY": "", "LANG": "C.UTF-8", **env}),
             dimensions=(40, columns), encoding="utf-8", codec_errors="replace",
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+            preexec_fn=at_a_terminal)
         self.child.delaybeforesend = None
         self.raw = self.text = ""
 
