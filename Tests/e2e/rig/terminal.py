@@ -1,14 +1,19 @@
 """`nexadb shell` on a pseudo-terminal."""
+import ctypes.util
+import os
 import re
 import signal
 import time
+from pathlib import Path
 
 import pexpect
+import pytest
 
 from .node import BINARY, environment
 
 UP, LEFT, HOME, TAB = "\x1b[A", "\x1b[D", "\x01", "\t"
 INTERRUPT, END, SEARCH = "\x03", "\x04", "\x12"
+needs_libedit = pytest.mark.skipif(not ctypes.util.find_library("edit"), reason="libedit2 is not installed")
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -91,3 +96,17 @@ class Terminal:
         self.child.wait()
         assert self.child.exitstatus is not None, f"ended by signal {self.child.signalstatus}"
         return self.child.exitstatus
+
+
+def stop(pid: int):
+    """Returns when the process stands still."""
+    os.kill(pid, signal.SIGSTOP)
+    within(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+
+
+def within(condition, seconds: float = 20):
+    """Until the condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
