@@ -45,7 +45,9 @@ class Sink:
     def deliver(self, reply: Reply) -> None:
         self.state.deliver(reply)
         self._signal()
-        if self.state.is_ahead or self.state.backlog > _BACKLOG_MAX:
+        if self.state.is_complete:
+            self.connection.release(self)
+        elif self.state.is_ahead or self.state.backlog > _BACKLOG_MAX:
             self.connection.pause(self)
 
     def fail(self, error: NexaError) -> None:
@@ -75,13 +77,13 @@ class Sink:
         return reply
 
     def orphan(self) -> None:
-        """As `close`, from a destructor."""
+        """As `close`, from a destructor: the connection's next turn carries it out."""
         if not self.state.is_complete and self.error is None:
             self.connection.link.orphans.append(self.request_id)
 
     def close(self) -> None:
-        """Gives up what is still to come."""
-        self.connection.resume(self)
+        """Gives up what is still to come, and what is there."""
+        self.connection.release(self)
         if not self.state.is_complete and self.error is None:
             self.connection.abandon(self.request_id)
 
@@ -208,7 +210,7 @@ class Connection(asyncio.Protocol):
         future: asyncio.Future[Reply] = self.loop.create_future()
         frame, request_id = self.engine.submit(self.link, call, (future, call.deadline), now)
         if self.link.orphans:
-            frame += self.link.abandon_orphans()
+            frame += self._abandon_orphans()
         if self._is_flush_due:
             self._output.append(frame)
         else:
@@ -302,10 +304,21 @@ class Connection(asyncio.Protocol):
         self._paused_by.add(sink)
 
     def resume(self, sink: Sink) -> None:
-        if sink in self._paused_by and not (sink.state.is_ahead and sink.state):
+        """Reads on for a stream whose reader has caught up."""
+        if not (sink.state.is_ahead and sink.state):
+            self.release(sink)
+
+    def release(self, sink: Sink) -> None:
+        """Reads on, as far as this stream goes: nobody takes what waits in it, or nothing more will come."""
+        if sink in self._paused_by:
             self._paused_by.discard(sink)
             if not self._paused_by and self._transport is not None and not self._transport.is_closing():
                 self._transport.resume_reading()
+
+    def _abandon_orphans(self) -> bytes:
+        for sink in [each for each in self._paused_by if each.request_id in self.link.orphans]:
+            self.release(sink)
+        return self.link.abandon_orphans()
 
     # Time
 
@@ -318,7 +331,7 @@ class Connection(asyncio.Protocol):
     def _tick(self) -> None:
         self._timer, self._timer_at = None, _NEVER
         if self.link.orphans:
-            self._send(self.link.abandon_orphans())
+            self._send(self._abandon_orphans())
         now, earliest, is_waiting = clock(), _NEVER, False
         for request_id, entry in list(self.link.pending.items()):
             if not isinstance(entry, tuple):
