@@ -47,7 +47,8 @@ import Testing
                 pressure = try other.call(.status)["engine"]?["pressure"]?.doubleValue ?? 0
             }
             #expect(pressure == 1)
-            #expect(slowest < .seconds(1))
+            // A loop that waits for the engine would wait until the stall is over, which is below.
+            #expect(slowest < .seconds(5))
             stall.open()
             sender.join()
             var answered: Set<UInt32> = []
