@@ -355,9 +355,9 @@ import Testing
         try await withRoot { (port, _) throws in
             let clock = ContinuousClock()
             let hash = clock.measure { _ = PasswordHash(of: Array("secret".utf8)) }
-            let all = try clock.measure {
-                for _ in 0..<500 { #expect(try connect(port, "root", "secret").answer.type == .success) }
-            }
+            let start = clock.now
+            for _ in 0..<500 { #expect(try connect(port, "root", "secret").answer.type == .success) }
+            let all = clock.now - start
             // One after the other: 500 hashes, if there was one for each.
             #expect(all < hash * 250, "\(all) for 500, \(hash) for one hash")
         }
