@@ -108,7 +108,12 @@ def with_one_more(send, ids):
     send(answer(ids[-1], {"_id": "k"}) + answer(4_000_000, {"_id": "nobody"})[:14])
 
 
-@pytest.mark.parametrize("script", [in_pieces, behind_another, slowed, with_one_more])
+def before_last_words(send, ids):
+    body = encode({"code": "SHUTTING_DOWN", "error": "the node is stopping"})
+    send(answer(ids[-1], {"_id": "k"}) + HEADER.pack(b"NEXA", 1, ERROR, 0, len(body)) + body)
+
+
+@pytest.mark.parametrize("script", [in_pieces, behind_another, slowed, with_one_more, before_last_words])
 def test_an_answer_that_is_not_simply_there_is_found_all_the_same(script, asked):
     with Scripted(script) as node, client(node) as db:
         assert db.get("c", "k") == {"_id": "k"}

@@ -79,7 +79,7 @@ def test_a_request_that_was_given_up_shifts_no_answer_and_its_id_stays_taken():
     assert second != first
     late = frame(SUCCESS, {"n": 1}, first) + frame(SUCCESS, {"n": 2}, second)
     assert [(waiter, decode(reply[2])["n"]) for waiter, reply in link.receive(late)] == [("second", 2)]
-    link.receive(frame(SUCCESS, {}, cancel[0][1]))
+    list(link.receive(frame(SUCCESS, {}, cancel[0][1])))
     assert not [each for each in link.pending if each in (first, second)]
 
 
@@ -95,7 +95,7 @@ def test_without_ids_a_request_that_was_given_up_shifts_no_answer():
 def test_an_answer_twice_or_to_nobody_is_dropped():
     link = linked()
     _, request_id = link.submit(read(), "a", 0, None, None)
-    assert len(link.receive(frame(SUCCESS, {}, request_id) * 2 + frame(SUCCESS, {}, 77))) == 1
+    assert len(list(link.receive(frame(SUCCESS, {}, request_id) * 2 + frame(SUCCESS, {}, 77)))) == 1
 
 
 def test_a_stream_keeps_its_request_until_the_end():
@@ -111,7 +111,7 @@ def test_a_node_that_goes_on_with_a_cancelled_stream_loses_the_connection():
     _, request_id = link.submit(Call(Request.QUERY, None, "c", (encode({}),)), "s", 0, None, None)
     link.abandon(request_id)
     with pytest.raises(ConnectionError, match="cancelled"):
-        link.receive(frame(STREAM_CHUNK, {"documents": []}, request_id) * 100)
+        list(link.receive(frame(STREAM_CHUNK, {"documents": []}, request_id) * 100))
 
 
 def test_a_collection_is_bound_once_and_then_goes_by_its_handle():
@@ -119,7 +119,7 @@ def test_a_collection_is_bound_once_and_then_goes_by_its_handle():
     first, _ = link.submit(read(), "a", 0, None, None)
     (bind, bind_id, asked), (kind, _, payload) = sent(first)
     assert (bind, asked, kind, payload) == (Request.BIND, {"collection": "c"}, Request.READ, ["c", "k"])
-    link.receive(frame(SUCCESS, 7, bind_id))
+    list(link.receive(frame(SUCCESS, 7, bind_id)))
     ((kind, _, payload),) = sent(link.submit(read(), "b", 0, None, None)[0])
     assert payload == [7, "k"]
 
@@ -131,7 +131,7 @@ def test_a_collection_of_another_database_goes_by_names_until_it_has_a_handle():
     assert asked == {"database": "d", "collection": "c"}
     assert payload == {"database": "d", "collection": "c", "key": "k"}
     assert len(sent(link.submit(call, "b", 0, None, None)[0])) == 1
-    link.receive(frame(SUCCESS, 3, bind_id))
+    list(link.receive(frame(SUCCESS, 3, bind_id)))
     assert sent(link.submit(call, "c", 0, None, None)[0])[0][2] == [3, "k"]
 
 
@@ -167,4 +167,16 @@ def test_a_frame_above_the_limit_is_refused_before_its_bytes_come():
 def test_an_error_without_an_id_ends_the_connection_and_says_why():
     link = linked()
     with pytest.raises(ConnectionError, match="stopping"):
-        link.receive(frame(ERROR, {"code": "SHUTTING_DOWN", "error": "the node is stopping"}))
+        list(link.receive(frame(ERROR, {"code": "SHUTTING_DOWN", "error": "the node is stopping"})))
+
+
+def test_answers_that_came_before_the_last_words_of_a_node_are_given():
+    link = linked()
+    _, first = link.submit(read(), "first", 0, None, None)
+    link.submit(read(), "second", 0, None, None)
+    heard = []
+    with pytest.raises(ConnectionError, match="stopping"):
+        for waiter, _ in link.receive(frame(SUCCESS, {}, first) + frame(ERROR, {"code": "SHUTTING_DOWN", "error": "the node is stopping"})):
+            heard.append(waiter)
+    assert heard == ["first"]
+    assert link.waiters() == ["second"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
@@ -281,9 +282,11 @@ class Link(Generic[W]):
 
     # Answers
 
-    def receive(self, data: bytes) -> list[tuple[W, Reply]]:
-        """Whose answers came. An answer to nobody, such as a second one, is dropped."""
-        answered: list[tuple[W, Reply]] = []
+    def receive(self, data: bytes) -> Iterator[tuple[W, Reply]]:
+        """Whose answers came, one by one: those before a frame that makes no sense are given before that is raised.
+
+        An answer to nobody, such as a second one, is dropped.
+        """
         pending, subscriptions = self.pending, self._subscriptions
         for kind, flags, body in self.framer.feed(data):
             if flags == FLAG_REQUEST_ID and kind < STREAM_START and len(body) >= 4:
@@ -293,13 +296,14 @@ class Link(Generic[W]):
                 if waiter is not None and type(waiter) not in _OWN and request_id not in subscriptions:
                     del pending[request_id]
                     self.is_slowed = False
-                    answered.append((cast(W, waiter), (kind, flags, body[4:], None)))
+                    yield cast(W, waiter), (kind, flags, body[4:], None)
                     continue
-            self._take(kind, flags, body, answered)
-        return answered
+            answered = self._take(kind, flags, body)
+            if answered is not None:
+                yield answered
 
-    def _take(self, kind: int, flags: int, body: bytes | memoryview, answered: list[tuple[W, Reply]]) -> None:
-        """Any frame at all."""
+    def _take(self, kind: int, flags: int, body: bytes | memoryview) -> tuple[W, Reply] | None:
+        """Any frame at all: whose answer it is, if somebody waits for it."""
         request_id, position, body = self._unwrapped(kind, flags, body)
         self.is_slowed = flags & FLAG_SLOW_DOWN != 0
         if kind in _CONTINUES or (kind == SUCCESS and request_id in self._subscriptions):
@@ -314,7 +318,8 @@ class Link(Generic[W]):
         elif isinstance(waiter, Bind):
             self._bound(waiter, kind, body)
         elif waiter is not None:
-            answered.append((waiter, (kind, flags, body, position)))
+            return waiter, (kind, flags, body, position)
+        return None
 
     def _unwrapped(self, kind: int, flags: int, body: bytes | memoryview) -> tuple[int, Position | None, bytes | memoryview]:
         """What the flags of a frame announce, and its payload."""
