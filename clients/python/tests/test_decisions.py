@@ -4,12 +4,24 @@ import random
 
 import pytest
 
-from nexadb import BulkResult, ClientOptions, ConnectionError, ProtocolError, ServerError, UnknownOutcomeError
+from nexadb import (
+    BulkResult,
+    ClientOptions,
+    ConnectionError,
+    NotLeaderError,
+    ProtocolError,
+    ServerError,
+    ServerSelectionError,
+    UnknownOutcomeError,
+)
 from nexadb._core.batching import Batcher
 from nexadb._core.calls import Call
+from nexadb._core.codec import encode
+from nexadb._core.engine import Engine
+from nexadb._core.frames import Request
 from nexadb._core.link import ServerInfo
 from nexadb._core.pace import Pace
-from nexadb._core.retry import NotSent, Sent, after_failure
+from nexadb._core.retry import NotSent, Sent, after_failure, after_unsuccessful_selection
 from nexadb._core.topology import Topology
 from nexadb.errors import OverloadedError
 
@@ -159,6 +171,27 @@ def test_a_write_is_sent_again_only_where_its_repetition_is_recognised():
     ]:
         with pytest.raises(UnknownOutcomeError):
             case()
+
+
+def test_a_refusal_after_a_lost_attempt_leaves_the_outcome_unknown():
+    engine = Engine(ClientOptions())
+    selection = ServerSelectionError("nobody leads", {})
+    for refusal in (NotLeaderError("NOT_LEADER", "not me"), OverloadedError("OVERLOADED", "busy"), ServerError("SHUTTING_DOWN", "bye")):
+        made = engine.call(Request.CREATE, "c", (encode({}),))
+        made.attempts, made.first_sent_at, made.deadline = 1, 100.0, 130.0
+        engine.failed(made, None, refusal, True, 100.0)
+        assert after_unsuccessful_selection(made, selection) is selection, "nothing was done"
+        made.attempts, made.first_sent_at = 2, 100.1
+        engine.failed(made, None, lost(), True, 100.1)
+        made.attempts = 3
+        engine.failed(made, None, refusal, True, 100.2)
+        assert isinstance(after_unsuccessful_selection(made, selection), UnknownOutcomeError)
+        made.attempts = 41
+        with pytest.raises(UnknownOutcomeError):
+            engine.failed(made, None, refusal, True, 100.3)
+        made.attempts = 3
+        with pytest.raises(UnknownOutcomeError):
+            engine.failed(made, None, refusal, True, made.deadline)
 
 
 def test_what_never_left_is_sent_again():

@@ -63,6 +63,8 @@ class Call:
     deadline = 0.0
     wants_position = False
     is_write = False
+    #: An attempt of a write was lost after it left, so that a refusal of a later one does not say that nothing was done.
+    is_in_doubt = False
     #: A read from the connection's database without options.
     is_plain = False
     preference = "primary"

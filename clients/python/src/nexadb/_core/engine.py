@@ -212,8 +212,10 @@ class Engine:
     def failed(self, call: Call, server: Server | None, error: NexaError, has_op_id: bool, now: float) -> float:
         """Seconds until the next attempt of a call that failed. Raises when there is none."""
         window = server.info.op_id_window_seconds if server is not None and server.info is not None else 0.0
-        if isinstance(error, ServerError) and error.is_retryable:
-            # Nothing was done, so nothing is in doubt.
+        if isinstance(error, retry.Sent) and call.is_write:
+            call.is_in_doubt = True
+        if isinstance(error, ServerError) and error.is_retryable and not call.is_in_doubt:
+            # Nothing was done, so the outcome is known.
             call.first_sent_at = 0.0
         if isinstance(error, ServerError) and server is not None:
             if error.code == "NOT_LEADER":
@@ -226,7 +228,7 @@ class Engine:
                     self.topology.refused(server, None, now)
         pause = retry.after_failure(call, error, self.options, has_op_id, window, now, self.rng)
         if now + pause + _ATTEMPT_SECONDS >= call.deadline:
-            raise error if not isinstance(error, (retry.Sent, retry.NotSent)) else self.timed_out(call)
+            raise self.timed_out(call) if isinstance(error, (retry.Sent, retry.NotSent)) else retry.refused(call, error)
         return pause
 
     def timed_out(self, call: Call) -> NexaError:

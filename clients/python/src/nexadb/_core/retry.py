@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 
 from ..errors import (
+    ClosedError,
     ConnectionError,
     NexaError,
     ProtocolError,
@@ -48,7 +49,14 @@ def after_failure(
             base = hint / 1000 if isinstance(hint, (int, float)) and hint > 0 else _OVERLOAD_BASE
             return _backoff(call.attempts, base, max(_OVERLOAD_MAX, base), rng)
         return _backoff(call.attempts, _LEADERLESS_BASE, _LEADERLESS_MAX, rng)
-    raise error
+    raise refused(call, error)
+
+
+def refused(call: Call, error: NexaError) -> NexaError:
+    """What the caller hears of an error that is the last. A refusal says nothing of an earlier attempt that was lost."""
+    if call.is_in_doubt and isinstance(error, ServerError) and error.is_retryable:
+        return _still_unknown(error)
+    return error
 
 
 def _after_loss(call: Call, error: Sent, options: ClientOptions, has_op_id: bool, window: float, now: float, rng: random.Random) -> float:
@@ -74,11 +82,19 @@ def midway(error: Sent) -> NexaError:
 
 def after_unsuccessful_selection(call: Call, error: ServerSelectionError) -> NexaError:
     """A write that was sent before and now finds no node has an unknown outcome."""
-    if call.is_write and call.first_sent_at:
-        unknown = UnknownOutcomeError(f"a write was sent, its answer never came, and {error}")
-        unknown.__cause__ = error
-        return unknown
-    return error
+    return _still_unknown(error) if call.is_write and call.first_sent_at else error
+
+
+def closed(call: Call) -> NexaError:
+    """What the caller hears when the client was closed before the answer came."""
+    error = ClosedError("this client was closed")
+    return _still_unknown(error) if call.is_write and call.first_sent_at else error
+
+
+def _still_unknown(error: NexaError) -> UnknownOutcomeError:
+    unknown = UnknownOutcomeError(f"a write was sent, its answer never came, and {error}")
+    unknown.__cause__ = error
+    return unknown
 
 
 def _backoff(attempt: int, base: float, ceiling: float, rng: random.Random) -> float:
