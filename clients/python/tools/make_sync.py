@@ -19,7 +19,7 @@ REPLACED = [
     (r"\bawait ", ""),
     (r"\bAsync(NexaClient|Collection|Cursor|BulkWriter|ChangeStream|ExitStack)\b", r"\1"),
     (r"\benter_async_context\b", "enter_context"),
-    (r"\b(_resources)\.aclose\b", r"\1.close"),
+    (r"\b(resources|_resources)\.aclose\b", r"\1.close"),
     (r"\basyncio\.sleep\b", "time.sleep"),
     (r"\bimport asyncio\b", "import time"),
     (r"__a(iter|next|enter|exit)__", r"__\1__"),

@@ -17,8 +17,10 @@ class Beside:
     def start(self, work: Callable[[], Awaitable[None]]) -> None:
         self._task = asyncio.ensure_future(work())
 
-    async def pause(self, seconds: float) -> None:
+    async def pause(self, seconds: float) -> bool:
+        """Whether to go on afterwards."""
         await asyncio.sleep(seconds)
+        return True
 
     def stop(self) -> None:
         if self._task is not None:

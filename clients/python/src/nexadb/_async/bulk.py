@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -11,7 +12,7 @@ from .._core.calls import array_header
 from .._core.codec import encode
 from .._core.engine import clock, packed_document
 from .._core.frames import Request
-from ..errors import BulkWriteError
+from ..errors import BulkWriteError, ClosedError
 from .beside import Beside, Lock
 from .runner import Runner
 
@@ -21,9 +22,10 @@ T = TypeVar("T")
 class AsyncBulkWriter(Generic[T]):
     """Takes items one by one and sends them in batches: by number, by size, and when the first has waited long enough.
 
-    Leaving its `with` block sends the rest. What goes wrong while nobody calls is raised by the next call. `result` tells what became of each
-    item: `result.acknowledged` is the number of the first item that is not settled yet, from which an interrupted load goes on. Ordered, the
-    first item that fails ends the writer with a BulkWriteError; otherwise the failures are gathered and raised by `flush`.
+    Leaving its `with` block sends the rest. `result` tells what became of each item: `result.acknowledged` is the number of the first item
+    that is not settled yet, from which an interrupted load goes on. Ordered, the first item that fails ends the writer with a BulkWriteError;
+    otherwise the failures are gathered and raised by `flush`. A batch that fails as a whole ends the writer in any case. Every later call
+    raises what ended it, which may have happened while nobody called.
     """
 
     def __init__(
@@ -113,28 +115,32 @@ class AsyncBulkWriter(Generic[T]):
                     self._is_watched = False
                     return
                 if seconds <= 0:
-                    try:
+                    # Whoever calls next hears of a failure.
+                    with suppress(Exception):
                         await self._send(self._batcher.close())
-                    except Exception as error:
-                        self._failure = error
                     continue
-            await self._beside.pause(seconds)
+            if not await self._beside.pause(seconds):
+                return
 
     def _raise_failure(self) -> None:
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            raise failure
+        if self._failure is not None:
+            raise self._failure
 
     async def _send(self, batch: list[bytes]) -> None:
         engine = self._runner.engine
         packed = array_header(len(batch)) + b"".join(batch)
         names = None if self._holds_documents else ("operations",)
-        call = engine.call(Request.BATCH_WRITE, self._collection, (packed,), self._options, database=self._database, names=names)
-        answer = engine.result(await self._runner.run(call, self._timeout_ms))
-        self.result.take(len(batch), answer, self._is_ordered)
-        if self._is_ordered and self.result.errors:
-            self._told_errors = len(self.result.errors)
-            self._raise()
+        try:
+            call = engine.call(Request.BATCH_WRITE, self._collection, (packed,), self._options, database=self._database, names=names)
+            answer = engine.result(await self._runner.run(call, self._timeout_ms))
+            self.result.take(len(batch), answer, self._is_ordered)
+            if self._is_ordered and self.result.errors:
+                self._told_errors = len(self.result.errors)
+                self._raise()
+        except BaseException as error:
+            # What became of these items is not known, and so not which number the next ones have.
+            self._failure = error if isinstance(error, Exception) else ClosedError("a batch of this bulk writer was given up")
+            raise
 
     def _raise(self) -> None:
         errors = self.result.errors

@@ -17,7 +17,7 @@ from .._core.link import Link, Reply
 from .._core.retry import Sent
 from .._core.stream import StreamState
 from .._core.topology import Server
-from ..errors import ConnectionError, NexaError, TimeoutError
+from ..errors import ClosedError, ConnectionError, NexaError, TimeoutError
 from ..options import text_of
 
 #: Silence, with requests waiting, after which a PING is sent, and after which the connection counts as lost.
@@ -86,6 +86,7 @@ class Sink:
         self.connection.release(self)
         if not self.state.is_complete and self.error is None:
             self.connection.abandon(self.request_id)
+            self.fail(ClosedError("this stream was closed"))
 
 
 Entry = tuple["asyncio.Future[Reply] | Sink", float]
@@ -111,7 +112,6 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = _NEVER
         self._heard_at = 0.0
-        self._is_probing = False
         self._probed_at = 0.0
         self._closed = loop.create_future()
 
@@ -131,7 +131,7 @@ class Connection(asyncio.Protocol):
         except NexaError:
             connection.close()
             raise
-        except (OSError, ssl.SSLError) as error:
+        except (OSError, ssl.SSLError, UnicodeError) as error:
             connection.close()
             raise ConnectionError(f"cannot connect to {text_of(server.address)}: {error}") from error
         except BaseException:
@@ -256,6 +256,9 @@ class Connection(asyncio.Protocol):
         self.is_full = True
         self.on_full()
         self._drained = self.loop.create_future()
+        if self._timer is None:
+            now = clock()
+            self._arm(now + PROBE_SECONDS, now)
 
     def resume_writing(self) -> None:
         self.is_full = False
@@ -332,19 +335,21 @@ class Connection(asyncio.Protocol):
         self._timer, self._timer_at = None, _NEVER
         if self.link.orphans:
             self._send(self._abandon_orphans())
-        now, earliest, is_waiting = clock(), _NEVER, False
+        now, earliest = clock(), _NEVER
+        is_waiting, has_waited = self.is_full, False
         for request_id, entry in list(self.link.pending.items()):
             if not isinstance(entry, tuple):
                 continue
             waiter, deadline = entry
             if deadline <= now:
+                has_waited = True
                 self.abandon(request_id)
                 if not isinstance(waiter, Sink) and not waiter.done():
                     waiter.set_exception(Expired("no answer in time"))
             else:
                 is_waiting = True
                 earliest = min(earliest, deadline)
-        if is_waiting and self.is_usable:
+        if (is_waiting or has_waited) and self.is_usable:
             self._probe(now)
         if is_waiting and self.is_usable:
             self._arm(min(earliest, now + PROBE_SECONDS), now)
@@ -352,9 +357,8 @@ class Connection(asyncio.Protocol):
     def _probe(self, now: float) -> None:
         silence = now - self._heard_at
         if self._paused_by or silence < PROBE_SECONDS:
-            self._is_probing = False
-        elif not self._is_probing:
-            self._is_probing = True
+            return
+        if self._probed_at <= self._heard_at:
             self._probed_at = now
             self._send(self.link.ping())
         elif now - self._probed_at > LOST_SECONDS - PROBE_SECONDS:

@@ -87,7 +87,10 @@ class AsyncCursor(Generic[T]):
         try:
             if not self._is_started:
                 self._is_started = True
-                self._sink, reply = await self._runner.open_stream(self._call, self._timeout_ms)
+                sink, reply = await self._runner.open_stream(self._call, self._timeout_ms)
+                self._sink = sink
+                if self._is_closed:
+                    raise ClosedError("this cursor was closed")
             elif self._sink is not None:
                 reply = await self._sink.next(self._runner.engine.deadline(self._timeout_ms, clock()))
             else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from .._core.calls import Call
 from .._core.engine import Engine, clock
 from .._core.frames import Request
 from .._core.link import ServerInfo
-from .._core.retry import after_unsuccessful_selection
+from .._core.retry import after_unsuccessful_selection, closed
 from .._core.topology import GROW_AT, PREFERENCE_SECONDS, Server
 from ..errors import AuthenticationError, ClosedError, NexaError
 from ..events import ConnectionEvent
@@ -28,6 +29,8 @@ class Pool:
         self.topology = engine.topology
         self.is_closed = False
         self._connections: dict[Server, list[Connection]] = {}
+        #: All that were made and may still be open, such as those of change streams.
+        self._made: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._tls = tls.context(engine.options)
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting: set[asyncio.Future[None]] = set()
@@ -63,7 +66,7 @@ class Pool:
         limit = min(call.deadline, clock() + seconds)
         while True:
             if self.is_closed:
-                raise ClosedError("this client was closed")
+                raise closed(call)
             now = clock()
             for server in self.topology.to_refresh(now):
                 self._look(server)
@@ -172,9 +175,6 @@ class Pool:
     async def _add(self, server: Server, is_further: bool = False) -> ServerInfo:
         """Greets a node over a new connection. It is kept where there is none yet, or a further one is wanted."""
         connection = await self.open(server)
-        if self.is_closed:
-            connection.close()
-            raise ClosedError("this client was closed")
         assert connection.link.info is not None
         usable = self._connections.setdefault(server, [])
         if usable and not is_further:
@@ -187,12 +187,16 @@ class Pool:
         return connection.link.info
 
     async def open(self, server: Server) -> Connection:
-        """A connection that the pool does not own."""
+        """A new connection, which ends with the pool at the latest."""
         try:
             connection = await Connection.open(self.engine, server, self._tls)
         except NexaError as error:
             self._tell(ConnectionEvent(server.address, False, error))
             raise
+        if self.is_closed:
+            connection.close()
+            raise ClosedError("this client was closed")
+        self._made.add(connection)
         log.info("connected to %s", text_of(server.address))
         self._tell(ConnectionEvent(server.address, True, None))
         return connection
@@ -231,11 +235,11 @@ class Pool:
         self._notify()
         for task in list(self._tasks):
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=1)
-        connections = [each for group in self._connections.values() for each in group]
+        connections = list(self._made)
         for connection in connections:
             connection.close()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=1)
         for connection in connections:
             await connection.wait_closed()
         self._connections.clear()

@@ -12,7 +12,7 @@ from .._core.codec import decode
 from .._core.engine import Engine, clock, documents_of
 from .._core.frames import ERROR, SUCCESS, Request
 from .._core.link import Reply
-from .._core.retry import Sent
+from .._core.retry import NotSent, Sent, closed
 from .._core.stream import StreamState
 from .._core.topology import Server
 from ..errors import ClosedError, NexaError
@@ -144,9 +144,13 @@ class Runner:
 
     def _after(self, call: Call, connection: Connection, error: NexaError) -> float:
         """Seconds until the next attempt. Raises when there is none."""
+        if self._is_closed and isinstance(error, (Sent, NotSent)):
+            raise closed(call) from error
         return self.pool.changed(lambda: self.engine.failed(call, connection.server, error, connection.link.has_op_ids, clock()))
 
     async def _connection(self, call: Call, started: float) -> Connection:
+        if self._is_closed:
+            raise closed(call)
         pool = self.pool
         if call.is_write and self.engine.pace.pause:
             await asyncio.sleep(self.engine.pace.pause)

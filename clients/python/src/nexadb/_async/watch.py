@@ -102,7 +102,11 @@ class AsyncChangeStream(Generic[T]):
             fields.pop("after", None)
         database = text_of(fields.pop("database", None))
         call = self._runner.engine.call(Request.SUBSCRIBE_CHANGES, None, (), fields, database=database, preference=self._preference)
-        sink, reply = await self._resources.enter_async_context(self._runner.subscription(call))
+        resources = self._resources
+        sink, reply = await resources.enter_async_context(self._runner.subscription(call))
+        if self._is_closed:
+            await resources.aclose()
+            raise ClosedError("this change stream was closed")
         if reply[0] == ERROR:
             raise self._runner.engine.refusal(reply)
         token = subscription_token(self._runner.engine.result(reply))

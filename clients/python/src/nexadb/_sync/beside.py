@@ -18,8 +18,9 @@ class Beside:
         self._is_stopped.clear()
         threading.Thread(target=work, name="nexadb-bulk", daemon=True).start()
 
-    def pause(self, seconds: float) -> None:
-        self._is_stopped.wait(seconds)
+    def pause(self, seconds: float) -> bool:
+        """Whether to go on afterwards."""
+        return not self._is_stopped.wait(seconds)
 
     def stop(self) -> None:
         self._is_stopped.set()

@@ -70,10 +70,13 @@ class Channel:
         readable, _, _ = select.select([self.socket] if for_input else [], [self.socket] if for_output else [], [], seconds)
         return bool(readable)
 
-    def close(self) -> None:
+    def shut(self) -> None:
+        """Ends both directions, which wakes the threads that wait for this socket; closing it does not."""
         try:
-            # A thread that waits for input is woken by this, not by close.
             self.socket.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
+
+    def close(self) -> None:
+        self.shut()
         self.socket.close()

@@ -19,7 +19,7 @@ from .._core.retry import NotSent, Sent
 from .._core.stream import StreamState
 from .._core.tls import TlsStream
 from .._core.topology import Server
-from ..errors import ConnectionError, NexaError, TimeoutError
+from ..errors import ClosedError, ConnectionError, NexaError, TimeoutError
 from ..options import text_of
 from .channel import TICK_SECONDS, Channel
 
@@ -67,7 +67,7 @@ class Sink(Waiter):
     def close(self) -> None:
         """Gives up what is still to come."""
         if not self.state.is_complete and self.error is None:
-            self.connection.abandon(self.request_id)
+            self.connection.give_up(self)
 
     def orphan(self) -> None:
         """As `close`, from a destructor, which may run anywhere: the next request that leaves carries it out."""
@@ -99,7 +99,7 @@ class Connection:
         deadline = clock() + seconds if seconds else _NEVER
         try:
             channel = Channel(socket.create_connection(server.address, seconds))
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise ConnectionError(f"cannot connect to {text_of(server.address)}: {error}") from error
         try:
             tls = TlsStream(context, server.address[0]) if context is not None else None
@@ -179,6 +179,7 @@ class Connection:
                 if waiter.wake is not None:
                     waiter.wake.release()
             self._sleepers.clear()
+        self._channel.shut()
         with self._send_lock:
             self._channel.close()
         self.on_lost(self, error)
@@ -234,6 +235,15 @@ class Connection:
         if frame:
             self._send_quietly(frame)
 
+    def give_up(self, sink: Sink) -> None:
+        """Abandons a stream. A thread that waits for more of it hears of that."""
+        with self._lock:
+            frame = self.link.abandon(sink.request_id)
+            sink.fail(ClosedError("this stream was closed"))
+            self._wake(sink)
+        if frame:
+            self._send_quietly(frame)
+
     def _submit(self, call: Call, waiter: Waiter, now: float) -> tuple[int, bool]:
         """Sends a call. Its id, and whether this thread has become the one that reads."""
         if now - self._heard_at > IDLE_SECONDS:
@@ -265,6 +275,10 @@ class Connection:
                 raise
             except OSError as error:
                 problem = ConnectionError(f"{text_of(self.server.address)}: {error}")
+            except BaseException:
+                if reads:
+                    self._hand_over()
+                raise
         # The waiter hears of it as everybody else does.
         self._end(problem)
         return request_id, reads
@@ -349,15 +363,24 @@ class Connection:
                 self._is_reading = True
         if wake is not None:
             seconds = -1 if deadline == _NEVER else max(0.0, deadline - clock())
-            wake.acquire(timeout=seconds)
-            with self._lock:
-                self._sleepers.pop(waiter, None)
-                is_reader, waiter.is_promoted = waiter.is_promoted, False
-            if not is_reader:
+            try:
+                wake.acquire(timeout=seconds)
+            except BaseException:
+                if self._is_promoted(waiter):
+                    self._hand_over()
+                raise
+            if not self._is_promoted(waiter):
                 if waiter.is_ready:
                     return
                 raise Expired("no answer in time")
         self._read_for(waiter, deadline)
+
+    def _is_promoted(self, waiter: Waiter) -> bool:
+        """Whether a waiter that sleeps no more is now the one that reads."""
+        with self._lock:
+            self._sleepers.pop(waiter, None)
+            is_reader, waiter.is_promoted = waiter.is_promoted, False
+            return is_reader
 
     def _read_for(self, waiter: Waiter, deadline: float, data: bytes = b"") -> None:
         """Reads for all until this waiter is ready. `data` was read already."""
@@ -418,9 +441,14 @@ class Connection:
         """Gives what came to those that wait for it. The caller has the lock."""
         for waiter, reply in self.link.receive(data):
             waiter.deliver(reply)
-            if waiter.wake is not None and waiter.is_ready and waiter in self._sleepers:
-                del self._sleepers[waiter]
-                waiter.wake.release()
+            if waiter.is_ready:
+                self._wake(waiter)
+
+    def _wake(self, waiter: Waiter) -> None:
+        """Wakes a waiter that is ready, if it sleeps. The caller has the lock."""
+        if waiter.wake is not None and waiter in self._sleepers:
+            del self._sleepers[waiter]
+            waiter.wake.release()
 
     def _probe(self) -> None:
         """Nothing came for a while: asks the node whether it is there, and gives it up when it is not."""

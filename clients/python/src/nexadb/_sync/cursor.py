@@ -88,7 +88,10 @@ class Cursor(Generic[T]):
         try:
             if not self._is_started:
                 self._is_started = True
-                self._sink, reply = self._runner.open_stream(self._call, self._timeout_ms)
+                sink, reply = self._runner.open_stream(self._call, self._timeout_ms)
+                self._sink = sink
+                if self._is_closed:
+                    raise ClosedError("this cursor was closed")
             elif self._sink is not None:
                 reply = self._sink.next(self._runner.engine.deadline(self._timeout_ms, clock()))
             else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import weakref
 from collections.abc import Callable
 
 from .._core import tls
@@ -15,7 +16,7 @@ from .._core.calls import Call
 from .._core.engine import Engine, clock
 from .._core.frames import Request
 from .._core.link import ServerInfo
-from .._core.retry import after_unsuccessful_selection
+from .._core.retry import after_unsuccessful_selection, closed
 from .._core.topology import GROW_AT, PREFERENCE_SECONDS, Server
 from ..errors import AuthenticationError, ClosedError, NexaError
 from ..events import ConnectionEvent
@@ -31,6 +32,8 @@ class Pool:
         self.topology = engine.topology
         self.is_closed = False
         self._connections: dict[Server, list[Connection]] = {}
+        #: All that were made and may still be open, such as those of change streams.
+        self._made: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._tls = tls.context(engine.options)
         self._changed = threading.Condition(threading.RLock())
         self._refusal: tuple[float, AuthenticationError] | None = None
@@ -64,7 +67,7 @@ class Pool:
             to_look_at: list[Server] = []
             with self._changed:
                 if self.is_closed:
-                    raise ClosedError("this client was closed")
+                    raise closed(call)
                 now = clock()
                 for server in self.topology.to_refresh(now):
                     server.is_connecting = True
@@ -147,7 +150,7 @@ class Pool:
         assert info is not None
         with self._changed:
             usable = self._connections.setdefault(server, [])
-            is_kept = not self.is_closed and (is_further or not usable)
+            is_kept = is_further or not usable
             if is_kept:
                 connection.on_lost = self._lost
                 usable.append(connection)
@@ -155,17 +158,22 @@ class Pool:
                 each.link.told(info)
         if not is_kept:
             connection.close()
-        if self.is_closed:
-            raise ClosedError("this client was closed")
         return info
 
     def open(self, server: Server) -> Connection:
-        """A connection that the pool does not own."""
+        """A new connection, which ends with the pool at the latest."""
         try:
             connection = Connection.open(self.engine, server, self._tls)
         except NexaError as error:
             self._tell(ConnectionEvent(server.address, False, error))
             raise
+        with self._changed:
+            is_closed = self.is_closed
+            if not is_closed:
+                self._made.add(connection)
+        if is_closed:
+            connection.close()
+            raise ClosedError("this client was closed")
         log.info("connected to %s", text_of(server.address))
         self._tell(ConnectionEvent(server.address, True, None))
         return connection
@@ -213,14 +221,13 @@ class Pool:
     def forget(self) -> None:
         """Closes this process's descriptors, and nothing that another process uses. Locks may be held for ever here."""
         self.is_closed = True
-        for group in self._connections.values():
-            for connection in group:
-                connection.forget()
+        for connection in list(self._made):
+            connection.forget()
 
     def close(self) -> None:
         with self._changed:
             self.is_closed = True
-            connections = [each for group in self._connections.values() for each in group]
+            connections = list(self._made)
             self._connections.clear()
             self._notify()
         for connection in connections:

@@ -103,7 +103,11 @@ class ChangeStream(Generic[T]):
             fields.pop("after", None)
         database = text_of(fields.pop("database", None))
         call = self._runner.engine.call(Request.SUBSCRIBE_CHANGES, None, (), fields, database=database, preference=self._preference)
-        sink, reply = self._resources.enter_context(self._runner.subscription(call))
+        resources = self._resources
+        sink, reply = resources.enter_context(self._runner.subscription(call))
+        if self._is_closed:
+            resources.close()
+            raise ClosedError("this change stream was closed")
         if reply[0] == ERROR:
             raise self._runner.engine.refusal(reply)
         token = subscription_token(self._runner.engine.result(reply))
