@@ -72,6 +72,7 @@ class Connection {
     this.closing = null;
     this.fullReceivers = new Set();
     this.frameByteCount = 0;
+    this.repetitionMS = Infinity;
   }
 
   get isOpen() {
@@ -155,6 +156,12 @@ class Connection {
 
   take(type, flags, buffer, start, end) {
     if (this.state === 'closed') return;
+    this.pass(type, flags, buffer, start, end);
+    if (this.closing !== null && this.pending.size === 0) this.close(this.closing);
+  }
+
+  /** Gives a frame to the one that it belongs to. */
+  pass(type, flags, buffer, start, end) {
     if ((flags & ~this.answerFlags) !== 0) {
       throw new ProtocolError(`${this.address} set flags that nobody asked for: 0x${flags.toString(16)}`);
     }
@@ -179,7 +186,6 @@ class Connection {
     }
     const hasToken = (flags & Flag.TOKEN) !== 0;
     receiver.answer(this, type, value, flags, hasToken ? wide(buffer, start + 4) : 0, hasToken ? wide(buffer, start + 12) : 0);
-    if (this.closing !== null && this.pending.size === 0) this.close(this.closing);
   }
 
   swallow(tombstone, type) {
@@ -217,6 +223,8 @@ class Connection {
     if (Number.isSafeInteger(info.max_frame) && info.max_frame >= 1024) this.maxFrame = this.reader.maxFrame = info.max_frame;
     this.hasToken = this.features.has('token');
     this.hasOperationID = this.features.has('op_id');
+    // Well within the time for which the node remembers a write: clocks that jump shorten it.
+    this.repetitionMS = info.op_id_window_s > 0 ? info.op_id_window_s * 500 : Infinity;
     this.hasLZ4 = this.features.has('lz4');
     if (this.hasLZ4) this.answerFlags |= Flag.COMPRESSED;
     this.roundTripMS = performance.now() - this.greetedAt;
@@ -269,6 +277,8 @@ class Connection {
   cancel(id) {
     if (this.state !== 'open' || !this.pending.has(id)) return;
     this.pending.set(id, new Tombstone());
+    // A node that leaves so much without an answer hears no CANCEL either; the next request ends the connection.
+    if (this.pending.size >= PENDING_MAX) return;
     this.send(new Tombstone(), Type.CANCEL, 0, (encoder) => encoder.writeValue({ request_id: id }));
   }
 

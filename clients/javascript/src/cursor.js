@@ -145,6 +145,8 @@ class Cursor {
       },
       end: () => {
         if (this.#state === 'open') this.#state = 'ended';
+        // Nothing more will come of this one, however slowly the rest is taken.
+        this.#connection?.setFull(this, false);
         this.#serve();
       },
     };

@@ -8,6 +8,8 @@
  */
 
 const GRAIN_MS = 4;
+/** A timer of Node that is set for longer comes at once. */
+const TIMER_MAX_MS = 2 ** 31 - 1;
 
 class Deadlines {
   /** @param {(operation: object) => void} expired */
@@ -40,7 +42,7 @@ class Deadlines {
     if (time >= this.timerAt) return;
     clearTimeout(this.timer);
     this.timerAt = time;
-    this.timer = setTimeout(() => this.sweep(), Math.max(GRAIN_MS, Math.ceil(time - performance.now())));
+    this.timer = setTimeout(() => this.sweep(), Math.min(TIMER_MAX_MS, Math.max(GRAIN_MS, Math.ceil(time - performance.now()))));
     // What is under way holds a socket or a timer of its own; this one alone keeps no process alive.
     this.timer.unref();
   }

@@ -100,6 +100,14 @@ class Dispatcher {
   }
 
   send(operation, host, connection) {
+    if (operation.isWrite && !this.mayRepeat(operation, connection)) {
+      return this.fail(
+        operation,
+        new errors.UnknownOutcomeError(
+          `${operation.name} was sent, no answer came, and ${connection.address} would take a repetition for another write`,
+        ),
+      );
+    }
     operation.host = host;
     operation.connection = connection;
     const wantsToken = connection.hasToken && this.settings.readYourWrites && (operation.isWrite || host.role !== 'single');
@@ -118,12 +126,23 @@ class Dispatcher {
     if (operation.isWrite && !(operation.takesID && connection.hasOperationID)) operation.wasSentBare = true;
   }
 
+  /** Whether a node recognises this write, where an earlier attempt had no answer. Notes when the first one left. */
+  mayRepeat(operation, connection) {
+    if (operation.lossCount === 0) {
+      operation.sentAt = performance.now();
+      return true;
+    }
+    return connection.hasOperationID && performance.now() - operation.sentAt < connection.repetitionMS;
+  }
+
   /** The payload: what the request says, and what depends on the moment and the node. */
   write(operation, encoder) {
     const { session } = this;
     const hasID = operation.takesID && operation.connection.hasOperationID;
     const hasTime = operation.deadline !== 0 && operation.stream === null;
-    const follows = this.settings.readYourWrites && !operation.isWrite && session.lsn !== 0 && session.host !== operation.host;
+    // A node that told the position has it, as long as it leads; one that follows another may have had to give it up.
+    const hasIt = session.host === operation.host && operation.host.role !== 'follower';
+    const follows = this.settings.readYourWrites && !operation.isWrite && session.lsn !== 0 && !hasIt;
     const isBounded = operation.maxStalenessMS > 0 && operation.host.role === 'follower';
     encoder.writeMapHeader(operation.entryCount + (hasID ? 1 : 0) + (hasTime ? 1 : 0) + (follows ? 1 : 0) + (isBounded ? 1 : 0));
     const { bodyStart, bodyEnd } = operation;
@@ -173,6 +192,8 @@ class Dispatcher {
 
   /** Routes it again after a pause. */
   later(operation, pauseMS) {
+    // What changes meanwhile does not send it: it would be sent again after the pause.
+    this.stopWaiting(operation);
     operation.connection = null;
     operation.hasWaited = true;
     operation.pause = setTimeout(() => {
@@ -229,16 +250,7 @@ class Dispatcher {
           operation.stream.whole(value);
           return this.settle(operation, undefined);
         }
-        try {
-          return this.settle(operation, operation.result === undefined ? value : operation.result(value));
-        } catch (error) {
-          return this.fail(
-            operation,
-            new errors.ProtocolError(`${connection.address} gave an answer to ${operation.name} that makes no sense`, {
-              cause: error,
-            }),
-          );
-        }
+        return this.conclude(operation, connection, value);
       case Type.NOT_FOUND:
         return this.settle(operation, operation.absent);
       case Type.ERROR:
@@ -274,8 +286,23 @@ class Dispatcher {
       if (refusal !== undefined) this.giveUp(operation, refusal);
     } else {
       const result = operation.stream.end();
-      this.settle(operation, operation.result === undefined || result === undefined ? result : operation.result(result));
+      if (result === undefined) this.settle(operation, undefined);
+      else this.conclude(operation, connection, result);
     }
+  }
+
+  /** Settles an operation with what it makes of the node's answer. */
+  conclude(operation, connection, value) {
+    let result = value;
+    try {
+      if (operation.result !== undefined) result = operation.result(value);
+    } catch (cause) {
+      return this.fail(
+        operation,
+        new errors.ProtocolError(`${connection.address} gave an answer to ${operation.name} that makes no sense`, { cause }),
+      );
+    }
+    this.settle(operation, result);
   }
 
   /** A later position is what this client's reads must see from now on. */

@@ -62,6 +62,7 @@ class Operation {
     this.counter = 0;
     /** Sent at least once: without an `op_id`, what became of a write is unknown. */
     this.wasSent = false;
+    this.sentAt = 0;
     this.wasSentBare = false;
     /** Some of its time is gone. */
     this.hasWaited = false;

@@ -24,6 +24,8 @@ const OVERLOADS_MAX = 2;
 const OVERLOAD_PAUSE_MS = 50;
 const LEADER_PAUSE_MS = 20;
 const REFUSALS_MAX = 1000;
+/** Answers that say that nothing was done. */
+const REFUSALS = new Set(['NOT_LEADER', 'SHUTTING_DOWN', 'UNAUTHENTICATED', 'OVERLOADED']);
 
 const fail = (error) => ({ kind: 'fail', error });
 const again = { kind: 'again' };
@@ -42,16 +44,25 @@ function afterLoss(operation, error, settings) {
     return again;
   }
   if (!operation.isWrite) return fail(error);
-  return fail(
-    new UnknownOutcomeError(
-      `${operation.name} was sent and no answer came; the write may or may not have happened: ${error.message}`,
-      { cause: error },
-    ),
+  return fail(unknown(operation, error));
+}
+
+function unknown(operation, cause) {
+  return new UnknownOutcomeError(
+    `${operation.name} was sent and no answer came; the write may or may not have happened: ${cause.message}`,
+    { cause },
   );
 }
 
 /** The node answered an error. */
 function afterRefusal(operation, error, random = Math.random) {
+  const decision = onRefusal(operation, error, random);
+  const isInDoubt = operation.isWrite && operation.lossCount > 0 && REFUSALS.has(error.code);
+  // That nothing was done this time says nothing of an earlier attempt that had no answer.
+  return decision.kind === 'fail' && isInDoubt ? fail(unknown(operation, error)) : decision;
+}
+
+function onRefusal(operation, error, random) {
   if (operation.refusalCount >= REFUSALS_MAX) return fail(error);
   switch (error.code) {
     case 'NOT_LEADER':

@@ -60,6 +60,7 @@ class ChangeStream {
   #sentToken;
   #watchdog = null;
   #retryTimer = null;
+  #answerTimer = null;
   #attempt = 0;
   #lostAt = 0;
   #ready;
@@ -90,7 +91,8 @@ class ChangeStream {
       this.#fail(new errors.CancelledError('The change stream was cancelled', { cause: options.signal.reason }));
     options.signal?.addEventListener('abort', this.#onAbort, { once: true });
     this.#lostAt = performance.now();
-    this.#connect();
+    if (options.signal?.aborted) this.#onAbort();
+    else this.#connect();
   }
 
   /** Done when the node has begun to watch: every later change is told. @returns {Promise<this>} */
@@ -182,6 +184,9 @@ class ChangeStream {
         heartbeat_ms: HEARTBEAT_MS,
       };
       if (this.#sentToken === undefined) request.after = this.#options.startAfter;
+      this.#answerTimer = setTimeout(() => {
+        connection.close(new errors.ConnectionError(`${connection.address} does not answer a subscription`));
+      }, this.#settings.connectTimeoutMS);
       connection.send(
         {
           lasts: true,
@@ -209,6 +214,7 @@ class ChangeStream {
   }
 
   #subscribed(connection, value) {
+    clearTimeout(this.#answerTimer);
     this.#attempt = 0;
     if (this.#sentToken === undefined && value.resume_token instanceof Uint8Array) {
       this.#token = this.#sentToken = value.resume_token;
@@ -259,6 +265,7 @@ class ChangeStream {
 
   #release(error) {
     clearTimeout(this.#retryTimer);
+    clearTimeout(this.#answerTimer);
     clearInterval(this.#watchdog);
     const connection = this.#connection;
     this.#connection = null;

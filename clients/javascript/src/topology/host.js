@@ -36,7 +36,7 @@ class Host {
     this.failures = 0;
     this.timer = null;
     this.timerAt = 0;
-    this.asking = false;
+    this.asked = new Set();
     this.slowUntil = 0;
     this.refusedUntil = 0;
     this.isStopped = false;
@@ -163,20 +163,24 @@ class Host {
     this.owner.onChange(this);
   }
 
-  /** Asks the node what it is. A node that says nothing for `silenceMS` loses its connection. */
+  /** Asks the node what it is, on every connection: one on which it says nothing for `silenceMS` is closed. */
   ask(silenceMS) {
-    const connection = this.connections[0];
-    if (connection === undefined || this.asking) return;
-    this.asking = true;
+    for (const connection of [...this.connections]) {
+      if (connection.isOpen && !this.asked.has(connection)) this.askOn(connection, silenceMS);
+    }
+  }
+
+  askOn(connection, silenceMS) {
+    this.asked.add(connection);
     const askedAt = performance.now();
     const timer = setTimeout(() => {
-      this.asking = false;
+      this.asked.delete(connection);
       if (connection.lastHeard < askedAt) connection.close(new ConnectionError(`${this.address} said nothing for ${silenceMS} ms`));
     }, silenceMS);
     timer.unref();
     const done = (learn) => {
       clearTimeout(timer);
-      this.asking = false;
+      this.asked.delete(connection);
       learn?.();
     };
     try {
