@@ -87,67 +87,18 @@ import Testing
         #expect(bench.acknowledge(1, durable: 11, epoch: 4).committed == 11)
     }
 
-    @Test func aMajorityWriteIsAnsweredWhenItIsCommitted() {
-        var bench = Bench.leader(of: ["a", "b", "c"])
-        bench.attach("b", session: 1)
-        write(&bench, upTo: 3)
-        for lsn in LSN(2)...3 {
-            bench.tell(.awaitWrite(WaiterID(lsn), LogPosition(epoch: 1, lsn: lsn), .majority, deadline: .max))
-        }
-        #expect(bench.acknowledge(1, durable: 2).acknowledged == [2])
-        #expect(bench.acknowledge(1, durable: 3).acknowledged == [3])
-        #expect(
-            bench.tell(.awaitWrite(WaiterID(9), LogPosition(epoch: 1, lsn: 3), .majority, deadline: .max)).acknowledged == [9])
-    }
-
-    @Test func aWriteForNNodesCountsNodes() {
+    @Test func whatIsOnNNodesCountsNodes() {
         var bench = Bench.leader(of: ["a", "b", "c"])
         bench.attach("b", session: 1)
         bench.attach("c", session: 2)
         write(&bench, upTo: 2)
-        #expect(
-            bench.tell(.awaitWrite(WaiterID(1), LogPosition(epoch: 1, lsn: 2), .nodes(1), deadline: .max)).acknowledged == [1])
-        bench.tell(.awaitWrite(WaiterID(3), LogPosition(epoch: 1, lsn: 2), .nodes(3), deadline: .max))
-        #expect(bench.acknowledge(1, durable: 2).acknowledged.isEmpty)
-        #expect(bench.acknowledge(2, durable: 2).acknowledged == [3])
-        // More nodes than there are is nobody's failure, but nobody's promise either.
-        bench.tell(.awaitWrite(WaiterID(4), LogPosition(epoch: 1, lsn: 2), .nodes(4), deadline: bench.now + 1_000))
-        let late = bench.tell(.tick, after: 2_000).completedWrites
-        #expect(late.count == 1 && late[0].0 == WaiterID(4) && late[0].1 != .acknowledged)
-    }
-
-    @Test func whatIsNotReachedInTimeIsUnknownNotFailed() {
-        var bench = Bench.leader(of: ["a", "b", "c"])
-        write(&bench, upTo: 2)
-        bench.tell(.awaitWrite(WaiterID(1), LogPosition(epoch: 1, lsn: 2), .majority, deadline: bench.now + 1_000))
-        #expect(bench.tell(.tick, after: 500).completedWrites.isEmpty)
-        let outcomes = bench.tell(.tick, after: 600).completedWrites
-        #expect(outcomes.count == 1)
-        guard case .unknown = outcomes[0].1 else {
-            Issue.record("\(outcomes)")
-            return
-        }
-    }
-
-    @Test func aWriteOfAnEarlierLeadershipIsNotAcknowledgedByThisOne() {
-        var bench = Bench.leader(of: ["a"])
-        let outcomes = bench.tell(.awaitWrite(WaiterID(1), LogPosition(epoch: 7, lsn: 1), .majority, deadline: .max))
-            .completedWrites
-        guard case .unknown? = outcomes.first?.1 else {
-            Issue.record("\(outcomes)")
-            return
-        }
-    }
-
-    @Test func waitersAreBounded() {
-        var options = ReplicationOptions()
-        options.waiterCountMax = 2
-        var bench = Bench.leader(of: ["a", "b", "c"], options: options)
-        write(&bench, upTo: 2)
-        let outcomes = (UInt64(1)...3).flatMap { id in
-            bench.tell(.awaitWrite(WaiterID(id), LogPosition(epoch: 1, lsn: 2), .majority, deadline: .max)).completedWrites
-        }
-        #expect(outcomes.count == 1 && outcomes[0].1 == .overloaded)
+        #expect(bench.node.durable(onNodes: 1) == 2 && bench.node.durable(onNodes: 3) == 0)
+        bench.acknowledge(1, durable: 2)
+        #expect(bench.node.durable(onNodes: 2) == 2 && bench.node.durable(onNodes: 3) == 0)
+        bench.acknowledge(2, durable: 1)
+        #expect(bench.node.durable(onNodes: 3) == 1)
+        // More nodes than there are.
+        #expect(bench.node.durable(onNodes: 4) == 0)
     }
 
     @Test func shipsOnlyWhatIsDurableAndOnlyAsTheWindowAllows() {
@@ -386,13 +337,9 @@ import Testing
     @Test func aHigherPromiseAnywhereEndsTheLeadership() {
         var bench = Bench.leader(of: ["a", "b", "c"])
         write(&bench, upTo: 2)
-        bench.tell(.awaitWrite(WaiterID(1), LogPosition(epoch: 1, lsn: 2), .majority, deadline: .max))
         let fence = Fence(clusterID: Bench.cluster, epoch: 4, candidate: NodeID(name: "b"))
         let effects = bench.tell(.peer(NodeID(name: "b"), .fence(fence)))
-        guard case .unknown? = effects.completedWrites.first?.1 else {
-            Issue.record("\(effects)")
-            return
-        }
+        #expect(effects.gates.contains { if case .closed = $0 { true } else { false } }, "\(effects)")
         #expect(effects.contains { if case .sealWrites = $0 { true } else { false } })
         // Not a word to the candidate before the promise is on disk.
         #expect(effects.messages.isEmpty)

@@ -87,10 +87,6 @@ struct Bench {
 }
 
 extension [NodeEffect] {
-    var completedWrites: [(WaiterID, WriteOutcome)] {
-        compactMap { if case .completeWrite(let id, let outcome) = $0 { (id, outcome) } else { nil } }
-    }
-    var acknowledged: [UInt64] { completedWrites.filter { $0.1 == .acknowledged }.map(\.0.rawValue) }
     var committed: LSN? { compactMap { if case .committed(let lsn) = $0 { lsn } else { nil } }.last }
     var gates: [WriteGate] { compactMap { if case .gate(let gate) = $0 { gate } else { nil } } }
     var messages: [ReplicationMessage] {

@@ -26,7 +26,7 @@ package struct ReplicationOptions: Sendable {
     /// A node that does not lead any more forgets the slots of members after this time: they follow the new leader.
     package var formerSlotAgeMax: Microseconds = 600_000_000
     package var slotCountMax = 64
-    /// Waiting write concerns and reads; beyond it the answer is OVERLOADED.
+    /// Waiting reads; beyond it they are told that no position can be confirmed.
     package var waiterCountMax = 100_000
     /// How long a node that comes up without an upstream waits for everybody to say whether there is a leader.
     package var askTimeout: Microseconds = 1_000_000

@@ -21,6 +21,8 @@ package struct SafetyRules: OptionSet, Sendable {
 
     /// An empty disk makes no leader and commits nothing.
     package static let countsNoNewcomers = SafetyRules(rawValue: 64)
+    /// What is acknowledged was reached in the leadership that took the write.
+    package static let acknowledgesWithinLeadership = SafetyRules(rawValue: 128)
 
-    package static let all = SafetyRules(rawValue: 127)
+    package static let all = SafetyRules(rawValue: 255)
 }

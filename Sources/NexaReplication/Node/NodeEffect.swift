@@ -21,14 +21,6 @@ package struct ShipOrder: Hashable, Sendable {
     package var stamp: FrameStamp
 }
 
-/// What became of a write that waited for more than one disk.
-package enum WriteOutcome: Equatable, Sendable {
-    case acknowledged
-    /// Nobody can say: it is on the leader's disk and may or may not survive. Never reported as failed.
-    case unknown(reason: String)
-    case overloaded
-}
-
 /// What became of a wait for a read index.
 package enum ReadIndexOutcome: Equatable, Sendable {
     /// Read at this LSN or later, once it is visible here.
@@ -122,9 +114,9 @@ package enum NodeEffect: Sendable {
     // MARK: Clients
     case gate(WriteGate)
     case flow(FlowVerdict)
-    /// Reads with read concern `committed` may see up to here.
+    /// The commit point: reads with read concern `committed` may see up to here, and writes that wait for it are held against it
+    /// (`Acknowledgement`).
     case committed(LSN)
-    case completeWrite(WaiterID, WriteOutcome)
     case completeReadIndex(WaiterID, ReadIndexOutcome)
 
     // MARK: People and coordination

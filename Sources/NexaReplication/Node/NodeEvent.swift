@@ -100,8 +100,6 @@ package enum NodeEvent: Sendable {
     case peer(NodeID, ReplicationMessage)
 
     // MARK: Clients
-    /// A local commit asks for more than the leader's own disk. The position says under which leadership it was made.
-    case awaitWrite(WaiterID, LogPosition, WriteConcern, deadline: Microseconds)
     /// A linearizable read wants to know where to read. `visible` is what any reader of this node can have seen by now.
     case awaitReadIndex(WaiterID, visible: LSN, deadline: Microseconds)
     /// A follower asks on behalf of such a read.

@@ -21,7 +21,6 @@ struct LeaderState: Sendable {
     /// EPOCH_START is on the own disk: local commits are taken.
     var isOpen = false
     var commit: CommitPoint
-    var waiters = WriteWaiters()
     var reads = ReadRounds()
     var flow = FlowVerdict.open
     var handover: Handover?
@@ -121,15 +120,7 @@ extension ReplicaNode {
         if let committed = leading!.commit.committed, committed > log.committed {
             log.committed = committed
             effects.append(.committed(committed))
-            leading!.waiters.complete(0, upTo: committed, into: &effects)
             tellCommitted(into: &effects)
-        }
-        var queue = 1
-        while queue < leading!.waiters.queueCount {
-            if !leading!.waiters.isEmpty(queue) {
-                leading!.waiters.complete(queue, upTo: durable(onNodes: queue), into: &effects)
-            }
-            queue += 1
         }
         if !leading!.reads.isEmpty { answerReads(into: &effects) }
         if leading!.handover != nil { stepHandover(into: &effects) }
@@ -154,43 +145,9 @@ extension ReplicaNode {
         return min(log.durable, leading!.positions[count - 2])
     }
 
-    // MARK: - Writes that wait
-
-    mutating func waitForDisks(
-        _ id: WaiterID, _ position: LogPosition, _ concern: WriteConcern, deadline: Microseconds, into effects: inout [NodeEffect]
-    ) {
-        guard role == .leader, leading?.epoch == position.epoch else {
-            effects.append(.completeWrite(id, .unknown(reason: "the leadership changed")))
-            return
-        }
-        let queue: Int
-        switch concern {
-        case .majority:
-            queue = 0
-            if log.committed >= position.lsn && leading!.commit.committed != nil {
-                effects.append(.completeWrite(id, .acknowledged))
-                return
-            }
-        case .nodes(let count):
-            queue = max(1, count)
-            guard queue <= WriteWaiters.nodeCountMax else {
-                effects.append(.completeWrite(id, .unknown(reason: "there are not so many nodes")))
-                return
-            }
-            if durable(onNodes: queue) >= position.lsn {
-                effects.append(.completeWrite(id, .acknowledged))
-                return
-            }
-        }
-        guard leading!.waiters.count < setup.options.waiterCountMax else {
-            effects.append(.completeWrite(id, .overloaded))
-            return
-        }
-        leading!.waiters.add(id, position.lsn, queue: queue, deadline: deadline)
-    }
+    // MARK: - Reads that wait
 
     mutating func cancel(_ id: WaiterID) {
-        leading?.waiters.cancel(id)
         _ = leading?.reads.take { $0.asker == .local(id) }
         following.reads.removeAll { $0.asker == .local(id) }
     }
@@ -218,7 +175,6 @@ extension ReplicaNode {
     /// Answers everybody who waits for this leadership.
     mutating func dropLeadership(reason: String, into effects: inout [NodeEffect]) {
         guard leading != nil else { return }
-        leading!.waiters.failAll(reason: reason, into: &effects)
         for round in leading!.reads.take(where: { _ in true }) { answer(round.asker, nil, reason, into: &effects) }
         if let handover = leading!.handover {
             effects.append(
@@ -303,7 +259,6 @@ extension ReplicaNode {
 
     mutating func tickLeader(into effects: inout [NodeEffect]) {
         guard leading?.firstLSN != nil else { return }
-        leading!.waiters.expire(now: now, into: &effects)
         expireReads(into: &effects)
         if leading!.isOpen { announce(into: &effects) }
         stepHandover(into: &effects)

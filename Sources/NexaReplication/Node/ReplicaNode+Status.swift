@@ -32,7 +32,6 @@ extension ReplicaNode {
             if let resumeAt = following.resumeAt { due = min(due, max(now, resumeAt)) }
             due = following.reads.reduce(due) { min($0, $1.deadline) }
         case .leader:
-            due = min(due, leading?.waiters.earliestDeadline ?? due)
             due = leading?.reads.rounds.reduce(due) { min($0, $1.deadline) } ?? due
             if let handover = leading?.handover { due = min(due, handover.deadline, max(now, handover.nextTry)) }
         case .fenced, .failed: break

@@ -158,8 +158,6 @@ package struct ReplicaNode: Sendable {
         case .shipGone(let session, let oldest): noteShipGone(session, oldest, into: &effects)
         case .peer(let node, let message): fromPeer(node, message, into: &effects)
 
-        case .awaitWrite(let id, let position, let concern, let deadline):
-            waitForDisks(id, position, concern, deadline: deadline, into: &effects)
         case .awaitReadIndex(let id, let visible, let deadline): readIndex(for: .local(id), visible, deadline, into: &effects)
         case .readIndex(let session, let message, let visible): relayReadIndex(session, message, visible, into: &effects)
         case .cancelWaiter(let id): cancel(id)
@@ -219,7 +217,6 @@ package struct ReplicaNode: Sendable {
     /// A node that takes part in nothing still answers who asks.
     private mutating func refuseAll(_ event: NodeEvent, into effects: inout [NodeEffect]) {
         switch event {
-        case .awaitWrite(let id, _, _, _): effects.append(.completeWrite(id, .unknown(reason: "the node stops")))
         case .awaitReadIndex(let id, _, _): effects.append(.completeReadIndex(id, .failed(reason: "the node stops")))
         case .downstream(let session, .hello): effects.append(.close(session, .stop(ReplicationStop(.shutdown))))
         case .promote: effects.append(.promotionFailed(.logFailed))

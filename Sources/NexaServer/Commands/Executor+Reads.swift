@@ -42,9 +42,10 @@ package struct WaitState: Equatable, Sendable {
 
 /// What the answer of the last command needs beyond this disk.
 struct PendingConcern {
-    var need: AnswerConcern.Need
+    var need: WriteConcern
     var timeoutMilliseconds: Int?
-    var generation: UInt64
+    /// Of `LeadershipLedger`.
+    var leadership: UInt64
     var isWrite: Bool
     /// For reads; a write's position is what it is held for.
     var lsn: LSN = 0
@@ -93,7 +94,7 @@ extension Executor {
         case .read:
             if mustBeCommitted, node.replication != nil {
                 concern = PendingConcern(
-                    need: .committed, timeoutMilliseconds: try waitMilliseconds(), generation: gate.generation, isWrite: false,
+                    need: .majority, timeoutMilliseconds: try waitMilliseconds(), leadership: gate.leadership, isWrite: false,
                     lsn: lsn, latest: fields.has(.timeoutMilliseconds) ? try deadline(call) : nil)
             }
             return lsn
@@ -186,7 +187,7 @@ extension Executor {
     private func noteWriteConcern() throws(DocumentError) {
         guard let raw = fields.raw(.writeConcern) else { return }
         var reader = MessagePackReader(raw)
-        let need: AnswerConcern.Need
+        let need: WriteConcern
         switch reader.nextKind {
         case .int:
             guard let count = try? reader.readInt64(), count <= Int64(ReplicationGate.nodeCountMax) else { throw Self.badConcern }
@@ -194,17 +195,20 @@ extension Executor {
             need = .nodes(Int(count))
         case .string:
             guard let text = try? reader.readStringBytes(), text.isEqual(to: "majority") else { throw Self.badConcern }
-            need = .committed
+            need = .majority
         default: throw Self.badConcern
         }
         guard node.replication != nil else {
-            if need == .committed { return }
+            if need == .majority { return }
             throw DocumentError(.badRequest, "'w' asks for more nodes than this one", details: [.init("field", "w")])
         }
         let asked = try fields.count(.writeTimeoutMilliseconds) ?? node.configuration.requestLimit.milliseconds
         let timeout = min(asked, RequestFields.timeMillisecondsMax)
+        // The leadership before the gate: one that ended since this write was let in must not have its successor's positions count.
+        let leadership = gate.leadership
+        guard gate.leads else { throw gate.refusal }
         concern = PendingConcern(
-            need: need, timeoutMilliseconds: timeout == 0 ? nil : timeout, generation: gate.generation, isWrite: true)
+            need: need, timeoutMilliseconds: timeout == 0 ? nil : timeout, leadership: leadership, isWrite: true)
     }
 
     private static var badConcern: DocumentError {
@@ -219,7 +223,7 @@ extension Executor {
         concern = nil
         let timeout = pending.timeoutMilliseconds.map { MonotonicTime.nanoseconds() &+ UInt64($0) &* 1_000_000 }
         let answer = AnswerConcern(
-            need: pending.need, lsn: pending.isWrite ? lsn : max(lsn, pending.lsn), generation: pending.generation,
+            need: pending.need, lsn: pending.isWrite ? lsn : max(lsn, pending.lsn), leadership: pending.leadership,
             deadline: [timeout, pending.latest].compactMap(\.self).min(),
             requestID: requestID, isWrite: pending.isWrite, epoch: engine.epoch, heldAt: MonotonicTime.nanoseconds())
         return gate.judge(answer, now: 0) == .met ? nil : answer

@@ -1,29 +1,21 @@
-/// What an answer needs besides this node's disk before it may leave: other disks, in the leadership under which it was made.
-///
-/// Positions are compared, requests are not counted: a commit point that has passed an answer's LSN answers for all before it. What
-/// makes that right is `generation`: it changes when the leadership ends, and then nothing that was promised under it can be told
-/// from the positions any more, so the outcome is unknown.
+/// What an answer needs besides this node's disk before it may leave: other disks, in the leadership under which it was made. The rule is
+/// `Acknowledgement`, the same that the simulator plays; here are its deadline and its words.
 
 import NexaDocuments
+import NexaReplication
 import NexaStorage
 import NexaWire
 
 package struct AnswerConcern: Equatable, Sendable {
-    package enum Need: Equatable, Sendable {
-        /// No later leader can lack it.
-        case committed
-        /// So many nodes have it on disk.
-        case nodes(Int)
-    }
-
     package enum Verdict: Equatable {
         case wait, met
         case failed(WireError)
     }
 
-    package var need: Need
+    package var need: WriteConcern
     package var lsn: LSN
-    package var generation: UInt64
+    /// Of `LeadershipLedger`.
+    package var leadership: UInt64
     /// In `MonotonicTime`; nil: waits as long as it takes.
     package var deadline: UInt64?
     package var requestID: UInt32?
@@ -34,12 +26,12 @@ package struct AnswerConcern: Equatable, Sendable {
     package var heldAt: UInt64
 
     package init(
-        need: Need, lsn: LSN, generation: UInt64, deadline: UInt64?, requestID: UInt32?, isWrite: Bool, epoch: Epoch,
+        need: WriteConcern, lsn: LSN, leadership: UInt64, deadline: UInt64?, requestID: UInt32?, isWrite: Bool, epoch: Epoch,
         heldAt: UInt64 = 0
     ) {
         self.need = need
         self.lsn = lsn
-        self.generation = generation
+        self.leadership = leadership
         self.deadline = deadline
         self.requestID = requestID
         self.isWrite = isWrite
@@ -47,12 +39,15 @@ package struct AnswerConcern: Equatable, Sendable {
         self.heldAt = heldAt
     }
 
-    /// `reached` is the position that `need` has come to, read before `generation`.
-    package func judge(reached: LSN, generation: UInt64, now: UInt64) -> Verdict {
-        if self.generation != generation { return .failed(failure("the leadership changed before it was known")) }
-        if reached >= lsn { return .met }
-        if let deadline, now >= deadline { return .failed(failure("it was not reached in time")) }
-        return .wait
+    /// `reached` is the position that `need` has come to, read before `current`.
+    package func judge(reached: LSN, current: UInt64, now: UInt64, atEnd: (UInt64) -> LSN = { _ in 0 }) -> Verdict {
+        switch Acknowledgement(of: lsn, in: leadership, for: need, reached: reached, current: current, atEnd: atEnd) {
+        case .acknowledged: return .met
+        case .unknown: return .failed(failure("the leadership changed before it was known"))
+        case .wait:
+            if let deadline, now >= deadline { return .failed(failure("it was not reached in time")) }
+            return .wait
+        }
     }
 
     private func failure(_ reason: String) -> WireError {
@@ -63,7 +58,7 @@ package struct AnswerConcern: Equatable, Sendable {
         }
         let what =
             switch need {
-            case .committed: "majority"
+            case .majority: "majority"
             case .nodes(let count): "\(count) nodes"
             }
         return WireError(

@@ -32,8 +32,8 @@ package final class ReplicationGate: Sendable {
     /// How long flow control holds up one write, in nanoseconds.
     private let delay = Atomic<UInt64>(0)
     private let committed = Atomic<LSN>(0)
-    /// Rises when a leadership ends: what was promised under it cannot be told from positions any more.
-    private let generationCount = Atomic<UInt64>(1)
+    /// The ledger's, for those who only compare.
+    private let currentLeadership = Atomic<UInt64>(1)
     /// Rises with every news of this file: who looked before it was published looks again.
     private let changeCount = Atomic<UInt64>(0)
     /// Some write asked for a number of nodes: from then on these positions are kept.
@@ -45,9 +45,7 @@ package final class ReplicationGate: Sendable {
     nonisolated(unsafe) private var leader: (address: String?, epoch: Epoch) = (nil, 0)  // guarded by `lock`
     nonisolated(unsafe) private var published: NodeStatus?  // guarded by `lock`
     nonisolated(unsafe) private var history = History()  // guarded by `lock`
-    /// What the last generations had committed when they ended; a few. Guarded by `lock`.
-    nonisolated(unsafe) private var ended: [(generation: UInt64, committed: LSN)] = []
-    private static let endedCountMax = 8
+    nonisolated(unsafe) private var leaderships = LeadershipLedger()  // guarded by `lock`
 
     package init(isClustered: Bool) {
         refusals = Atomic(isClustered ? Self.notLeading : 0)
@@ -111,7 +109,8 @@ package final class ReplicationGate: Sendable {
 
     /// What no later leader can lack.
     package var committedLSN: LSN { committed.load(ordering: .acquiring) }
-    package var generation: UInt64 { generationCount.load(ordering: .acquiring) }
+    /// The leadership under which a request is executed, as `LeadershipLedger` counts them.
+    package var leadership: UInt64 { currentLeadership.load(ordering: .acquiring) }
     package var changes: UInt64 { changeCount.load(ordering: .acquiring) }
 
     /// Whom this node takes for the leader.
@@ -120,23 +119,18 @@ package final class ReplicationGate: Sendable {
     /// The node as it saw itself a moment ago.
     package var status: NodeStatus? { lock.withLock { published } }
 
-    /// Whether an answer may leave. The position is read before the generation: a position of a later leadership comes with its generation.
+    /// Whether an answer may leave. The position is read before the leadership: a position of a later one comes with its number.
     package func judge(_ concern: AnswerConcern, now: UInt64) -> AnswerConcern.Verdict {
         let reached: LSN
         switch concern.need {
-        case .committed: reached = committedLSN
+        case .majority: reached = committedLSN
         case .nodes(let count):
             if !wantsNodeCounts.load(ordering: .relaxed) { wantsNodeCounts.store(true, ordering: .releasing) }
             reached = onNodes[count].load(ordering: .acquiring)
         }
-        let verdict = concern.judge(reached: reached, generation: generation, now: now)
-        if case .failed = verdict, case .committed = concern.need, wasCommitted(concern) { return .met }
-        return verdict
-    }
-
-    /// Whether the leadership that the concern belongs to had committed it before it ended: nobody looked in between.
-    private func wasCommitted(_ concern: AnswerConcern) -> Bool {
-        lock.withLock { ended.contains { $0.generation == concern.generation && $0.committed >= concern.lsn } }
+        return concern.judge(reached: reached, current: leadership, now: now) { number in
+            lock.withLock { leaderships.committed(in: number) }
+        }
     }
 
     /// What a read's conditions are held against. A standalone node leads a cluster of one.
@@ -202,13 +196,13 @@ package final class ReplicationGate: Sendable {
 
     /// The leadership has ended. With `keepsParked` what waits goes on waiting: who leads next will be known in a moment.
     package func close(leader address: String?, epoch: Epoch, keepsParked: Bool) {
-        lock.withLock {
-            leader = (address, epoch)
-            if ended.count == Self.endedCountMax { ended.removeFirst() }
-            ended.append((generation, committedLSN))
-        }
         refusals.store(keepsParked ? Self.notLeading | Self.parked : Self.notLeading, ordering: .releasing)
-        generationCount.add(1, ordering: .releasing)
+        let current = lock.withLock {
+            leader = (address, epoch)
+            leaderships.end(committed: committedLSN)
+            return leaderships.current
+        }
+        currentLeadership.store(current, ordering: .releasing)
         changeCount.add(1, ordering: .releasing)
         doorChangeCount.add(1, ordering: .releasing)
     }

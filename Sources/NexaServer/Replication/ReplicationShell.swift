@@ -288,8 +288,6 @@ final class ReplicationShell {
         case .committed(let lsn):
             gate.note(committed: lsn)
             wakeLoops()
-        // Writes wait by position, at their connections: see `AnswerConcern`.
-        case .completeWrite: break
         case .completeReadIndex(let id, let outcome): waiters.complete(id, outcome)
 
         case .promoted: promoted()

@@ -35,12 +35,10 @@ extension ClusterSimulation {
         case .ship(let session, let order): ship(order, session, from: index)
         case .close(let session, let reason): close(session, reason, on: index)
         case .sendPeer(let peer, let message): sendDatagram(message, from: index, to: peer)
-        case .gate(let gate):
-            machines[index].gate = gate
-            if gate == .parked { queue(.park, on: index) }
-        case .completeWrite(let id, let outcome): complete(id, outcome)
+        case .gate(let gate): setGate(gate, of: index)
         case .completeReadIndex(let id, let outcome): completeRead(id, outcome, on: index)
         case .committed(let lsn):
+            machines[index].committed = lsn
             if machines[index].core!.role == .leader {
                 judge.committed(lsn, by: machines[index].core!.promise.epoch, machines, leader: index)
             } else {
@@ -60,6 +58,17 @@ extension ClusterSimulation {
             default: judge.violate("n\(index) raises an alarm: \(ClusterSimulation.brief(alarm))")
             }
         case .flow, .switchoverProgress, .slots, .note: break
+        }
+    }
+
+    private func setGate(_ gate: WriteGate, of index: Int) {
+        machines[index].gate = gate
+        switch gate {
+        case .open(let epoch):
+            machines[index].isSealed = false
+            machines[index].openEpoch = epoch
+        case .parked: queue(.park, on: index)
+        case .closed: machines[index].leaderships.end(committed: machines[index].committed)
         }
     }
 
@@ -133,10 +142,12 @@ extension ClusterSimulation {
                 .truncated(end: lsn, chain: machines[index].disk.chain(at: lsn)!, generation: generation), to: index)
         case .epochStart(let epoch): appendEpochStart(epoch, on: index)
         case .seal:
-            machines[index].gate = .closed(leader: nil, address: nil, epoch: 0)
+            machines[index].isSealed = true
             let disk = machines[index].disk
             deliver(.writesSealed(end: disk.end, chain: disk.chain(at: disk.end)!), to: index)
-        case .park: deliver(.writesParked(end: machines[index].disk.end), to: index)
+        case .park:
+            machines[index].isSealed = true
+            deliver(.writesParked(end: machines[index].disk.end), to: index)
         case .install(let session, let generation): install(session, generation, on: index)
         case .chain(let question, let lsn):
             deliver(.chainRead(question, lsn: lsn, chain: machines[index].disk.chain(at: lsn)), to: index)
@@ -154,9 +165,10 @@ extension ClusterSimulation {
         queue(.apply(upTo: disk.end, generation: machines[index].generation), on: index)
     }
 
-    /// A local commit of a leader.
+    /// A local commit of a leader, or of one that has not sealed its log yet.
     func commit(on index: Int) -> LogPosition? {
-        guard case .open(let epoch) = machines[index].gate, machines[index].core != nil else { return nil }
+        guard !machines[index].isSealed, machines[index].core != nil else { return nil }
+        let epoch = machines[index].openEpoch
         machines[index].disk.append(epoch: epoch, hash: random.next(), beginsEpoch: false)
         let disk = machines[index].disk
         judge.appended(disk.log[disk.log.count - 1], at: disk.end, on: index, byLeader: true)

@@ -5,11 +5,21 @@ import NexaStorage
 
 /// A client that remembers what it saw.
 struct SimulatedClient: Sendable {
-    struct Write: Sendable {
+    /// Writes that found the gate open.
+    struct Admitted: Sendable {
         var client: Int
         var node: Int
+        var leadership: UInt64
+        var count: Int
+    }
+
+    /// A write that is in the log and not answered yet.
+    struct Write: Sendable {
+        var client: Int
         var position: LogPosition
         var concern: WriteConcern
+        var leadership: UInt64
+        var deadline: Microseconds
     }
 
     /// The newest position that an answer gave.
@@ -32,7 +42,17 @@ extension ClusterSimulation {
         let leaders = machines.indices.filter { isOpen(machines[$0].gate) && machines[$0].core != nil }
         guard !leaders.isEmpty else { return }
         let index = leaders[random.below(leaders.count)]
-        for _ in 0..<(1 + random.below(4)) {
+        let admitted = SimulatedClient.Admitted(
+            client: client, node: index, leadership: machines[index].leaderships.current, count: 1 + random.below(4))
+        guard random.chance(0.3) else { return execute(admitted) }
+        // The gate may close on a write that is on its way through it.
+        let delay = UInt64(random.below(random.chance(0.2) ? 20_000 : 500))
+        schedule.add(.write(admitted, life: machines[index].life), at: now + delay)
+    }
+
+    func execute(_ admitted: SimulatedClient.Admitted) {
+        let index = admitted.node
+        for _ in 0..<admitted.count {
             guard let position = commit(on: index) else { return }
             report.writeCount += 1
             if isHealed { lastWrite = position }
@@ -41,22 +61,46 @@ extension ClusterSimulation {
                 deliver(.appended(end: disk.end, byteCount: disk.end * SimulatedDisk.recordByteCount), to: index)
             }
             let concern: WriteConcern = random.chance(0.6) ? .majority : .nodes(1 + random.below(3))
-            let id = WaiterID(nextWaiter)
-            nextWaiter += 1
-            pendingWrites[id] = SimulatedClient.Write(client: client, node: index, position: position, concern: concern)
-            deliver(.awaitWrite(id, position, concern, deadline: clock(index) + UInt64(random.below(400_000))), to: index)
+            machines[index].waiting.append(
+                SimulatedClient.Write(
+                    client: admitted.client, position: position, concern: concern, leadership: admitted.leadership,
+                    deadline: clock(index) + UInt64(random.below(400_000))))
         }
     }
 
-    func complete(_ id: WaiterID, _ outcome: WriteOutcome) {
-        guard let write = pendingWrites.removeValue(forKey: id) else { return judge.violate("a write was answered twice") }
-        guard outcome == .acknowledged else {
-            report.unknownCount += 1
-            return
+    /// Answers the writes of which the machine knows what has become of them, as its connections would.
+    func settleWrites(of index: Int) {
+        guard !machines[index].waiting.isEmpty, machines[index].core != nil else { return }
+        let now = clock(index)
+        var onNodes: [LSN?] = [nil, nil, nil, nil]
+        let waiting = machines[index].waiting
+        machines[index].waiting.removeAll(keepingCapacity: true)
+        for write in waiting {
+            let reached: LSN
+            switch write.concern {
+            case .majority: reached = machines[index].committed
+            case .nodes(let count):
+                onNodes[count] = onNodes[count] ?? machines[index].core!.durable(onNodes: count)
+                reached = onNodes[count]!
+            }
+            let leaderships = machines[index].leaderships
+            let current = rules.contains(.acknowledgesWithinLeadership) ? leaderships.current : write.leadership
+            let verdict = Acknowledgement(
+                of: write.position.lsn, in: write.leadership, for: write.concern, reached: reached, current: current,
+                atEnd: leaderships.committed(in:))
+            switch verdict {
+            case .acknowledged: acknowledge(write, on: index)
+            case .unknown: report.unknownCount += 1
+            case .wait where now >= write.deadline: report.unknownCount += 1
+            case .wait: machines[index].waiting.append(write)
+            }
         }
+    }
+
+    private func acknowledge(_ write: SimulatedClient.Write, on index: Int) {
         report.acknowledgedCount += 1
         if write.concern == .majority { judge.acknowledgedByMajority(write.position) }
-        if machines[write.node].disk.synced < write.position.lsn {
+        if machines[index].disk.synced < write.position.lsn {
             judge.violate("\(write.position) was acknowledged before it was on a disk")
         }
         let token = clients[write.client].token

@@ -93,7 +93,6 @@ package final class ClusterSimulation {
     let isDuel: Bool
     var disaster: SimulatedDisaster
     var clients: [SimulatedClient]
-    var pendingWrites: [WaiterID: SimulatedClient.Write] = [:]
     var pendingReads: [WaiterID: LSN] = [:]
     var nextWaiter: UInt64 = 1
     var effects: [NodeEffect] = []
@@ -203,6 +202,9 @@ package final class ClusterSimulation {
         case .frame(let connection, let toServer, let frame): receive(frame, on: connection, toServer: toServer)
         case .hangUp(let connection, let toServer): hangUp(connection, toServer: toServer)
         case .client: stepClients()
+        case .write(let admitted, let life):
+            guard machines[admitted.node].life == life else { return }
+            execute(admitted)
         case .trouble: makeTrouble()
         case .operate: operate()
         case .disaster: strike()
@@ -224,6 +226,9 @@ package final class ClusterSimulation {
         machines[index].generation = 0
         machines[index].retainFrom = .max
         machines[index].gate = .closed(leader: nil, address: nil, epoch: 0)
+        machines[index].isSealed = true
+        machines[index].leaderships = LeadershipLedger()
+        machines[index].committed = 0
         machines[index].core = ReplicaNode(setup, machines[index].disk.state, now: clock(index))
         note("\(machines[index].name) starts, follows \(follow ?? "nobody")")
         effects.removeAll(keepingCapacity: true)
@@ -249,10 +254,8 @@ package final class ClusterSimulation {
         let before = disk.synced
         machines[index].disk.synced = kept
         judge.synced(machines[index].disk, from: before, on: index, now: now)
-        for (id, write) in pendingWrites where write.node == index {
-            pendingWrites[id] = nil
-            report.unknownCount += 1
-        }
+        report.unknownCount += machines[index].waiting.count
+        machines[index].waiting = []
         for connection in connections.indices {
             if connections[connection].client == index && connections[connection].clientOpen {
                 connections[connection].clientOpen = false
@@ -311,6 +314,7 @@ package final class ClusterSimulation {
         effects.removeAll(keepingCapacity: true)
         machines[index].core!.handle(event, now: clock(index), into: &effects)
         perform(index)
+        settleWrites(of: index)
     }
 
     private func scheduleTick(_ index: Int) {

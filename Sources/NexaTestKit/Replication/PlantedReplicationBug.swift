@@ -9,6 +9,7 @@ package enum PlantedReplicationBug: String, CaseIterable, Sendable {
     case promotesUnfenced = "promote without fence"
     case shipsBeforeSync = "ship before sync"
     case countsNewcomers = "newcomers make leaders"
+    case acknowledgesForOthers = "another leadership's position acknowledges"
 
     /// All rules but the one.
     package var rules: SafetyRules {
@@ -20,6 +21,7 @@ package enum PlantedReplicationBug: String, CaseIterable, Sendable {
         case .promotesUnfenced: SafetyRules.all.subtracting(.fencesBeforePromotion)
         case .shipsBeforeSync: SafetyRules.all.subtracting(.shipsOnlyDurable)
         case .countsNewcomers: SafetyRules.all.subtracting(.countsNoNewcomers)
+        case .acknowledgesForOthers: SafetyRules.all.subtracting(.acknowledgesWithinLeadership)
         }
     }
 }

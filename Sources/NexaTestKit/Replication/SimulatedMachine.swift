@@ -77,6 +77,15 @@ final class SimulatedMachine {
     /// Counts the lives of the machine: what was under way in an earlier one never arrives.
     var life = 0
     var gate = WriteGate.closed(leader: nil, address: nil, epoch: 0)
+    /// Local commits are refused. A write that was let in before the gate closed still gets into the log until then.
+    var isSealed = true
+    /// Of the leadership that the log was last opened for.
+    var openEpoch: Epoch = 0
+    var leaderships = LeadershipLedger()
+    /// The commit point, as far as this machine's connections know.
+    var committed: LSN = 0
+    /// Writes whose answers wait for other disks.
+    var waiting: [SimulatedClient.Write] = []
     var retainFrom: LSN = .max
     /// The log queue works in order: nothing is done before this time.
     var queueBusyUntil: Microseconds = 0

@@ -31,6 +31,7 @@ enum SimulatedHappening: Sendable {
     case frame(connection: Int, toServer: Bool, SimulatedFrame)
     case hangUp(connection: Int, toServer: Bool)
     case client
+    case write(SimulatedClient.Admitted, life: Int)
     case trouble
     case operate
     case disaster

@@ -1,3 +1,4 @@
+import NexaReplication
 import NexaServer
 import NexaWire
 import Testing
@@ -6,7 +7,7 @@ import Testing
 @Suite struct AnswerConcernTests {
     private func concern(_ lsn: UInt64, deadline: UInt64? = nil, isWrite: Bool = true) -> AnswerConcern {
         AnswerConcern(
-            need: .committed, lsn: lsn, generation: 1, deadline: deadline, requestID: nil, isWrite: isWrite, epoch: 1)
+            need: .majority, lsn: lsn, leadership: 1, deadline: deadline, requestID: nil, isWrite: isWrite, epoch: 1)
     }
 
     private func frame(_ queue: borrowing AnswerQueue, _ number: Int64) -> Int {
@@ -33,9 +34,9 @@ import Testing
         queue.hold(from: frame(queue, 1), until: 5, arrival: 1, concern: concern(5))
         _ = frame(queue, 2)
         #expect(queue.release(9) { _, _ in } == 0)
-        queue.settle { $0.judge(reached: 4, generation: 1, now: 0) }
+        queue.settle { $0.judge(reached: 4, current: 1, now: 0) }
         #expect(queue.release(9) { _, _ in } == 0)
-        queue.settle { $0.judge(reached: 5, generation: 1, now: 0) }
+        queue.settle { $0.judge(reached: 5, current: 1, now: 0) }
         #expect(queue.release(4) { _, _ in } == 0)
         let count = queue.release(5) { _, _ in }
         #expect(values(queue, count) == [1, 2])
@@ -48,26 +49,26 @@ import Testing
         queue.hold(from: frame(queue, 2), until: 6, arrival: 1)
         queue.hold(from: frame(queue, 3), until: 7, arrival: 1, concern: concern(7))
         _ = frame(queue, 4)
-        queue.settle { $0.judge(reached: 4, generation: 1, now: 100) }
+        queue.settle { $0.judge(reached: 4, current: 1, now: 100) }
         let first = queue.release(7) { _, _ in }
         let answers = values(queue, first)
         #expect(answers.count == 2)
         #expect(answers[0]["code"] == "WRITE_CONCERN_TIMEOUT" && answers[0]["outcome"] == "unknown")
         #expect(answers[1] == 2)
         queue.consume(first)
-        queue.settle { $0.judge(reached: 7, generation: 1, now: 100) }
+        queue.settle { $0.judge(reached: 7, current: 1, now: 100) }
         let rest = queue.release(7) { _, _ in }
         #expect(values(queue, rest) == [3, 4])
     }
 
     @Test func whatALostLeadershipPromisedIsUnknownWhateverThePositionsSay() {
-        #expect(concern(5).judge(reached: 9, generation: 1, now: 0) == .met)
-        guard case .failed(let error) = concern(5).judge(reached: 9, generation: 2, now: 0) else {
+        #expect(concern(5).judge(reached: 9, current: 1, now: 0) == .met)
+        guard case .failed(let error) = concern(5).judge(reached: 9, current: 2, now: 0) else {
             Issue.record("a later leadership's position counted")
             return
         }
         #expect(error.code == .writeConcernTimeout)
-        guard case .failed(let read) = concern(5, isWrite: false).judge(reached: 0, generation: 2, now: 0) else {
+        guard case .failed(let read) = concern(5, isWrite: false).judge(reached: 0, current: 2, now: 0) else {
             Issue.record("a read waits for a leadership that is over")
             return
         }

@@ -78,20 +78,20 @@ import Testing
 
     @Test func whatWasCommittedBeforeTheLeadershipEndedIsAcknowledgedAfterIt() {
         let gate = leading()
-        func judge(_ lsn: LSN, _ generation: UInt64) -> Bool {
+        func judge(_ lsn: LSN, _ leadership: UInt64) -> Bool {
             gate.judge(
                 AnswerConcern(
-                    need: .committed, lsn: lsn, generation: generation, deadline: nil, requestID: nil, isWrite: true, epoch: 3),
+                    need: .majority, lsn: lsn, leadership: leadership, deadline: nil, requestID: nil, isWrite: true, epoch: 3),
                 now: now) == .met
         }
-        let generation = gate.generation
+        let leadership = gate.leadership
         gate.note(committed: 10)
         gate.close(leader: nil, epoch: 4, keepsParked: false)
         gate.note(committed: 20)
         gate.close(leader: "b:1", epoch: 4, keepsParked: false)
-        #expect(judge(10, generation) && judge(9, generation))
-        #expect(!judge(11, generation), "the next leader may have another record there")
+        #expect(judge(10, leadership) && judge(9, leadership))
+        #expect(!judge(11, leadership), "the next leader may have another record there")
         for _ in 0..<20 { gate.close(leader: "b:1", epoch: 4, keepsParked: false) }
-        #expect(!judge(10, generation), "nobody remembers")
+        #expect(!judge(10, leadership), "nobody remembers")
     }
 }
