@@ -288,13 +288,15 @@ class NexaClient extends EventEmitter {
     });
   }
 
-  /** Changes the role, the databases that the user is confined to, or (`newAPIKey`) the key. */
+  /**
+   * Changes all that is given in one write: the role, the databases that the user is confined to (`{}`: to none), the password, or
+   * (`newAPIKey`) the key, which the answer then holds, this once.
+   */
   alterUser(username, options = none) {
-    return this.#write('alterUser', Type.ALTER_USER, undefined, options, ['role', 'databases', 'newAPIKey'], (writer) => {
-      writer.text('username', username).value('role', options.role).value('databases', options.databases).value(
-        'new_api_key',
-        options.newAPIKey,
-      );
+    const known = ['role', 'databases', 'newPassword', 'newAPIKey'];
+    return this.#write('alterUser', Type.ALTER_USER, undefined, options, known, (writer) => {
+      writer.text('username', username).value('role', options.role).value('databases', options.databases);
+      writer.value('new_password', options.newPassword).value('new_api_key', options.newAPIKey);
     });
   }
 

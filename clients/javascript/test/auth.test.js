@@ -72,6 +72,12 @@ describe('a node that asks for a log-in', () => {
     await assert.rejects(address.get('c', 'k'), AuthenticationError);
     const renewed = client({ username: 'bob', password: 'another' });
     assert.equal((await renewed.get('c', 'k')).id, 'k');
+    const altered = await admin.alterUser('bob', { role: 'read', newPassword: 'a third', newAPIKey: true });
+    await assert.rejects(renewed.get('c', 'k'), AuthenticationError);
+    for (const bob of [client({ username: 'bob', password: 'a third' }), client({ apiKey: altered.api_key })]) {
+      assert.equal((await bob.get('c', 'k')).id, 'k');
+      await assert.rejects(bob.create('c', {}), PermissionError);
+    }
     await admin.deleteUser('bob');
     await assert.rejects(renewed.get('c', 'k'), AuthenticationError);
   });

@@ -281,7 +281,7 @@ export class NexaClient {
   databaseStats(options?: ReadOptions): Promise<AnyDocument>;
   status(options?: ReadOptions): Promise<AnyDocument>;
   createUser(username: string, password: string, options?: WriteOptions & UserRights): Promise<AnyDocument>;
-  alterUser(username: string, options?: WriteOptions & UserRights & { newAPIKey?: boolean }): Promise<AnyDocument>;
+  alterUser(username: string, options?: WriteOptions & UserRights & { newPassword?: string; newAPIKey?: boolean }): Promise<AnyDocument>;
   deleteUser(username: string, options?: WriteOptions): Promise<AnyDocument | null>;
   listUsers(options?: ReadOptions): Promise<AnyDocument>;
   changePassword(username: string, newPassword: string, options?: WriteOptions): Promise<AnyDocument | null>;

@@ -85,6 +85,15 @@ def test_an_admin_keeps_the_users(guarded, flavour):
             await db.alter_user(name, role="write")
             async with client(flavour, host="127.0.0.1", port=guarded.port, username=name, password="two", database="shop") as other:
                 await other.ping()
+            answer = await db.alter_user(name, role="read", databases={}, new_password="three", new_api_key=True)
+            for known in ({"username": name, "password": "three"}, {"api_key": answer["api_key"]}):
+                async with client(flavour, host="127.0.0.1", port=guarded.port, **known) as other:
+                    await other.get("shared", "k")
+                    with pytest.raises(PermissionError):
+                        await other.create("shared", {})
+            async with client(flavour, host="127.0.0.1", port=guarded.port, username=name, password="two") as other:
+                with pytest.raises(AuthenticationError):
+                    await other.ping()
             await db.delete_user(name)
             assert name not in await db.list_users()
 

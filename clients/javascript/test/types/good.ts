@@ -55,6 +55,7 @@ async function main(): Promise<void> {
     break;
   }
   other.position = db.position;
+  await db.alterUser('ann', { role: 'write', databases: { shop: 'read' }, newPassword: 'another', newAPIKey: true });
 
   try {
     await db.query<User>('users', { age: 3 }, { signal: new AbortController().signal, sort: [['age', 1]] });

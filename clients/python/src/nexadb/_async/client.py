@@ -323,10 +323,20 @@ class AsyncNexaClient:
         *,
         role: str | None = None,
         databases: Mapping[str, str] | None = None,
+        new_password: str | None = None,
         new_api_key: bool = False,
     ) -> Document:
-        """Changes what a user may do, or gives it another API key, which the answer then holds."""
-        fields = {"username": username, "role": role, "databases": databases, "new_api_key": new_api_key or None}
+        """Changes all that is given in one write: what a user may do (`databases` empty: in all), its password, or its API key.
+
+        A new key is in the answer, this once.
+        """
+        fields = {
+            "username": username,
+            "role": role,
+            "databases": databases,
+            "new_password": new_password,
+            "new_api_key": new_api_key or None,
+        }
         return await self._map(Request.ALTER_USER, fields)
 
     async def delete_user(self, username: str) -> None:
