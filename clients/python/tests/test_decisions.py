@@ -19,7 +19,7 @@ from nexadb._core.calls import Call
 from nexadb._core.codec import encode
 from nexadb._core.engine import Engine
 from nexadb._core.frames import Request
-from nexadb._core.link import ServerInfo
+from nexadb._core.link import Link, ServerInfo
 from nexadb._core.pace import Pace
 from nexadb._core.retry import NotSent, Sent, after_failure, after_unsuccessful_selection
 from nexadb._core.topology import Topology
@@ -166,7 +166,7 @@ def test_a_write_is_sent_again_only_where_its_repetition_is_recognised():
         lambda: decide(call(True), lost()),
         lambda: decide(call(True, op_id=b"x"), lost(), has_op_id=False),
         lambda: decide(call(True, op_id=b"x"), lost(), retry_writes=False),
-        lambda: decide(call(True, op_id=b"x"), lost(), now=100.0 + 601),
+        lambda: decide(call(True, op_id=b"x"), lost(), now=100.0 + 301),
         lambda: decide(call(True, op_id=b"x", attempts=4), lost()),
     ]:
         with pytest.raises(UnknownOutcomeError):
@@ -194,6 +194,19 @@ def test_a_refusal_after_a_lost_attempt_leaves_the_outcome_unknown():
             engine.failed(made, None, refusal, True, made.deadline)
 
 
+@pytest.mark.parametrize(("features", "seconds"), [([], 1), (["op_id"], 301)])
+def test_a_lost_write_is_not_sent_to_a_node_that_would_take_it_for_another(features, seconds):
+    engine, link = Engine(ClientOptions()), Link(ClientOptions())
+    link.told(info("leader"))
+    link.has_op_ids = "op_id" in features
+    made = engine.call(Request.CREATE, "c", (encode({}),))
+    made.attempts, made.first_sent_at, made.deadline = 1, 100.0, 1000.0
+    engine.failed(made, None, lost(), True, 100.0)
+    with pytest.raises(UnknownOutcomeError):
+        engine.submit(link, made, None, 100.0 + seconds)
+    assert not link.pending
+
+
 def test_what_never_left_is_sent_again():
     assert decide(call(True), NotSent("gone")) == 0.0
 
@@ -209,6 +222,14 @@ def test_an_overloaded_node_is_asked_again_later_and_not_for_ever():
     assert 0.02 < waits[0] < waits[1] < waits[2] < 0.3
     with pytest.raises(OverloadedError):
         decide(call(attempts=4), error)
+    assert 3.0 <= decide(call(), OverloadedError("OVERLOADED", "busy", {"retry_after_ms": 6000})) <= 6.0
+
+
+def test_a_node_that_looks_at_no_log_in_for_a_while_is_left_alone_so_long():
+    made = topology(None)
+    made.failed(made.servers[HOSTS[0]], OverloadedError("OVERLOADED", "too many failures", {"retry_after_ms": 3000}), 100.0)
+    assert not made.to_look_at(102.9, True)
+    assert made.to_look_at(103.6, True)
 
 
 def test_an_error_that_says_what_is_wrong_is_not_tried_again():

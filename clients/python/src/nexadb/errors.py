@@ -159,7 +159,12 @@ class StaleReadError(ServerError):
 
 
 class OverloadedError(ServerError):
-    """The node has too much to do."""
+    """The node has too much to do, or refuses to look at log-ins for a while."""
+
+    @property
+    def retry_after_seconds(self) -> float:
+        """After how long the node asks to be tried again; 0 where it does not say."""
+        return max(0, self._int("retry_after_ms") or 0) / 1000
 
 
 class WriteConcernError(ServerError):

@@ -158,6 +158,8 @@ class Engine:
 
     def submit(self, link: Link[Any], call: Call, waiter: Any, now: float) -> tuple[bytes, int]:
         """The bytes of the next attempt of a call."""
+        if call.is_in_doubt:
+            retry.check_repetition(call, link.has_op_ids, link.info.op_id_window_seconds if link.info is not None else 0.0, now)
         call.attempts += 1
         if call.first_sent_at == 0.0:
             call.first_sent_at = now

@@ -12,6 +12,7 @@ from ..errors import (
     ClosedError,
     ConnectionError,
     NexaError,
+    OverloadedError,
     ProtocolError,
     ServerError,
     ServerSelectionError,
@@ -44,9 +45,8 @@ def after_failure(
     if isinstance(error, Sent):
         return _after_loss(call, error, options, has_op_id, window, now, rng)
     if isinstance(error, ServerError) and (most := REFUSED_MAX.get(error.code)) and call.attempts <= most:
-        if error.code == "OVERLOADED":
-            hint = error.details.get("backoff_ms")
-            base = hint / 1000 if isinstance(hint, (int, float)) and hint > 0 else _OVERLOAD_BASE
+        if isinstance(error, OverloadedError):
+            base = error.retry_after_seconds or _OVERLOAD_BASE
             return _backoff(call.attempts, base, max(_OVERLOAD_MAX, base), rng)
         return _backoff(call.attempts, _LEADERLESS_BASE, _LEADERLESS_MAX, rng)
     raise refused(call, error)
@@ -68,10 +68,20 @@ def _after_loss(call: Call, error: Sent, options: ClientOptions, has_op_id: bool
             return 0.0
         raise ConnectionError(str(error)) from cause
     is_safe = has_op_id and options.retry_writes and call.op_id is not None
-    is_young = window <= 0 or now - call.first_sent_at < window
-    if is_safe and is_young and call.attempts < WRITE_ATTEMPTS_MAX:
+    if is_safe and _is_remembered(call, window, now) and call.attempts < WRITE_ATTEMPTS_MAX:
         return _backoff(call.attempts, _LEADERLESS_BASE, _LEADERLESS_MAX, rng) if call.attempts > 1 else 0.0
     raise UnknownOutcomeError(f"a write was sent and its answer never came: {error}") from cause
+
+
+def _is_remembered(call: Call, window: float, now: float) -> bool:
+    """Whether nodes still recognise a write. Clocks that jump shorten their memory, so that half of it is counted on."""
+    return window <= 0 or now - call.first_sent_at < window / 2
+
+
+def check_repetition(call: Call, has_op_ids: bool, window: float, now: float) -> None:
+    """Raises where the node would take the repetition of a write that was lost for another write."""
+    if not has_op_ids or not _is_remembered(call, window, now):
+        raise UnknownOutcomeError("a write was sent, its answer never came, and the node would take its repetition for another write")
 
 
 def midway(error: Sent) -> NexaError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from ..errors import ServerSelectionError
+from ..errors import OverloadedError, ServerSelectionError
 from ..options import Address, ClientOptions, text_of
 from ..uri import parse_address
 from .link import ServerInfo
@@ -76,7 +76,8 @@ class Topology:
         server.failures += 1
         server.last_error = f"{type(error).__name__}: {error}"
         ceiling = min(_BACKOFF_MAX, _BACKOFF_MIN * 2 ** min(server.failures, 10))
-        server.retry_at = now + self._rng.uniform(ceiling / 2, ceiling)
+        asked = error.retry_after_seconds if isinstance(error, OverloadedError) else 0.0
+        server.retry_at = now + asked + self._rng.uniform(ceiling / 2, ceiling)
         if not server.is_seed and server.failures > 3:
             self.servers.pop(server.address, None)
 
