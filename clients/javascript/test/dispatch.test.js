@@ -14,6 +14,9 @@ const { chooseForRead, choosePrimary, backOff, averaged } = require('../src/topo
 const { NexaClient } = nexaclient;
 const open = [];
 
+/** What an operation may take here. What is to end at once, or by a time of its own, ends long before that. */
+const BUDGET_MS = 20_000;
+
 async function scripted(answer, greeting = {}) {
   const node = new ScriptedNode(answer);
   node.greeting = greeting;
@@ -24,12 +27,20 @@ async function scripted(answer, greeting = {}) {
 function client(nodes, options = {}) {
   const db = new NexaClient({
     hosts: [nodes].flat().map(({ address }) => address),
-    timeoutMS: 3000,
-    serverSelectionTimeoutMS: 1000,
+    timeoutMS: BUDGET_MS,
+    serverSelectionTimeoutMS: BUDGET_MS,
     ...options,
   });
   open.push({ stop: () => db.disconnect({ graceMS: 0 }) });
   return db;
+}
+
+async function until(condition) {
+  const deadline = performance.now() + BUDGET_MS;
+  while (!condition()) {
+    assert.ok(performance.now() < deadline, 'it did not come to that');
+    await sleep(5);
+  }
 }
 
 afterEach(async () => {
@@ -64,9 +75,11 @@ describe('requests', () => {
 
   it('tell the node what is left of their time', async () => {
     const node = await scripted(ok);
-    await client(node).get('c', 'k', { timeoutMS: 700 });
+    const started = performance.now();
+    await client(node).get('c', 'k', { timeoutMS: 9000 });
     const [{ value }] = node.requests;
-    assert.ok(value.timeout_ms > 500 && value.timeout_ms <= 700, `${value.timeout_ms}`);
+    const least = 9000 - (performance.now() - started);
+    assert.ok(value.timeout_ms >= least && value.timeout_ms <= 9000, `${value.timeout_ms}, at least ${least}`);
   });
 
   it('without an answer end with their time, are cancelled on the node, and shift nobody', async () => {
@@ -77,7 +90,7 @@ describe('requests', () => {
     const db = await client(node).connect();
     const started = performance.now();
     await assert.rejects(db.get('c', 'slow', { timeoutMS: 60 }), { name: 'TimeoutError', code: 'TIMEOUT', outcome: 'none' });
-    assert.ok(performance.now() - started < 500);
+    assert.ok(performance.now() - started < BUDGET_MS / 2);
     for (let i = 0; i < 5; i++) assert.equal((await db.get('c', `k${i}`)).id, `k${i}`);
     const slow = node.requests.find(({ value }) => value.key === 'slow');
     assert.deepEqual(node.requests.find(({ type }) => type === Type.CANCEL).value, { request_id: slow.id });
@@ -118,7 +131,7 @@ describe('requests', () => {
     const results = Array.from({ length: 12 }, (_, i) => db.get('c', `k${i}`));
     await assert.rejects(results[10], { code: 'QUEUE_FULL' });
     await assert.rejects(results[11], { code: 'QUEUE_FULL' });
-    while (held.length < 10) await sleep(5);
+    await until(() => held.length === 10);
     for (const request of held) ok(request, node);
     held = { push: (request) => ok(request, node) };
     assert.equal((await Promise.all(results.slice(0, 10))).length, 10);
@@ -189,10 +202,10 @@ describe('a lost connection', () => {
     await assert.rejects(client(node, { retryWrites: false }).create('c', {}), { code: 'UNKNOWN_OUTCOME' });
   });
 
-  it('is made again within a second after the node is back', async () => {
+  it('is made again soon after the node is back, while somebody waits', async () => {
     let node = await scripted(ok);
     const { port } = node;
-    const db = client(node, { serverSelectionTimeoutMS: 10_000, timeoutMS: 10_000 });
+    const db = client(node);
     await db.ping();
     await node.stop();
     const waiting = db.get('c', 'k');
@@ -202,7 +215,8 @@ describe('a lost connection', () => {
     open.push(await node.start(port));
     const back = performance.now();
     assert.equal((await waiting).id, 'k');
-    assert.ok(performance.now() - back < 1000, `${performance.now() - back} ms`);
+    // Pauses of a quarter of a second at most; those of a client that nobody uses grow to five seconds.
+    assert.ok(performance.now() - back < 4000, `${performance.now() - back} ms`);
   });
 
   it('does nothing to a client that nobody uses', async () => {
@@ -248,7 +262,7 @@ describe('refusals', () => {
       client(node, { username: 'anna', password: 'secret' }).ping(),
       (error) => error instanceof nexaclient.AuthenticationError && !error.message.includes('secret'),
     );
-    assert.ok(performance.now() - started < 500);
+    assert.ok(performance.now() - started < BUDGET_MS / 2);
   });
 
   it('have a class and keep what the node said', async () => {
@@ -273,16 +287,18 @@ describe('refusals', () => {
     }
   });
 
-  it('SLOW_DOWN has writes wait a little, and reads not', async () => {
+  it('SLOW_DOWN has writes wait a little, and reads not', async (t) => {
     const node = await scripted((request, self) => self.success(request, document(request), { flags: Flag.SLOW_DOWN }));
     const db = client(node);
-    const time = async (call) => {
-      const started = performance.now();
-      for (let i = 0; i < 20; i++) await call();
-      return performance.now() - started;
-    };
-    const [reads, writes] = [await time(() => db.get('c', 'k')), await time(() => db.create('c', {}))];
-    assert.ok(writes > 60 && writes > reads, `${reads} ms, ${writes} ms`);
+    await db.ping();
+    // How long each waits is drawn: here as long as may be.
+    const draw = t.mock.method(Math, 'random', () => 1);
+    for (let i = 0; i < 20; i++) await db.get('c', 'k');
+    assert.equal(draw.mock.callCount(), 0, 'a read waits');
+    const started = performance.now();
+    for (let i = 0; i < 20; i++) await db.create('c', {});
+    const [count, took] = [draw.mock.callCount(), performance.now() - started];
+    assert.ok(count > 0 && took > 15 * count, `${count} waited, all together ${took} ms`);
   });
 });
 
@@ -339,7 +355,7 @@ describe('several nodes', () => {
     });
     const db = client([leader, follower]);
     await db.ping();
-    while (db.hosts.some(({ role }) => role === 'unknown')) await sleep(5);
+    await until(() => db.hosts.every(({ role }) => role !== 'unknown'));
     assert.equal((await db.get('c', 'k', { readPreference: 'secondaryPreferred' })).id, 'k');
     await assert.rejects(db.get('c', 'k', { readPreference: 'secondary' }), { code: 'STALE_READ' });
   });
@@ -416,7 +432,7 @@ describe('the client', () => {
     await db.disconnect();
     assert.equal((await pending).id, 'k');
     await assert.rejects(db.get('c', 'k'), { code: 'CLOSED' });
-    assert.equal(node.sockets.size === 0 || (await sleep(50), node.sockets.size === 0), true);
+    await until(() => node.sockets.size === 0);
     await db.connect();
     assert.equal((await db.get('c', 'k')).id, 'k');
   });

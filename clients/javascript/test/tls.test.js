@@ -89,7 +89,7 @@ describe('TLS', () => {
       await db.create('c', { _id: 'k', text: 'x'.repeat(300_000) });
       assert.equal((await db.get('c', 'k')).text.length, 300_000);
       await db.disconnect();
-      const stranger = new NexaClient(`nexadbs://${strict.address}/?${ca}`, { serverSelectionTimeoutMS: 300 });
+      const stranger = new NexaClient(`nexadbs://${strict.address}/?${ca}`, { serverSelectionTimeoutMS: 1500 });
       await assert.rejects(stranger.ping(), ServerSelectionError);
       await stranger.disconnect();
       const own = `tlsCertFile=${encodeURIComponent(files.other)}&tlsKeyFile=${encodeURIComponent(files.otherKey)}`;
@@ -103,7 +103,7 @@ describe('TLS', () => {
 
   it('says why it does not trust a node', async () => {
     for (const tlsCAFile of [files.other, undefined]) {
-      const db = new NexaClient({ host: '127.0.0.1', port: door.port, tls: true, tlsCAFile, serverSelectionTimeoutMS: 300 });
+      const db = new NexaClient({ host: '127.0.0.1', port: door.port, tls: true, tlsCAFile, serverSelectionTimeoutMS: 1500 });
       await assert.rejects(
         db.ping(),
         (error) => error instanceof ServerSelectionError && /self.signed|certificate/i.test(error.message),
@@ -120,13 +120,13 @@ describe('TLS', () => {
   });
 
   it('is not fallen back from', async () => {
-    const db = new NexaClient({ host: '127.0.0.1', port: door.port, serverSelectionTimeoutMS: 300 });
+    const db = new NexaClient({ host: '127.0.0.1', port: door.port, serverSelectionTimeoutMS: 1500 });
     await assert.rejects(db.ping(), ServerSelectionError);
     await db.disconnect();
   });
 
   it('is version 1.3 or nothing', async () => {
-    const db = new NexaClient(`nexadbs://${old.address}/?tlsInsecure=true`, { serverSelectionTimeoutMS: 300 });
+    const db = new NexaClient(`nexadbs://${old.address}/?tlsInsecure=true`, { serverSelectionTimeoutMS: 1500 });
     await assert.rejects(db.ping(), ServerSelectionError);
     await db.disconnect();
   });

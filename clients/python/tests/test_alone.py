@@ -147,11 +147,11 @@ def test_a_read_that_is_over_shifts_no_answer(asked):
         if len(ids) == 2:
             send(answer(ids[0], {"_id": "late"}) + answer(ids[1], {"_id": "k"}))
 
-    with Scripted(script) as node, client(node, timeout_ms=1200) as db:
+    with Scripted(script) as node, client(node, timeout_ms=2000) as db:
         started = time.monotonic()
         with pytest.raises(TimeoutError):
             db.get("c", "k")
-        assert time.monotonic() - started < 2.5
+        assert 1.9 < time.monotonic() - started < 15
         assert db.get("c", "k") == {"_id": "k"}
         assert asked[0]
 

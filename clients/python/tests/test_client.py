@@ -40,7 +40,7 @@ def streams_of(node) -> int:
         return link.ask(wire.STATUS, {}).value["streams"]
 
 
-def eventually(condition, within=5.0):
+def eventually(condition, within=20.0):
     until = time.monotonic() + within
     while not condition():
         assert time.monotonic() < until, "it did not come to that in time"
@@ -151,7 +151,7 @@ def test_one_operation_may_have_a_time_of_its_own(flavour):
                 started = time.monotonic()
                 with pytest.raises(TimeoutError):
                     await db.get("c", "k", timeout_ms=120)
-                assert 0.1 < time.monotonic() - started < 1.0
+                assert 0.1 < time.monotonic() - started < db.options.timeout_ms / 2000
 
     asyncio.run(run())
 

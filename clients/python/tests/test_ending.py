@@ -85,7 +85,7 @@ def test_a_write_that_was_under_way_when_its_client_was_closed_has_an_unknown_ou
 @each_flavour
 def test_a_name_that_is_none_is_tried_now_and_then_and_named_in_the_end(flavour):
     async def go():
-        db = client(flavour, host="a" * 70, server_selection_timeout_ms=300)
+        db = client(flavour, host="a" * 70, server_selection_timeout_ms=1000)
         events = []
         db.add_listener(events.append)
         with pytest.raises(ServerSelectionError):

@@ -100,7 +100,7 @@ def test_a_token_of_another_history_is_refused_by_name(node, name, flavour):
         async with client(flavour, host="127.0.0.1", port=node.port) as db:
             stream = db.collection(name).watch(after=(1, 1 << 50))
             with pytest.raises((HistoryLostError, StaleReadError)):
-                await stream.next(1000)
+                await stream.next(20_000)
             await stream.close()
             with pytest.raises(ClosedError):
                 await stream.next(10)
