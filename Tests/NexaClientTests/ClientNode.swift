@@ -10,6 +10,8 @@ enum ClientNode {
     ) async throws -> Result {
         let node = try NodeProcess()
         defer { node.remove() }
+        // The client's time is not for a node that starts.
+        try await node.waitUntilListening()
         let client = try NexaClient("nexadb://127.0.0.1:\(node.port)/?\(options)")
         defer { client.close() }
         try await client.ping()

@@ -1,4 +1,5 @@
 import NexaClient
+import NexaWire
 import Testing
 
 /// What is tried again, and what never is.
@@ -46,6 +47,50 @@ struct RetryTests {
         #expect(error(read.decide(.unanswered(lost, hadOperationID: false), random: 0)) == .connection)
         var write = RetryState(isWrite: true, configuration)
         #expect(error(write.decide(.unanswered(lost, hadOperationID: true), random: 0)) == .unknownOutcome)
+    }
+
+    /// That a later attempt did nothing says nothing of the one that was lost.
+    @Test(arguments: ["NOT_LEADER", "OVERLOADED", "SHUTTING_DOWN", "UNAUTHENTICATED"])
+    func aRefusalAfterALossLeavesTheOutcomeUnknown(_ code: String) {
+        var state = RetryState(isWrite: true, configuration)
+        #expect(!state.isInDoubt)
+        _ = state.decide(.unanswered(lost, hadOperationID: true), random: 0)
+        #expect(state.isInDoubt)
+        for _ in 0..<20 {
+            guard let kind = error(state.decide(.refused(refusal(code), hadOperationID: true), random: 0)) else { continue }
+            #expect(kind == .unknownOutcome)
+            return
+        }
+        Issue.record("it is tried for ever")
+    }
+
+    @Test func whatCouldNotBeSentAfterALossIsUnknownToo() {
+        var state = RetryState(isWrite: true, configuration)
+        _ = state.decide(.unanswered(lost, hadOperationID: true), random: 0)
+        #expect(error(state.decide(.notSent(NexaError(.queueFull, "")), random: 0)) == .unknownOutcome)
+    }
+
+    /// With its operation id the answer is that to the first attempt.
+    @Test func anAnswerToTheRepetitionIsBelieved() {
+        var state = RetryState(isWrite: true, configuration)
+        _ = state.decide(.unanswered(lost, hadOperationID: true), random: 0)
+        #expect(error(state.decide(.refused(refusal("DUPLICATE"), hadOperationID: true), random: 0)) == .duplicateKey)
+    }
+
+    @Test func aReadIsNeverInDoubt() {
+        var state = RetryState(isWrite: false, configuration)
+        _ = state.decide(.unanswered(lost, hadOperationID: false), random: 0)
+        #expect(!state.isInDoubt)
+        #expect(error(state.decide(.notSent(NexaError(.queueFull, "")), random: 0)) == .queueFull)
+    }
+
+    @Test func aReadAsksForThePositionWhereItMayHaveBeenGivenUp() {
+        let (position, a) = (SessionPosition(), HostAddress(host: "a"))
+        let token = PositionToken(epoch: 1, lsn: 7)
+        position.advance(to: token, by: a)
+        #expect(position.needed(on: a, leads: true) == nil)
+        #expect(position.needed(on: a, leads: false) == token)
+        #expect(position.needed(on: HostAddress(host: "b"), leads: true) == token)
     }
 
     @Test func whatNeverLeftIsSentAgainWhateverItIs() {

@@ -97,7 +97,9 @@ final class EventSource: @unchecked Sendable {
         let stream = AnswerStream(subscriptionByteCountMax: options.bufferByteCount)
         let ticket = connection.nextTicket()
         if let refusal = connection.open(stream, request, Attempt(), StandingFields(), ticket: ticket, deadline: .max) {
-            throw refusal
+            // The connection ended before it could take it.
+            guard refusal.kind == .connection else { throw refusal }
+            return try await rest()
         }
         subscription = Subscription(connection: connection, stream: stream, ticket: ticket)
     }

@@ -85,7 +85,10 @@ final class ChunkSource: @unchecked Sendable {
     /// The next chunk, which is a STREAM_CHUNK or the one SUCCESS; nil at the end.
     func next() async throws(NexaError) -> Reply? {
         while true {
-            if case .idle = phase { try await open() }
+            if case .idle = phase {
+                try await open()
+                continue
+            }
             guard case .streaming(let connection, let stream, let ticket, let id) = phase else { return nil }
             switch await within(stream) {
             case .end(let error):
@@ -149,18 +152,18 @@ final class ChunkSource: @unchecked Sendable {
         return await stream.next()
     }
 
-    /// Finds a node and sends the query.
+    /// Finds a node and sends the query; is idle still where the connection ended before it could take it.
     private func open() async throws(NexaError) {
         let configuration = client.configuration
         let began = NIODeadline.now().uptimeNanoseconds
         let deadline = min(deadline, configuration.timeout.map { began &+ UInt64($0.nanoseconds) } ?? .max)
         let connection = try await client.topology.acquire(need, deadline: deadline)
         var attempt = Attempt()
-        if configuration.readsOwnWrites { attempt.after = client.position.needed(on: connection.host) }
+        if configuration.readsOwnWrites { attempt.after = client.position.needed(on: connection) }
         let stream = AnswerStream()
         let ticket = connection.nextTicket()
         if let refusal = connection.open(stream, request, attempt, client.readFields, ticket: ticket, deadline: .max) {
-            throw refusal
+            return try await again(.notSent(refusal), on: connection)
         }
         phase = .streaming(connection, stream, ticket: ticket, stream: nil)
     }

@@ -29,27 +29,34 @@ extension NexaClient {
             if let ready = topology.choose(need) {
                 connection = ready
             } else {
-                connection = try await find(need, request, deadline: deadline)
+                do throws(NexaError) {
+                    connection = try await topology.acquire(need, deadline: deadline)
+                } catch {
+                    throw retries?.isInDoubt == true && error.kind != .cancelled ? .inDoubt(error) : error
+                }
                 now = NIODeadline.now().uptimeNanoseconds
             }
             var attempt = Attempt()
             if deadline != .max { attempt.timeoutMilliseconds = Int((deadline &- min(now, deadline)) / 1_000_000) + 1 }
             if request.isWrite {
                 let pause = connection.slowDown.pause
-                if pause > .zero { try await rest(pause, deadline: deadline, sent: false) }
+                if pause > .zero { try await rest(pause, deadline: deadline, isInDoubt: retries?.isInDoubt == true) }
+                if let retries, retries.isInDoubt, !connection.takesForRepetition(since: began) {
+                    throw .inDoubt(NexaError(.connection, "\(connection.host) would take its repetition for another write"))
+                }
                 if connection.hello.hasOperationIDs {
                     operationID = operationID ?? operationIDs.next()
                     attempt.operationID = operationID
                 }
                 attempt.wantsToken = configuration.readsOwnWrites
             } else if configuration.readsOwnWrites {
-                attempt.after = position.needed(on: connection.host)
+                attempt.after = position.needed(on: connection)
                 attempt.wantsToken = configuration.readPreference != .primary
             }
             let outcome = await connection.send(
                 request, attempt, request.isWrite ? writeFields : readFields, deadline: deadline)
             // The node forgets operation ids after a while: a repeat that comes later would be a new write.
-            let isRemembered = attempt.operationID != nil && connection.hello.remembersOperation(since: began)
+            let isRemembered = attempt.operationID != nil && connection.takesForRepetition(since: began)
             let failure: RetryState.Failure
             switch outcome {
             case .reply(let reply):
@@ -61,7 +68,9 @@ extension NexaClient {
                 failure = .refused(refusal, hadOperationID: isRemembered)
             case .notSent(let error): failure = .notSent(error)
             case .unanswered(let error): failure = .unanswered(error, hadOperationID: isRemembered)
-            case .timedOut(let sent): throw timeOver(request, sent: sent, connection.host)
+            case .timedOut(let sent):
+                let isInDoubt = request.isWrite && (sent || retries?.isInDoubt == true)
+                throw timeOver(isInDoubt: isInDoubt, connection.host.description)
             case .cancelled: throw .cancelled
             }
             var state = retries ?? RetryState(isWrite: request.isWrite, configuration)
@@ -69,46 +78,36 @@ extension NexaClient {
             retries = state
             switch decision {
             case .fail(let error): throw error
-            case .retry(let delay): try await rest(delay, deadline: deadline, sent: failure.isSent && request.isWrite)
+            case .retry(let delay): try await rest(delay, deadline: deadline, isInDoubt: state.isInDoubt)
             case .askPrimary: need = .read(.primary)
             case .findLeader(let leader, let delay):
                 topology.isNotLeader(connection.host, leader: leader)
-                try await rest(delay, deadline: deadline, sent: false)
+                try await rest(delay, deadline: deadline, isInDoubt: state.isInDoubt)
             }
             now = NIODeadline.now().uptimeNanoseconds
         }
     }
 
-    private func find(_ need: Need, _ request: Request, deadline: UInt64) async throws(NexaError) -> Connection {
-        try await topology.acquire(need, deadline: deadline)
-    }
-
     /// Waits, no longer than the budget lasts.
-    private func rest(_ delay: Duration, deadline: UInt64, sent: Bool) async throws(NexaError) {
+    private func rest(_ delay: Duration, deadline: UInt64, isInDoubt: Bool) async throws(NexaError) {
         let now = NIODeadline.now().uptimeNanoseconds
-        guard now < deadline else { throw timeOver(isWrite: sent, sent: sent, "the node") }
+        guard now < deadline else { throw timeOver(isInDoubt: isInDoubt, "the node") }
         guard delay > .zero else { return }
         let left = deadline == .max ? delay : min(delay, .nanoseconds(Int64(clamping: deadline - now)))
         do { try await Task.sleep(for: left) } catch { throw .cancelled }
     }
 
-    private func timeOver(_ request: Request, sent: Bool, _ host: HostAddress) -> NexaError {
-        timeOver(isWrite: request.isWrite, sent: sent, host.description)
-    }
-
-    private func timeOver(isWrite: Bool, sent: Bool, _ host: String) -> NexaError {
+    private func timeOver(isInDoubt: Bool, _ host: String) -> NexaError {
         let budget = configuration.timeout.map { "\($0)" } ?? "its limit"
-        guard isWrite, sent else { return NexaError(.timeout, "\(host) did not answer within \(budget)") }
+        guard isInDoubt else { return NexaError(.timeout, "\(host) did not answer within \(budget)") }
         return NexaError(
             .unknownOutcome, "\(host) did not answer within \(budget): the write may or may not have happened", isTimeout: true)
     }
 }
 
-extension RetryState.Failure {
-    var isSent: Bool {
-        switch self {
-        case .unanswered: true
-        case .notSent, .refused: false
-        }
+extension Connection {
+    /// Whether the node recognises a write that was sent first at `nanoseconds` or later, by its operation id.
+    fileprivate func takesForRepetition(since nanoseconds: UInt64) -> Bool {
+        hello.hasOperationIDs && hello.remembersOperation(since: nanoseconds)
     }
 }

@@ -35,6 +35,8 @@ package struct RetryState: Sendable {
     private var hasAskedPrimary = false
     /// An attempt without an operation id may have happened: no further one is safe.
     private var mayHaveHappened = false
+    /// An attempt of a write was sent and not answered: that a later one did nothing does not say that nothing was done.
+    package private(set) var isInDoubt = false
 
     /// Attempts that never left: bounded by time as well, because each waits for a connection.
     private static let unsentCountMax = 10
@@ -48,15 +50,28 @@ package struct RetryState: Sendable {
         retriesLost = isWrite ? configuration.retriesWrites : configuration.retriesReads
     }
 
+    /// Refusals that say that nothing was done, this time.
+    private static let nothingDone: Set<String> = ["NOT_LEADER", "OVERLOADED", "SHUTTING_DOWN", "UNAUTHENTICATED"]
+
     /// `random` is in 0..<1.
     package mutating func decide(_ failure: Failure, random: Double) -> Decision {
+        let decision = next(after: failure, random)
+        guard isInDoubt, case .fail(let error) = decision else { return decision }
+        switch failure {
+        case .notSent: return .fail(.inDoubt(error))
+        case .refused(let refusal, _) where refusal.code.map(Self.nothingDone.contains) == true: return .fail(.inDoubt(error))
+        default: return decision
+        }
+    }
+
+    private mutating func next(after failure: Failure, _ random: Double) -> Decision {
         switch failure {
         case .notSent(let error):
             guard error.kind == .connection, unsentCount < Self.unsentCountMax else { return .fail(error) }
             unsentCount += 1
             return .retry(after: .zero)
         case .unanswered(let error, let hadOperationID): return lost(error, hadOperationID)
-        case .refused(let error, let hadOperationID): return refused(error, hadOperationID, random)
+        case .refused(let error, _): return refused(error, random)
         }
     }
 
@@ -67,6 +82,7 @@ package struct RetryState: Sendable {
             lostCount += 1
             return .retry(after: .zero)
         }
+        isInDoubt = true
         if !hadOperationID { mayHaveHappened = true }
         guard error.kind == .connection, retriesLost, !mayHaveHappened, lostCount < Self.lostWriteCountMax else {
             return .fail(NexaError(.unknownOutcome, "The write may or may not have happened: \(error.message)"))
@@ -75,7 +91,7 @@ package struct RetryState: Sendable {
         return .retry(after: .zero)
     }
 
-    private mutating func refused(_ error: NexaError, _ hadOperationID: Bool, _ random: Double) -> Decision {
+    private mutating func refused(_ error: NexaError, _ random: Double) -> Decision {
         switch error.code {
         case "NOT_LEADER":
             guard redirectCount < Self.redirectCountMax else { return .fail(error) }
@@ -103,5 +119,14 @@ package struct RetryState: Sendable {
                     details: error.details))
         default: return .fail(error)
         }
+    }
+}
+
+extension NexaError {
+    /// What ended an operation of which an attempt was sent and not answered.
+    static func inDoubt(_ error: NexaError) -> NexaError {
+        NexaError(
+            .unknownOutcome, "A write was sent, its answer never came, and then: \(error.message)", code: error.code,
+            isTimeout: error.isTimeout, details: error.details)
     }
 }

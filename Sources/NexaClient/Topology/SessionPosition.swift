@@ -21,9 +21,15 @@ package final class SessionPosition: Sendable {
         }
     }
 
-    /// What a read on `host` has to ask for; nil when the node has it for sure.
-    package func needed(on host: HostAddress) -> PositionToken? {
-        state.withLockedValue { $0.host == host ? nil : $0.token }
+    /// What a read on a node has to ask for; nil when the node has it for sure: it told the position, and leads. One that follows another
+    /// by now may have had to give it up.
+    package func needed(on host: HostAddress, leads: Bool) -> PositionToken? {
+        state.withLockedValue { $0.host == host && leads ? nil : $0.token }
+    }
+
+    /// As its greeting said: what a node gives up when it follows another ends its connections.
+    func needed(on connection: Connection) -> PositionToken? {
+        needed(on: connection.host, leads: connection.hello.role == .primary)
     }
 
     /// The write behind the position was lost in a failover: what is left begins anew.

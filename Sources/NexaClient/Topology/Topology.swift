@@ -85,15 +85,17 @@ package final class Topology: Sendable {
 
     /// Waits for a connection that may serve `need`, until `deadline` or as long as looking for one may take.
     func acquire(_ need: Need, deadline: UInt64) async throws(NexaError) -> Connection {
-        let now = NIODeadline.now().uptimeNanoseconds
-        let limit = min(deadline, now &+ UInt64(configuration.serverSelectionTimeout.nanoseconds))
+        let began = NIODeadline.now().uptimeNanoseconds
+        let limit = min(deadline, began &+ UInt64(configuration.serverSelectionTimeout.nanoseconds))
         while true {
             if let connection = choose(need) { return connection }
             start()
             if Task.isCancelled { throw .cancelled }
             if let refusal = refusal() { throw refusal }
             let now = NIODeadline.now().uptimeNanoseconds
-            guard now < limit else { throw selectionFailure(need) }
+            guard now < limit else {
+                throw selectionFailure(need, within: .nanoseconds(Int64(clamping: limit &- min(limit, began))))
+            }
             // Roles change without a word: where nodes are there but none of them will do, ask them.
             refreshRoles()
             await sleep(need, until: min(limit, now &+ 200_000_000))
@@ -109,7 +111,7 @@ package final class Topology: Sendable {
         }
     }
 
-    private func selectionFailure(_ need: Need) -> NexaError {
+    private func selectionFailure(_ need: Need, within time: Duration) -> NexaError {
         let hosts = state.withLockedValue { state in
             state.nodes.map { node in
                 let what =
@@ -121,7 +123,7 @@ package final class Topology: Sendable {
         }
         return NexaError(
             .serverSelection,
-            "No node for \(need) within \(configuration.serverSelectionTimeout). \(hosts.joined(separator: "; "))")
+            "No node for \(need) within \(time). \(hosts.joined(separator: "; "))")
     }
 
     private func sleep(_ need: Need, until deadline: UInt64) async {
