@@ -5,6 +5,7 @@ import struct
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
@@ -39,7 +40,8 @@ class Scripted:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection):
-        with connection, connection.makefile("rb") as stream:
+        # A client may end the connection with something unread, which resets it.
+        with suppress(OSError), connection, connection.makefile("rb") as stream:
             is_first = True
             while len(header := stream.read(HEADER.size)) == HEADER.size:
                 kind, flags, length = HEADER.unpack(header)[2:]

@@ -96,7 +96,35 @@ def test_a_name_that_is_none_is_tried_now_and_then_and_named_in_the_end(flavour)
     asyncio.run(go())
 
 
+@each_flavour
+def test_a_listener_that_fails_harms_no_operation_and_no_connection(node, flavour, caplog):
+    def listener(event):
+        raise ZeroDivisionError
+
+    async def go():
+        db = client(flavour, host="127.0.0.1", port=node.port)
+        db.add_listener(listener)
+        for _ in range(3):
+            await db.ping()
+        await db.disconnect()
+
+    asyncio.run(go())
+    # One connection, three operations.
+    assert caplog.text.count("a listener failed") == 4
+
+
 # Change streams
+
+
+@each_flavour
+def test_a_change_stream_that_finds_no_node_to_begin_with_says_so(flavour):
+    async def go():
+        db = client(flavour, "nexadb://127.0.0.1:1/?serverSelectionTimeoutMS=200")
+        with pytest.raises(ServerSelectionError):
+            await db.watch().open()
+        await db.disconnect()
+
+    asyncio.run(go())
 
 
 def test_a_change_stream_that_is_closed_while_it_subscribes_leaves_no_connection():
@@ -221,6 +249,35 @@ def test_a_thread_that_waits_for_more_of_a_stream_hears_that_it_was_closed():
             with pytest.raises(ClosedError):
                 each.result(20)
         connection.close()
+
+
+def test_nonsense_that_is_read_while_a_cancel_waits_to_leave_ends_the_connection():
+    with Scripted(None) as node:
+        connection = connected(node)
+        sink = connection.open_stream(Call(Request.QUERY, None, "c", (encode({}),)), clock(), StreamState())
+        waiter = blocking.Waiter()
+        connection._submit(Call(Request.READ, None, "c", (encode("k"),)), waiter, clock())
+        connection._hand_over()
+        connection._channel = Full(connection._channel)
+        sink.close()
+        assert not connection.is_usable
+        assert waiter.error is not None
+
+
+class Full:
+    """A channel that takes nothing and brings nonsense."""
+
+    def __init__(self, channel):
+        self.shut, self.close = channel.shut, channel.close
+
+    def send(self, data):
+        return 0
+
+    def wait(self, for_input, for_output, seconds):
+        return True
+
+    def receive(self, seconds):
+        return b"HTTP/1.1 400 Bad Request"
 
 
 def test_a_thread_that_is_interrupted_as_its_turn_to_read_comes_lets_another_one_read(monkeypatch):

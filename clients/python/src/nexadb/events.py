@@ -1,5 +1,5 @@
 """What a client tells its listeners. `client.add_listener(print)` shows every operation; listeners are called in the thread of the operation
-and must be quick. Documents and filters are never part of an event."""
+and must be quick; what they raise is logged and goes no further. Documents and filters are never part of an event."""
 
 from __future__ import annotations
 

@@ -191,14 +191,14 @@ class Pool:
         try:
             connection = await Connection.open(self.engine, server, self._tls)
         except NexaError as error:
-            self._tell(ConnectionEvent(server.address, False, error))
+            self.engine.tell(ConnectionEvent(server.address, False, error))
             raise
         if self.is_closed:
             connection.close()
             raise ClosedError("this client was closed")
         self._made.add(connection)
         log.info("connected to %s", text_of(server.address))
-        self._tell(ConnectionEvent(server.address, True, None))
+        self.engine.tell(ConnectionEvent(server.address, True, None))
         return connection
 
     def _refused(self, server: Server, error: NexaError) -> None:
@@ -218,12 +218,8 @@ class Pool:
             self.topology.lost(server, error)
         if not self.is_closed and not connection.is_retiring:
             log.warning("lost the connection to %s: %s", text_of(server.address), error)
-            self._tell(ConnectionEvent(server.address, False, error))
+            self.engine.tell(ConnectionEvent(server.address, False, error))
         self._notify()
-
-    def _tell(self, event: ConnectionEvent) -> None:
-        for listener in self.engine.listeners:
-            listener(event)
 
     def forget(self) -> None:
         """The event loop and its transports belong to another process."""

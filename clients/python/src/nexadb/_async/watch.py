@@ -14,7 +14,7 @@ from .._core.frames import CHANGE_EVENT, ERROR, Request
 from .._core.retry import Sent, midway
 from .._core.typed import Shape
 from .._core.values import text_of
-from ..errors import ClosedError, NexaError, ServerError
+from ..errors import ClosedError, NexaError, ServerError, ServerSelectionError
 from ..options import ReadPreference
 from ..types import ChangeEvent
 from .connection import Expired, Sink
@@ -37,7 +37,7 @@ class AsyncChangeStream(Generic[T]):
         self._resources = AsyncExitStack()
         self._sink: Sink | None = None
         self._failures = 0
-        self._is_closed = False
+        self._has_begun = self._is_closed = False
         token = fields.get("resume_after")
         self.resume_token: bytes | None = token if isinstance(token, bytes) else None
 
@@ -59,7 +59,7 @@ class AsyncChangeStream(Generic[T]):
                 return event
 
     async def open(self) -> None:
-        """Subscribes now instead of with the first step: changes from here on will be seen."""
+        """Subscribes now instead of with the first step: changes from here on will be seen. Without a node: ServerSelectionError."""
         while self._sink is None:
             await self._step(clock())
 
@@ -85,7 +85,7 @@ class AsyncChangeStream(Generic[T]):
             return await self._take(self._sink, until)
         except NexaError as error:
             await self._drop()
-            if not is_resumable(error):
+            if not is_resumable(error) or (isinstance(error, ServerSelectionError) and not self._has_begun):
                 self._is_closed = True
                 raise midway(error) if isinstance(error, Sent) else error from error.__cause__
             self._failures += 1
@@ -112,7 +112,7 @@ class AsyncChangeStream(Generic[T]):
         token = subscription_token(self._runner.engine.result(reply))
         if token is not None:
             self.resume_token = token
-        self._sink = sink
+        self._sink, self._has_begun = sink, True
 
     async def _take(self, sink: Sink, until: float | None) -> ChangeEvent[T] | None:
         now = clock()

@@ -26,7 +26,7 @@ from ..errors import (
     invalid,
     server_error,
 )
-from ..events import CommandEvent, Listener
+from ..events import CommandEvent, ConnectionEvent, Listener
 from ..options import DEFAULT_PORT, ClientOptions
 from ..telemetry import OpenTelemetryListener
 from ..uri import parse_address, parse_uri
@@ -245,20 +245,24 @@ class Engine:
         """A call is over, with this error or an answer."""
         self.in_flight -= 1
         if self.listeners:
-            self._tell(call, server, started, error)
+            event = CommandEvent(
+                operation=Request(call.type).name.lower(),
+                database=call.database or "default",
+                collection=call.collection,
+                address=server.address if server is not None else None,
+                seconds=clock() - started,
+                attempts=call.attempts,
+                error=error,
+            )
+            self.tell(event)
 
-    def _tell(self, call: Call, server: Server | None, started: float, error: BaseException | None) -> None:
-        event = CommandEvent(
-            operation=Request(call.type).name.lower(),
-            database=call.database or "default",
-            collection=call.collection,
-            address=server.address if server is not None else None,
-            seconds=clock() - started,
-            attempts=call.attempts,
-            error=error,
-        )
+    def tell(self, event: CommandEvent | ConnectionEvent) -> None:
+        """Tells the listeners. What goes wrong with one is its own affair, and no operation's or connection's."""
         for listener in self.listeners:
-            listener(event)
+            try:
+                listener(event)
+            except Exception:
+                log.exception("a listener failed")
 
 
 # Values that a call carries

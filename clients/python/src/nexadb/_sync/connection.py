@@ -302,7 +302,12 @@ class Connection:
         """Sends what has no waiter. A failure shows itself to those that wait."""
         try:
             self._send(frame, clock() + PROBE_SECONDS)
-        except (OSError, NexaError):
+        except Expired:
+            pass
+        except ConnectionError as error:
+            # It was read meanwhile, and is not there to be read again.
+            self._end(error)
+        except OSError:
             pass
 
     def _send(self, frame: bytes, deadline: float) -> None:

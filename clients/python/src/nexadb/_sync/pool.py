@@ -165,7 +165,7 @@ class Pool:
         try:
             connection = Connection.open(self.engine, server, self._tls)
         except NexaError as error:
-            self._tell(ConnectionEvent(server.address, False, error))
+            self.engine.tell(ConnectionEvent(server.address, False, error))
             raise
         with self._changed:
             is_closed = self.is_closed
@@ -175,7 +175,7 @@ class Pool:
             connection.close()
             raise ClosedError("this client was closed")
         log.info("connected to %s", text_of(server.address))
-        self._tell(ConnectionEvent(server.address, True, None))
+        self.engine.tell(ConnectionEvent(server.address, True, None))
         return connection
 
     def _refused(self, server: Server, error: NexaError) -> None:
@@ -200,7 +200,7 @@ class Pool:
             self._notify()
         if was_known and not self.is_closed:
             log.warning("lost the connection to %s: %s", text_of(server.address), error)
-            self._tell(ConnectionEvent(server.address, False, error))
+            self.engine.tell(ConnectionEvent(server.address, False, error))
 
     def changed(self, change: Callable[[], float]) -> float:
         """Runs what changes the topology, under the lock."""
@@ -213,10 +213,6 @@ class Pool:
     def _notify(self) -> None:
         self.current = None
         self._changed.notify_all()
-
-    def _tell(self, event: ConnectionEvent) -> None:
-        for listener in self.engine.listeners:
-            listener(event)
 
     def forget(self) -> None:
         """Closes this process's descriptors, and nothing that another process uses. Locks may be held for ever here."""
