@@ -120,7 +120,12 @@ class NexaClient extends EventEmitter {
   #open() {
     if (this.#dispatcher === null) {
       this.#dispatcher = new Dispatcher(this.#targets, this.#settings);
-      this.#dispatcher.listeners.add(() => this.emit('topology', this.hosts));
+      this.#dispatcher.listeners.add(() => {
+        if (this.listenerCount('topology') === 0) return;
+        const { hosts } = this;
+        // In a turn of its own: what a listener throws has nothing to do with the connection that brought the news.
+        process.nextTick(() => this.emit('topology', hosts));
+      });
     }
     return this.#dispatcher;
   }

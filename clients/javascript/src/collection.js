@@ -180,8 +180,10 @@ class Collection {
 
   async #changeAll(filter, options, toOperation) {
     const { timeoutMS, signal, ...common } = options;
+    const { database = this.#common.database } = options;
     const writer = this.bulk({ ...common, timeoutMS });
-    for await (const { _id } of this.find(filter, { timeoutMS, signal, projection: ['_id'] })) await writer.add(toOperation(_id));
+    const found = this.find(filter, { timeoutMS, signal, database, projection: ['_id'] });
+    for await (const { _id } of found) await writer.add(toOperation(_id));
     const result = await writer.close();
     return result.acknowledged;
   }

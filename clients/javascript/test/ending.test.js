@@ -166,6 +166,18 @@ describe('a read', () => {
   });
 });
 
+describe('a listener', () => {
+  it('is told of nodes in a turn of its own, where what it throws breaks no connection', async () => {
+    const node = await scripted(ok);
+    const db = client(node);
+    let stack;
+    db.on('topology', () => stack ??= new Error('told').stack);
+    await db.ping();
+    await until(() => stack !== undefined);
+    assert.doesNotMatch(stack, /connection\.js|host\.js/);
+  });
+});
+
 describe('a connection', () => {
   it("that is to close when it is idle does so when the last answer is nobody's", async () => {
     const node = await scripted((request, self) => ok(request, self));

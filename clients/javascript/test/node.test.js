@@ -277,6 +277,14 @@ describe('collections', () => {
     });
     assert.equal(await users().countDocuments({ seen: true }), 2000);
     assert.deepEqual(await users().deleteMany({ kind: 'many' }), { deletedCount: 2500 });
+    const database = 'another';
+    await users().insertMany([{ _id: 'here', kind: 'some' }, { _id: 'both', kind: 'some' }]);
+    await users().insertMany([{ _id: 'there', kind: 'some' }, { _id: 'both', kind: 'some' }], { database });
+    assert.deepEqual(await users().deleteMany({ kind: 'some' }, { database }), { deletedCount: 2 });
+    assert.deepEqual(await Promise.all([users().countDocuments({ kind: 'some' }), users().countDocuments({}, { database })]), [
+      2,
+      0,
+    ]);
   });
 
   it('write different things in one request', async () => {
