@@ -205,6 +205,13 @@ def stranger(line, request):
     line.proper(request)
 
 
+def last_words(line, request):
+    """A proper answer and, in one piece with it, that the connection ends."""
+    words = pack({"code": "SHUTTING_DOWN", "error": "The node is stopping"})
+    line.send(request.answer(document(request)) + HEADER.pack(b"NEXA", 1, ERROR, 0, len(words)) + words)
+    raise ConnectionError
+
+
 def drip(line, request):
     """A proper answer, a byte at a time."""
     for byte in request.answer(document(request)):
@@ -258,6 +265,7 @@ SCENARIOS = {
     "first is late": first_is_late,
     "every answer twice": twice,
     "answer to a stranger": stranger,
+    "last words behind the answer": last_words,
     "a byte at a time": drip,
     "noise": noise,
     "payload that is none": payload(b"\xc1"),
