@@ -76,12 +76,10 @@ typedef struct nexa_block_cursor {
 /* Puts a cursor on a block, invalid until it is moved. The buffer has `key_len_max + NEXA_KEY_BUFFER_SLACK` bytes. */
 nexa_status nexa_block_cursor_attach(nexa_block_cursor *cursor, const nexa_block *block);
 void nexa_block_cursor_first(nexa_block_cursor *cursor);
-void nexa_block_cursor_last(nexa_block_cursor *cursor);
 /* To the first entry at or behind (key, lsn). */
 void nexa_block_cursor_seek(nexa_block_cursor *cursor, const uint8_t *key, size_t key_len, uint64_t lsn);
-/* The cursor must be valid; behind an end it becomes invalid. */
+/* The cursor must be valid; behind the end it becomes invalid. */
 void nexa_block_cursor_next(nexa_block_cursor *cursor);
-void nexa_block_cursor_prev(nexa_block_cursor *cursor);
 
 /* Builds one block after another. Memory grows with the blocks, up to `byte_count_max` a block. */
 typedef struct nexa_block_builder nexa_block_builder;

@@ -67,11 +67,9 @@ typedef struct nexa_skiplist_cursor {
 } nexa_skiplist_cursor;
 
 void nexa_skiplist_cursor_first(nexa_skiplist_cursor *cursor);
-void nexa_skiplist_cursor_last(nexa_skiplist_cursor *cursor);
 /* To the first entry at or behind (key, lsn). */
 void nexa_skiplist_cursor_seek(nexa_skiplist_cursor *cursor, const uint8_t *key, size_t key_len, uint64_t lsn);
-/* The cursor must be valid; behind an end it becomes invalid. */
+/* The cursor must be valid; behind the end it becomes invalid. */
 void nexa_skiplist_cursor_next(nexa_skiplist_cursor *cursor);
-void nexa_skiplist_cursor_prev(nexa_skiplist_cursor *cursor);
 
 #endif

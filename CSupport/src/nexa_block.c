@@ -327,21 +327,12 @@ static inline void stand_on(nexa_block_cursor *cursor, const header *header) {
     cursor->next_offset = header_end(block, header);
 }
 
-static void stand_on_restart(nexa_block_cursor *cursor, uint32_t restart) {
-    cursor->ordinal = restart * cursor->block->restart_interval;
-    cursor->value_offset = restart_value_offset(cursor->block, restart);
-    header header = read_header(cursor->block, restart_offset(cursor->block, restart));
+void nexa_block_cursor_first(nexa_block_cursor *cursor) {
+    cursor->ordinal = 0;
+    cursor->value_offset = restart_value_offset(cursor->block, 0);
+    header header = read_header(cursor->block, restart_offset(cursor->block, 0));
     stand_on(cursor, &header);
 }
-
-static void stand_on_ordinal(nexa_block_cursor *cursor, uint32_t ordinal) {
-    stand_on_restart(cursor, ordinal / cursor->block->restart_interval);
-    while (cursor->ordinal < ordinal) nexa_block_cursor_next(cursor);
-}
-
-void nexa_block_cursor_first(nexa_block_cursor *cursor) { stand_on_restart(cursor, 0); }
-
-void nexa_block_cursor_last(nexa_block_cursor *cursor) { stand_on_ordinal(cursor, cursor->block->entry_count - 1); }
 
 void nexa_block_cursor_next(nexa_block_cursor *cursor) {
     if (++cursor->ordinal >= cursor->block->entry_count) {
@@ -351,11 +342,6 @@ void nexa_block_cursor_next(nexa_block_cursor *cursor) {
     cursor->value_offset += cursor->entry.value_len;
     header header = read_header(cursor->block, cursor->next_offset);
     stand_on(cursor, &header);
-}
-
-void nexa_block_cursor_prev(nexa_block_cursor *cursor) {
-    if (cursor->ordinal == 0) cursor->entry.valid = false;
-    else stand_on_ordinal(cursor, cursor->ordinal - 1);
 }
 
 void nexa_block_cursor_seek(nexa_block_cursor *cursor, const uint8_t *key, size_t key_len, uint64_t lsn) {

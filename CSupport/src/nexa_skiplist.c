@@ -407,33 +407,6 @@ static void find_again(nexa_skiplist_cursor *cursor) {
 
 void nexa_skiplist_cursor_first(nexa_skiplist_cursor *cursor) { stand_at(cursor, cursor->list->head, 0); }
 
-/* To the last entry of the leaf, if `right` is (still) its right neighbour; else of the one that has it now. */
-static void stand_at_last(nexa_skiplist_cursor *cursor, uint32_t offset, uint32_t right) {
-    place place = {.entry = NIL};
-    for (;;) {
-        const leaf *leaf = leaf_at(cursor->list, offset);
-        place.leaf = offset;
-        place.version = leaf_begin_read(leaf);
-        uint32_t next = next_leaf(leaf, 0);
-        place.count = atomic_load_explicit(&leaf->count, memory_order_relaxed);
-        place.index = place.count > 0 ? place.count - 1 : 0;
-        place.entry = place.count > 0 ? atomic_load_explicit(&leaf->entry[place.index], memory_order_acquire) : NIL;
-        if (!leaf_end_read(leaf, place.version)) continue;
-        if (next == right) break;
-        offset = next;
-    }
-    stand_on(cursor, &place);
-}
-
-void nexa_skiplist_cursor_last(nexa_skiplist_cursor *cursor) {
-    const nexa_skiplist *list = cursor->list;
-    uint32_t last = list->head;
-    for (unsigned level = atomic_load_explicit(&list->height, memory_order_acquire); level-- > 0;)
-        for (uint32_t next = next_leaf(leaf_at(list, last), level); next != NIL; next = next_leaf(leaf_at(list, last), level))
-            last = next;
-    stand_at_last(cursor, last, NIL);
-}
-
 void nexa_skiplist_cursor_seek(nexa_skiplist_cursor *cursor, const uint8_t *key, size_t key_len, uint64_t lsn) {
     place place;
     locate(cursor->list, key, key_len, lsn, &place);
@@ -460,32 +433,6 @@ void nexa_skiplist_cursor_next(nexa_skiplist_cursor *cursor) {
         } else {
             stand_at(cursor, right, 0);
         }
-        return;
-    }
-}
-
-void nexa_skiplist_cursor_prev(nexa_skiplist_cursor *cursor) {
-    const nexa_skiplist *list = cursor->list;
-    for (;;) {
-        if (atomic_load_explicit(&leaf_at(list, cursor->leaf)->version, memory_order_acquire) != cursor->version)
-            find_again(cursor);
-        uint32_t offset = cursor->leaf;
-        if (cursor->index == 0) {
-            const leaf *leaf = leaf_at(list, offset);
-            if (leaf->low == NIL) {
-                cursor->entry.valid = false;
-                return;
-            }
-            const node *low = node_at(list, leaf->low);
-            target target = make_target(list, low->bytes, low->key_len, low->lsn);
-            stand_at_last(cursor, nexa_skiplist_find_leaf(list, &target), offset);
-            return;
-        }
-        const leaf *leaf = leaf_at(list, offset);
-        place place = {.leaf = offset, .version = cursor->version, .index = cursor->index - 1};
-        place.entry = atomic_load_explicit(&leaf->entry[place.index], memory_order_acquire);
-        if (!leaf_end_read(leaf, cursor->version)) continue;
-        stand_on(cursor, &place);
         return;
     }
 }

@@ -1,4 +1,4 @@
-// Ordered reads over one view: what a key shows at one LSN, with deletions and range deletions applied, in both directions.
+// Ordered reads over one view: what a key shows at one LSN, with deletions and range deletions applied, in key order.
 // Tables outside the bounds are left out; those within are opened by the first seek.
 
 /// An iterator over user keys. Confined to a thread; keeps its view alive until it is dropped.
@@ -29,16 +29,10 @@ package final class EngineIterator {
 
     /// To the first entry within the bounds.
     package func seekToFirst() throws(StorageError) { try opened().seekToFirst() }
-    /// To the last entry within the bounds.
-    package func seekToLast() throws(StorageError) { try opened().seekToLast() }
     /// To the first entry at or after `key`.
     package func seek(to key: UnsafeRawBufferPointer) throws(StorageError) { try opened().seek(to: key) }
-    /// To the last entry before `key`.
-    package func seek(before key: UnsafeRawBufferPointer) throws(StorageError) { try opened().seek(before: key) }
     /// To the next entry; the iterator must be valid.
     package func next() throws(StorageError) { try standing.next() }
-    /// To the previous entry; the iterator must be valid.
-    package func previous() throws(StorageError) { try standing.previous() }
 
     private var standing: UserIterator {
         guard let merged else { preconditionFailure("the iterator was not positioned") }

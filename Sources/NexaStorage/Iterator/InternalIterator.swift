@@ -46,18 +46,12 @@ package class InternalIterator {
     package final var kind: OpKind { OpKind(rawValue: entry.pointee.kind) ?? .delete }
 
     package func seekToFirst() throws(StorageError) { preconditionFailure("abstract") }
-    package func seekToLast() throws(StorageError) { preconditionFailure("abstract") }
     /// The first entry at or behind (key, lsn): the newest version of `key` that a reader at `lsn` may see, or what follows.
     package func seek(_ key: UnsafeRawBufferPointer, _ lsn: LSN) throws(StorageError) { preconditionFailure("abstract") }
     /// To the next entry; the iterator must be valid.
     package func next() throws(StorageError) { preconditionFailure("abstract") }
-    /// To the previous entry; the iterator must be valid.
-    package func prev() throws(StorageError) { preconditionFailure("abstract") }
 
-    /// Moves forward over entries that a range tombstone of `tombstone` hides: to the first entry at or behind `end`, or, where this
+    /// Moves over entries that a range tombstone of `tombstone` hides: to the first entry at or behind `end`, or, where this
     /// source may hold newer entries than the tombstone, not at all. False: did not move.
     func skipHidden(to end: UnsafeRawBufferPointer, by tombstone: LSN) throws(StorageError) -> Bool { false }
-
-    /// As `skipHidden`, backward: to the last entry before `start`.
-    func skipHiddenBackward(to start: UnsafeRawBufferPointer, by tombstone: LSN) throws(StorageError) -> Bool { false }
 }

@@ -43,12 +43,6 @@ package final class LevelIterator: InternalIterator {
         try enterNextTable()
     }
 
-    package override func seekToLast() throws(StorageError) {
-        entry.pointee.valid = false
-        tableIndex = tables.count
-        try enterPreviousTable()
-    }
-
     package override func seek(_ key: UnsafeRawBufferPointer, _ lsn: LSN) throws(StorageError) {
         entry.pointee.valid = false
         tableIndex = firstTable(endingAtOrAfter: key)
@@ -58,11 +52,6 @@ package final class LevelIterator: InternalIterator {
     package override func next() throws(StorageError) {
         nexa_block_cursor_next(cursor)
         if !entry.pointee.valid { try enterNextBlock() }
-    }
-
-    package override func prev() throws(StorageError) {
-        nexa_block_cursor_prev(cursor)
-        if !entry.pointee.valid { try enterPreviousBlock() }
     }
 
     override func skipHidden(to end: UnsafeRawBufferPointer, by tombstone: LSN) throws(StorageError) -> Bool {
@@ -80,22 +69,6 @@ package final class LevelIterator: InternalIterator {
         } else {
             tableIndex -= 1
             try enterNextTable()
-        }
-        return true
-    }
-
-    override func skipHiddenBackward(to start: UnsafeRawBufferPointer, by tombstone: LSN) throws(StorageError) -> Bool {
-        guard entry.pointee.valid, tables[tableIndex].info.lsnMax < tombstone else { return false }
-        entry.pointee.valid = false
-        while tableIndex >= 0, tables[tableIndex].info.lsnMax < tombstone, !isBelow(tables[tableIndex].info.smallest, start) {
-            tableIndex -= 1
-        }
-        guard tableIndex >= 0 else { return true }
-        if tables[tableIndex].info.lsnMax < tombstone {
-            try seekBeforeInTable(start)
-        } else {
-            tableIndex += 1
-            try enterPreviousTable()
         }
         return true
     }
@@ -130,29 +103,12 @@ package final class LevelIterator: InternalIterator {
         }
     }
 
-    /// To the last entry before `key` in this table or one before it.
-    private func seekBeforeInTable(_ key: UnsafeRawBufferPointer) throws(StorageError) {
-        guard let index = tables[tableIndex].index else { return try enterPreviousTable() }
-        ordinal = min(index.ordinal(key, .max), index.count - 1)
-        try attach()
-        nexa_block_cursor_seek(cursor, key.bytePointer, key.count, .max)
-        if entry.pointee.valid { try prev() } else { nexa_block_cursor_last(cursor) }
-    }
-
     private func enterNextTable() throws(StorageError) {
         repeat { tableIndex += 1 } while tableIndex < tables.count && tables[tableIndex].index == nil
         guard tableIndex < tables.count else { return }
         ordinal = 0
         try attach()
         nexa_block_cursor_first(cursor)
-    }
-
-    private func enterPreviousTable() throws(StorageError) {
-        repeat { tableIndex -= 1 } while tableIndex >= 0 && tables[tableIndex].index == nil
-        guard tableIndex >= 0, let index = tables[tableIndex].index else { return }
-        ordinal = index.count - 1
-        try attach()
-        nexa_block_cursor_last(cursor)
     }
 
     // MARK: blocks
@@ -162,13 +118,6 @@ package final class LevelIterator: InternalIterator {
         ordinal += 1
         try attach()
         nexa_block_cursor_first(cursor)
-    }
-
-    private func enterPreviousBlock() throws(StorageError) {
-        guard ordinal > 0 else { return try enterPreviousTable() }
-        ordinal -= 1
-        try attach()
-        nexa_block_cursor_last(cursor)
     }
 
     /// Puts the cursor on the block at (tableIndex, ordinal), invalid.

@@ -18,7 +18,6 @@ package final class MergingIterator: InternalIterator {
     private var headCount = 0
     /// The better of the root's two children in the heap; 0: to be found.
     private var runnerUp = 0
-    private var isForward = true
 
     package init(_ children: [InternalIterator]) {
         self.children = children
@@ -31,23 +30,16 @@ package final class MergingIterator: InternalIterator {
     package override func seekToFirst() throws(StorageError) {
         invalidate()
         for child in children { try child.seekToFirst() }
-        rebuild(forward: true)
-    }
-
-    package override func seekToLast() throws(StorageError) {
-        invalidate()
-        for child in children { try child.seekToLast() }
-        rebuild(forward: false)
+        rebuild()
     }
 
     package override func seek(_ key: UnsafeRawBufferPointer, _ lsn: LSN) throws(StorageError) {
         invalidate()
         for child in children { try child.seek(key, lsn) }
-        rebuild(forward: true)
+        rebuild()
     }
 
     package override func next() throws(StorageError) {
-        if !isForward { try turn(forward: true) }
         let child = children[heads[0].child]
         do throws(StorageError) { try child.next() } catch {
             invalidate()
@@ -56,33 +48,12 @@ package final class MergingIterator: InternalIterator {
         settle()
     }
 
-    package override func prev() throws(StorageError) {
-        if isForward { try turn(forward: false) }
-        let child = children[heads[0].child]
-        do throws(StorageError) { try child.prev() } catch {
-            invalidate()
-            throw error
-        }
-        settle()
-    }
-
     override func skipHidden(to end: UnsafeRawBufferPointer, by tombstone: LSN) throws(StorageError) -> Bool {
-        guard isForward else { return false }
         var moved = false
         for child in children where child.isValid && compareKeys(child.key, end) < 0 {
             if try child.skipHidden(to: end, by: tombstone) { moved = true }
         }
-        if moved { rebuild(forward: true) }
-        return moved
-    }
-
-    override func skipHiddenBackward(to start: UnsafeRawBufferPointer, by tombstone: LSN) throws(StorageError) -> Bool {
-        guard !isForward else { return false }
-        var moved = false
-        for child in children where child.isValid && compareKeys(child.key, start) >= 0 {
-            if try child.skipHiddenBackward(to: start, by: tombstone) { moved = true }
-        }
-        if moved { rebuild(forward: false) }
+        if moved { rebuild() }
         return moved
     }
 
@@ -93,21 +64,20 @@ package final class MergingIterator: InternalIterator {
         entry.pointee.valid = false
     }
 
-    /// `left` is shown before `right` in the current direction.
+    /// `left` is shown before `right`.
     @inline(__always)
     private func isBefore(_ left: Head, _ right: Head) -> Bool {
-        if left.prefix != right.prefix { return (left.prefix < right.prefix) == isForward }
+        if left.prefix != right.prefix { return left.prefix < right.prefix }
         return isBeforeByKey(left, right)
     }
 
     private func isBeforeByKey(_ left: Head, _ right: Head) -> Bool {
         let (a, b) = (left.entry.pointee, right.entry.pointee)
         let order = nexa_internal_compare(a.key, Int(a.key_len), a.lsn, b.key, Int(b.key_len), b.lsn)
-        return (order == 0 ? left.child < right.child : order < 0) == isForward
+        return order == 0 ? left.child < right.child : order < 0
     }
 
-    private func rebuild(forward: Bool) {
-        isForward = forward
+    private func rebuild() {
         headCount = 0
         for (index, child) in children.enumerated() where child.isValid {
             let entry = child.entry
@@ -152,30 +122,5 @@ package final class MergingIterator: InternalIterator {
     @inline(__always)
     private func show() {
         if headCount > 0 { entry.pointee = heads[0].entry.pointee } else { entry.pointee.valid = false }
-    }
-
-    // MARK: turning round
-
-    /// Moves every child but the one in front to the other side of the current entry.
-    private func turn(forward: Bool) throws(StorageError) {
-        let current = heads[0].child
-        let (key, lsn) = (self.key, self.lsn)
-        do throws(StorageError) {
-            for (index, child) in children.enumerated() where index != current {
-                try child.seek(key, lsn)
-                // Equal entries of children before the current one lie before it, those of later children behind it.
-                let isEqual = child.isValid && child.lsn == lsn && compareKeys(child.key, key) == 0
-                if forward {
-                    if isEqual, index < current { try child.next() }
-                } else if !(isEqual && index < current) {
-                    if child.isValid { try child.prev() } else { try child.seekToLast() }
-                }
-            }
-        } catch {
-            invalidate()
-            throw error
-        }
-        rebuild(forward: forward)
-        precondition(heads[0].child == current, "all other children lie behind the current entry")
     }
 }

@@ -1,10 +1,8 @@
 import CSupport
 
-/// What a reader at an LSN sees: one entry a key, deletes and range deletes applied, within bounds, in both directions.
+/// What a reader at an LSN sees: one entry a key, deletes and range deletes applied, within bounds, in ascending order.
 ///
-/// Forward, the source stands on the entry that is shown, and nothing is copied but keys to tell versions apart. Backward, versions
-/// of a key come oldest first, so the source has to be past all of them before it is known which one to show: key and value of that
-/// one are copied, and the source stands on the key before.
+/// The source stands on the entry that is shown, and nothing is copied but keys to tell versions apart.
 /// Confined to one thread. After a thrown error the iterator is invalid until the next seek.
 package final class UserIterator {
     private let source: InternalIterator
@@ -12,14 +10,10 @@ package final class UserIterator {
     private let tombstones: VisibleTombstones?
     private let lowerBound: [UInt8]?
     private let upperBound: [UInt8]?
-    private var state = State.invalid
-    /// Forward: the key whose further versions are passed over. Backward: the key that is shown.
+    /// Stands on an entry.
+    package private(set) var isValid = false
+    /// The key whose further versions are passed over.
     private var savedKey = ByteBuffer()
-    /// Backward: the value that is shown.
-    private var savedValue = ByteBuffer()
-    private var savedLSN: LSN = 0
-
-    private enum State { case invalid, forward, backward }
 
     /// Versions of one key passed one by one before a seek takes the rest at once.
     private static let stepsBeforeSeek = 16
@@ -43,21 +37,18 @@ package final class UserIterator {
         self.upperBound = upperBound
     }
 
-    /// Stands on an entry.
-    package var isValid: Bool { state != .invalid }
-
     /// Key of the entry; valid until the iterator moves.
-    package var key: UnsafeRawBufferPointer { state == .forward ? source.key : savedKey.bytes }
+    package var key: UnsafeRawBufferPointer { source.key }
 
     /// Value of the entry; valid until the iterator moves.
-    package var value: UnsafeRawBufferPointer { state == .forward ? source.value : savedValue.bytes }
+    package var value: UnsafeRawBufferPointer { source.value }
 
     /// LSN of the write that made the entry.
-    package var lsn: LSN { state == .forward ? source.lsn : savedLSN }
+    package var lsn: LSN { source.lsn }
 
     /// To the first visible key within the bounds.
     package func seekToFirst() throws(StorageError) {
-        state = .invalid
+        isValid = false
         if let lowerBound {
             try lowerBound.withBytes { (bytes) throws(StorageError) in try source.seek(bytes, .max) }
         } else {
@@ -66,75 +57,25 @@ package final class UserIterator {
         try showNext(passing: false)
     }
 
-    /// To the last visible key within the bounds.
-    package func seekToLast() throws(StorageError) {
-        state = .invalid
-        if let upperBound {
-            try upperBound.withBytes { (bytes) throws(StorageError) in try standBefore(bytes) }
-        } else {
-            try source.seekToLast()
-        }
-        try showPrevious()
-    }
-
     /// To the first visible key at or after `key`.
     package func seek(to key: UnsafeRawBufferPointer) throws(StorageError) {
         if let lowerBound, isBelow(key, lowerBound) { return try seekToFirst() }
-        state = .invalid
+        isValid = false
         try source.seek(key, .max)
         try showNext(passing: false)
     }
 
-    /// To the last visible key before `key`.
-    package func seek(before key: UnsafeRawBufferPointer) throws(StorageError) {
-        if let upperBound, !isBelow(key, upperBound) { return try seekToLast() }
-        state = .invalid
-        try standBefore(key)
-        try showPrevious()
-    }
-
-    /// To the next visible key; the iterator must be valid.
+    /// To the next visible key; the iterator must be valid. After an error it stands nowhere.
     package func next() throws(StorageError) {
-        switch state {
-        case .forward:
-            savedKey.set(source.key)
-            try step { () throws(StorageError) in try source.next() }
-        case .backward:
-            try step { () throws(StorageError) in try source.seek(savedKey.bytes, .max) }
-        case .invalid:
-            preconditionFailure("next() on an iterator that stands nowhere")
-        }
+        precondition(isValid, "next() on an iterator that stands nowhere")
+        isValid = false
+        savedKey.set(source.key)
+        try source.next()
         try showNext(passing: true)
     }
 
-    /// To the visible key before; the iterator must be valid.
-    package func previous() throws(StorageError) {
-        switch state {
-        case .forward:
-            savedKey.set(source.key)
-            try step { () throws(StorageError) in try standBefore(savedKey.bytes) }
-        case .backward:
-            break
-        case .invalid:
-            preconditionFailure("previous() on an iterator that stands nowhere")
-        }
-        try showPrevious()
-    }
-
-    /// Moves the source; after an error the iterator stands nowhere.
-    @inline(__always)
-    private func step(_ move: () throws(StorageError) -> Void) throws(StorageError) {
-        do throws(StorageError) { try move() } catch {
-            state = .invalid
-            throw error
-        }
-    }
-
-    // MARK: forward
-
-    /// From where the source stands, forward to the first visible entry; `passing`: entries of `savedKey` do not count.
+    /// From where the source stands to the first visible entry; `passing`: entries of `savedKey` do not count.
     private func showNext(passing: Bool) throws(StorageError) {
-        state = .invalid
         var passing = passing
         var steps = 0
         var hidden = 0
@@ -160,7 +101,7 @@ package final class UserIterator {
             }
             let isHidden = tombstones?.hides(key, source.lsn) ?? false
             if !isHidden, source.kind == .put {
-                state = .forward
+                isValid = true
                 return
             }
             savedKey.set(key)
@@ -181,71 +122,5 @@ package final class UserIterator {
     private func skipRange() throws(StorageError) -> Bool {
         guard let fragment = tombstones?.current else { return false }
         return try fragment.end.withBytes { (end) throws(StorageError) in try source.skipHidden(to: end, by: fragment.lsn) }
-    }
-
-    // MARK: backward
-
-    /// Puts the source on the last entry of any version before `key`.
-    private func standBefore(_ key: UnsafeRawBufferPointer) throws(StorageError) {
-        try source.seek(key, .max)
-        if source.isValid { try source.prev() } else { try source.seekToLast() }
-    }
-
-    /// From where the source stands, backward to the first key with a visible entry; the source ends up before all its versions.
-    private func showPrevious() throws(StorageError) {
-        state = .invalid
-        var hidden = 0
-        while source.isValid {
-            if let lowerBound, isBelow(source.key, lowerBound) { return }
-            savedKey.set(source.key)
-            if try takeNewestVersion() {
-                state = .backward
-                return
-            }
-            if let tombstones, source.isValid, tombstones.hides(source.key, source.lsn) {
-                hidden += 1
-                if hidden % UserIterator.stepsBetweenSkips == 1, try skipRangeBackward() { hidden = 0 }
-            }
-        }
-    }
-
-    /// As `skipRange`, backward.
-    private func skipRangeBackward() throws(StorageError) -> Bool {
-        guard let fragment = tombstones?.current else { return false }
-        return try fragment.start.withBytes { (start) throws(StorageError) in
-            try source.skipHiddenBackward(to: start, by: fragment.lsn)
-        }
-    }
-
-    /// Passes all versions of `savedKey` and keeps the newest that the reader may see. False: the key is not there for it.
-    private func takeNewestVersion() throws(StorageError) -> Bool {
-        var kind = OpKind.delete
-        var steps = 0
-        savedLSN = 0
-        while source.isValid, source.lsn <= lsnLimit, compareKeys(source.key, savedKey.bytes) == 0 {
-            steps += 1
-            if steps == UserIterator.stepsBeforeSeek {
-                try source.seek(savedKey.bytes, lsnLimit)
-                kind = keepCurrent()
-                try standBefore(savedKey.bytes)
-                break
-            }
-            kind = keepCurrent()
-            try source.prev()
-        }
-        // What is left of the key is newer than the reader.
-        while source.isValid, compareKeys(source.key, savedKey.bytes) == 0 {
-            steps += 1
-            if steps < UserIterator.stepsBeforeSeek { try source.prev() } else { try standBefore(savedKey.bytes) }
-        }
-        guard savedLSN > 0, kind == .put else { return false }
-        return !(tombstones?.hides(savedKey.bytes, savedLSN) ?? false)
-    }
-
-    private func keepCurrent() -> OpKind {
-        let kind = source.kind
-        savedLSN = source.lsn
-        if kind == .put { savedValue.set(source.value) }
-        return kind
     }
 }

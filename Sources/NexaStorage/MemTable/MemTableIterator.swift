@@ -17,10 +17,8 @@ final class MemTableIterator: InternalIterator {
     deinit { cursor.deallocate() }
 
     override func seekToFirst() throws(StorageError) { nexa_skiplist_cursor_first(cursor) }
-    override func seekToLast() throws(StorageError) { nexa_skiplist_cursor_last(cursor) }
     override func seek(_ key: UnsafeRawBufferPointer, _ lsn: LSN) throws(StorageError) {
         nexa_skiplist_cursor_seek(cursor, key.bytePointer, key.count, lsn)
     }
     override func next() throws(StorageError) { nexa_skiplist_cursor_next(cursor) }
-    override func prev() throws(StorageError) { nexa_skiplist_cursor_prev(cursor) }
 }

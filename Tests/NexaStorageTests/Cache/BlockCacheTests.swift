@@ -47,7 +47,7 @@ import Testing
 
     @Test func aCacheOfNoBytesStillReads() throws {
         let (table, model) = try makeTable(TableFixture(cacheByteCount: 0))
-        #expect(try table.makeIterator().collectForward() == model.entries)
+        #expect(try table.makeIterator().collect() == model.entries)
     }
 
     /// Used blocks survive a scan of everything else.

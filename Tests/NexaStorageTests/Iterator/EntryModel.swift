@@ -89,22 +89,12 @@ struct EntryModel {
 extension InternalIterator {
     var current: TestEntry { TestEntry(key: Array(key), lsn: lsn, kind: kind, value: kind == .put ? Array(value) : []) }
 
-    func collectForward() throws -> [TestEntry] {
+    func collect() throws -> [TestEntry] {
         var result: [TestEntry] = []
         try seekToFirst()
         while isValid {
             result.append(current)
             try next()
-        }
-        return result
-    }
-
-    func collectBackward() throws -> [TestEntry] {
-        var result: [TestEntry] = []
-        try seekToLast()
-        while isValid {
-            result.append(current)
-            try prev()
         }
         return result
     }
@@ -118,7 +108,6 @@ extension UserIterator {
     var current: TestEntry { TestEntry(key: Array(key), lsn: lsn, value: Array(value)) }
 
     func seek(to key: [UInt8]) throws { try key.withUnsafeBytes { try seek(to: $0) } }
-    func seek(before key: [UInt8]) throws { try key.withUnsafeBytes { try seek(before: $0) } }
 }
 
 extension MemTable {

@@ -16,8 +16,7 @@ import Testing
             let table = try MemTable.holding(shuffled)
             let sorted = model.entries
             let iterator = table.makeIterator()
-            #expect(try iterator.collectForward() == sorted)
-            #expect(try iterator.collectBackward() == sorted.reversed())
+            #expect(try iterator.collect() == sorted)
             #expect(table.entryCount == sorted.count)
             for _ in 0..<100 {
                 let key = EntryModel.randomKey(&generator, 200)
@@ -36,7 +35,7 @@ import Testing
             #expect(table.insert(TestEntry(key: [1], lsn: 5, value: Array(value.utf8))))
         }
         #expect(table.lookup([1], at: 5) == .value(Array("third".utf8), 5))
-        let values = try table.makeIterator().collectForward().map { String(decoding: $0.value, as: UTF8.self) }
+        let values = try table.makeIterator().collect().map { String(decoding: $0.value, as: UTF8.self) }
         #expect(values == ["third", "second", "first"])
     }
 
@@ -57,7 +56,7 @@ import Testing
         }
         #expect(inserted.count > 300)
         #expect(!table.insert(TestEntry(key: [UInt8](repeating: 1, count: 65536), lsn: 1)))
-        #expect(try table.makeIterator().collectForward() == inserted.sorted(by: TestEntry.precedes))
+        #expect(try table.makeIterator().collect() == inserted.sorted(by: TestEntry.precedes))
     }
 
     @Test func keysThatGrowKeepTheirOrderNextToRandomOnes() throws {
@@ -71,8 +70,7 @@ import Testing
             #expect(table.insert(other))
             model.entries += [entry, other]
         }
-        #expect(try table.makeIterator().collectForward() == model.sorted)
-        #expect(try table.makeIterator().collectBackward() == model.sorted.reversed())
+        #expect(try table.makeIterator().collect() == model.sorted)
     }
 
     /// What the first keys have in common is cut off all prefixes: keys that come before it, are shorter or come behind keep their place.
@@ -101,8 +99,7 @@ import Testing
         }
         let sorted = model.sorted
         let iterator = table.makeIterator()
-        #expect(try iterator.collectForward() == sorted)
-        #expect(try iterator.collectBackward() == sorted.reversed())
+        #expect(try iterator.collect() == sorted)
         for entry in sorted.shuffled(using: &generator).prefix(500) {
             try iterator.seek(entry.key, entry.lsn)
             #expect(iterator.current == entry)
@@ -149,7 +146,7 @@ import Testing
             {
                 count += 1
             }
-            let entries = try table.makeIterator().collectForward()
+            let entries = try table.makeIterator().collect()
             #expect(entries.count == count)
             #expect(entries.allSatisfy { $0.value == [UInt8(round)] })
             if round > 0 { #expect(table.lookup(Array("\(round - 1)-0".utf8), at: .max) == .absent) }
@@ -180,16 +177,12 @@ import Testing
             }
             let iterator = table.makeIterator()
             repeat {
-                guard let forward = try? iterator.collectForward(), let backward = try? iterator.collectBackward() else {
-                    continue
-                }
-                precondition(zip(forward, forward.dropFirst()).allSatisfy { TestEntry.precedes($0, $1) })
-                precondition(zip(backward, backward.dropFirst()).allSatisfy { TestEntry.precedes($1, $0) })
+                guard let entries = try? iterator.collect() else { continue }
+                precondition(zip(entries, entries.dropFirst()).allSatisfy { TestEntry.precedes($0, $1) })
             } while writersLeft.load(ordering: .acquiring) > 0
         }
         let expected = EntryModel(entries: models.flatMap(\.entries)).sorted
-        #expect(try table.makeIterator().collectForward() == expected)
-        #expect(try table.makeIterator().collectBackward() == expected.reversed())
+        #expect(try table.makeIterator().collect() == expected)
     }
 
     @Test func rangeTombstonesCoverByLSN() throws {

@@ -59,7 +59,7 @@ import Testing
 
         try fixture.fileSystem.writeNew("/golden.sst", golden("table"))
         let table = try fixture.open("/golden.sst")
-        #expect(try table.makeIterator().collectForward() == Self.entries)
+        #expect(try table.makeIterator().collect() == Self.entries)
         #expect(table.rangeTombstones.tombstones == Self.tombstones)
         try table.verify()
     }

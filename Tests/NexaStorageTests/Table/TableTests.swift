@@ -17,8 +17,7 @@ import Testing
             let table = try fixture.makeTable(model, options: options)
             for fillCache in [true, false] {
                 let iterator = table.makeIterator(TableReadOptions(fillCache: fillCache))
-                #expect(try iterator.collectForward() == model.entries)
-                #expect(try iterator.collectBackward() == model.entries.reversed())
+                #expect(try iterator.collect() == model.entries)
             }
             for _ in 0..<300 {
                 let key = EntryModel.randomKey(&generator, 500)
@@ -51,7 +50,7 @@ import Testing
     @Test func tableOfRangeTombstonesAloneWorks() throws {
         let model = EntryModel(tombstones: [RangeTombstone(start: [1], end: [9], lsn: 5)])
         let table = try TableFixture().makeTable(model)
-        #expect(try table.makeIterator().collectForward().isEmpty)
+        #expect(try table.makeIterator().collect().isEmpty)
         #expect(try table.lookup([3], at: .max) == .absent)
         #expect([3].withUnsafeBytes { table.coveringTombstone($0, at: .max) } == 5)
         #expect((table.info.smallest, table.info.largest) == ([1], [9]))
@@ -66,7 +65,7 @@ import Testing
         }
         model.entries.append(TestEntry(key: [UInt8](repeating: 9, count: 65_535), lsn: 1, value: [1]))
         let table = try TableFixture(cacheByteCount: 1 << 20).makeTable(model)
-        #expect(try table.makeIterator().collectForward() == model.entries)
+        #expect(try table.makeIterator().collect() == model.entries)
         #expect(try table.lookup([3], at: .max) == model.lookup([3], at: .max))
         try table.verify()
     }

@@ -7,7 +7,7 @@ struct EngineBench: ParsableCommand {
         commandName: "engine",
         abstract: "Measure the storage engine alone, with the workloads of RocksDB's db_bench.",
         discussion: """
-            Workloads: fillseq, fillrandom, overwrite, readrandom, readseq, readreverse, seekrandom, readwhilewriting, follow. The first \
+            Workloads: fillseq, fillrandom, overwrite, readrandom, readseq, seekrandom, readwhilewriting, follow. The first \
             two and follow begin with an empty store; the others use what is there. follow writes, ships the log to a second store \
             beside the first, and says what each side costs. settle flushes and compacts, so that what follows finds the tables at rest.
 

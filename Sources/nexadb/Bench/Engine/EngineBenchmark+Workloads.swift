@@ -79,14 +79,14 @@ extension EngineBenchmark {
         return tally
     }
 
-    func scan(count: Int, backwards: Bool) throws -> BenchmarkTally {
+    func scan(count: Int) throws -> BenchmarkTally {
         let iterator = engine.makeReader().makeIterator(at: engine.visibleLSN)
         var tally = BenchmarkTally()
-        if backwards { try iterator.seekToLast() } else { try iterator.seekToFirst() }
+        try iterator.seekToFirst()
         while iterator.isValid && tally.operationCount < count {
             tally.byteCount += iterator.key.count + iterator.value.count
             tally.operationCount += 1
-            if backwards { try iterator.previous() } else { try iterator.next() }
+            try iterator.next()
         }
         return tally
     }

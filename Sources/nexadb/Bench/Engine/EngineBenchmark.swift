@@ -5,7 +5,7 @@ import NexaStorage
 /// bytes (the number big-endian, then '0'), values that compress to about a half, one operation a batch, uniform random numbers.
 struct EngineBenchmark {
     enum Workload: String, CaseIterable {
-        case fillseq, fillrandom, overwrite, readrandom, readseq, readreverse, seekrandom, readwhilewriting, follow
+        case fillseq, fillrandom, overwrite, readrandom, readseq, seekrandom, readwhilewriting, follow
         /// Flushes the memtables and runs the compactions that are due: what db_bench calls flush and waitforcompaction.
         case settle
     }
@@ -101,8 +101,7 @@ struct EngineBenchmark {
             case .fillseq: try inThreads { try fill($0, isRandom: false) }
             case .fillrandom, .overwrite: try inThreads { try fill($0, isRandom: true) }
             case .readrandom: try inThreads { try readRandom($0, count: readCount / configuration.threadCount) }
-            case .readseq: try inThreads { _ in try scan(count: readCount / configuration.threadCount, backwards: false) }
-            case .readreverse: try inThreads { _ in try scan(count: readCount / configuration.threadCount, backwards: true) }
+            case .readseq: try inThreads { _ in try scan(count: readCount / configuration.threadCount) }
             case .seekrandom: try inThreads { try seekRandom($0, count: readCount / configuration.threadCount) }
             case .readwhilewriting: try readWhileWriting(count: readCount)
             case .follow: try follow()
