@@ -6,8 +6,8 @@ import NexaWire
 /// While it stands it holds the engine's memtables and tables of its moment; `park` lets them go and keeps only the snapshot
 /// and the key to go on at. Confined to one thread at a time.
 final class CollectionScan {
-    /// The position that the scan reads.
-    let lsn: LSN
+    /// The position that the scan reads. It may be ahead of what others see: behind writes of its own connection.
+    var lsn: LSN { snapshot.lsn }
     private let snapshot: Snapshot
     private let reader: Reader
     private let lower: [UInt8]
@@ -23,8 +23,7 @@ final class CollectionScan {
 
     /// A scan of the keys in `range`, at the newest of `atLeast` and what is visible now.
     init(_ engine: Engine, _ collection: Collection, range: KeyRange = KeyRange(), atLeast: LSN) {
-        snapshot = engine.makeSnapshot()
-        lsn = max(snapshot.lsn, atLeast)
+        snapshot = engine.makeSnapshot(atLeast: atLeast)
         reader = engine.makeReader()
         let space = collection.keySpace
         lower = range.lower.map { space.lower + $0 } ?? space.lower
@@ -72,10 +71,9 @@ final class CollectionScan {
         try outcome.get()
     }
 
-    /// Lets go of the engine's memory between two steps. A scan that reads ahead of its snapshot (behind writes of its own
-    /// connection) keeps it: those versions are not pinned.
+    /// Lets go of the engine's memory between two steps.
     func park() {
-        guard let iterator, lsn == snapshot.lsn else { return }
+        guard let iterator else { return }
         if iterator.isValid { resumeKey = Array(iterator.key) } else { isAtEnd = true }
         self.iterator = nil
         reader.release()

@@ -192,9 +192,9 @@ package final class Engine: Sendable {
     /// A reader for the calling thread.
     package func makeReader() -> Reader { Reader(engine: self) }
 
-    /// Pins what is visible now.
-    package func makeSnapshot() -> Snapshot {
-        Snapshot(lsn: snapshots.pin { visibleLSN }, list: snapshots)
+    /// Pins what is visible now, or, where `lsn` is above that, what was applied up to there.
+    package func makeSnapshot(atLeast lsn: LSN = 0) -> Snapshot {
+        Snapshot(lsn: snapshots.pin(atLeast: lsn) { visibleLSN }, list: snapshots)
     }
 
     /// A reader of the log behind its writer, from `lsn` on: the source of replication. Reads durable records only.

@@ -1,7 +1,7 @@
 // Pinned positions. Flushes and compactions may drop a version of a key only when no pinned position and no later reader
 // can see it; `SnapshotList` is where both sides agree, under one lock:
 //
-//     makeSnapshot:   lock { lsn = visible; pin(lsn) }
+//     makeSnapshot:   lock { lsn = visible, or above it; pin(lsn) }
 //     a compaction:   lock { boundary = visible; copy of the pinned positions }
 //
 // so a snapshot is either in the copy, or its position is at or after the boundary, above which nothing is dropped.
@@ -77,10 +77,10 @@ final class SnapshotList: Sendable {
     /// `lsn` is where the engine starts: what lies before may have been collapsed by an earlier one.
     init(from lsn: LSN) { collapsed = lsn }
 
-    /// Pins the position that `visible` reads.
-    func pin(visible: () -> LSN) -> LSN {
+    /// Pins the position that `visible` reads, or `least` where that is above it.
+    func pin(atLeast least: LSN, visible: () -> LSN) -> LSN {
         lock.withLock {
-            let lsn = visible()
+            let lsn = max(visible(), least)
             pins[lsn, default: 0] += 1
             return lsn
         }

@@ -178,6 +178,38 @@ struct QueryTests {
         }
     }
 
+    /// Ahead of what others see: behind a write of its own connection that is in memory only.
+    @Test func aParkedScanHoldsNoTablesThoughItReadsAhead() throws {
+        var options = EngineOptions(memoryByteCount: 64 << 20)
+        options.segmentByteCount = 1 << 20
+        options.backgroundWork = .manual
+        let test = try TestStore(options: options)
+        let things = try test.collection()
+        for number in 0..<100 { try test.create(["_id": .string("k\(100 + number)"), "n": .int(Int64(number))], in: things) }
+        try test.engine.waitDurable(test.engine.appliedLSN)
+        try test.engine.flush()
+        try test.create(["_id": "k999", "n": 100], in: things)
+        #expect(test.engine.visibleLSN < test.engine.appliedLSN)
+
+        let cursor = try test.makeQuery(in: things)
+        let output = OutputBytes()
+        _ = try cursor.next(into: output, budget: StepBudget(documentCountMax: 10))
+        cursor.park()
+        let tables = try test.tableNames()
+        #expect(!tables.isEmpty)
+        _ = try test.delete("k999", in: things)
+        for round in 1...8 {
+            for number in 0..<100 { _ = try test.update("k\(100 + number)", ["n": .int(Int64(-round))], in: things) }
+            try test.engine.waitDurable(test.engine.appliedLSN)
+            try test.engine.flush()
+        }
+        test.worker.release()
+        try test.engine.compactAll()
+        #expect(try test.tableNames().isDisjoint(with: tables))
+        while try cursor.next(into: output, budget: StepBudget(documentCountMax: 10)).outcome != .done { cursor.park() }
+        #expect(numbers(try output.values()) == Array(0...100))
+    }
+
     @Test func endsWhenCancelledOrLate() throws {
         let (test, things) = try numbered(10)
         let cancelled = try test.makeQuery(in: things)

@@ -35,6 +35,9 @@ final class TestStore {
         return try TestStore(fileSystem: fileSystem)
     }
 
+    /// Files of tables that are on disk.
+    func tableNames() throws -> Set<String> { Set(try fileSystem.list("/data/sst")) }
+
     func collection(_ name: String = "things", database: String = "default") throws -> Collection {
         try withBytes(database, name) { try #require(try worker.collection(database: $0, name: $1, create: true)) }
     }
