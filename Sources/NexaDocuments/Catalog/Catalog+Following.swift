@@ -23,6 +23,8 @@ private struct FollowedChange {
     var users: UserTable
     var nextCollectionID: UInt32
     var dropped: [Collection] = []
+    /// All collections, from the first drop on: one batch may drop thousands.
+    private var byID: [UInt32: Collection]?
 
     init(_ before: CatalogView) {
         databases = before.databases
@@ -68,17 +70,22 @@ private struct FollowedChange {
             if let dimensions = collection.vectorDimensions { known.setVectorDimensions(dimensions) }
         } else {
             databases[collection.database, default: [:]][collection.name] = collection
+            byID?[collection.id] = collection
         }
     }
 
     private mutating func drop(_ id: UInt32) {
-        for (database, collections) in databases {
-            for collection in collections.values where collection.id == id {
-                collection.setDropped()
-                dropped.append(collection)
-                databases[database]?[collection.name] = nil
-                return
+        var collections =
+            byID.take()
+            ?? Dictionary(
+                databases.values.lazy.flatMap(\.values).map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        if let collection = collections.removeValue(forKey: id) {
+            collection.setDropped()
+            dropped.append(collection)
+            if databases[collection.database]?[collection.name] === collection {
+                databases[collection.database]?[collection.name] = nil
             }
         }
+        byID = collections
     }
 }

@@ -83,6 +83,31 @@ struct CatalogFollowingTests {
         #expect(follower.store.catalog.view.collections(of: "default")?.map(\.name) == ["a", "b", "d"])
     }
 
+    /// As the leader drops a database: thousands of entries in one batch. Putting them costs the follower as much for each.
+    @Test func aDropOfManyCollectionsCostsAFollowerNoMoreForEach() throws {
+        let (leader, follower) = try pair()
+        let count: UInt32 = 20_000
+        func key(_ id: UInt32) -> [UInt8] { [0, 0, 0, 0, 0x63] + withUnsafeBytes(of: id.bigEndian) { Array($0) } }
+        func follow(_ batch: WriteBatch) throws -> Duration {
+            _ = try leader.engine.commit(batch, changesCatalog: true, durability: .disk)
+            return try ContinuousClock().measure { try sync(leader, follower) }
+        }
+        let puts = WriteBatch(reserve: 4 << 20)
+        for id in 1...count {
+            let value: MessagePackValue = ["database": "many", "name": .string("c\(id)"), "created_at": 1]
+            withBytes(key(id)) { key in withBytes(value.encoded()) { puts.put(key: key, value: $0) } }
+        }
+        let putting = try follow(puts)
+        let held = try #require(follower.store.catalog.view.collections(of: "many"))
+        #expect(held.count == Int(count))
+        let drops = WriteBatch(reserve: 1 << 20)
+        for id in 1..<count { withBytes(key(id)) { drops.delete(key: $0) } }
+        let dropping = try follow(drops)
+        #expect(held.filter { !$0.isDropped }.map(\.id) == [count])
+        #expect(follower.store.catalog.view.collections(of: "many")?.map(\.id) == [count])
+        #expect(dropping < putting * 8, "\(dropping) for the drops, \(putting) for the puts")
+    }
+
     @Test func aReopenedFollowerLoadsTheSameCatalog() throws {
         let (leader, follower) = try pair()
         for name in ["a", "b", "c"] { _ = try leader.collection(name, database: "db\(name)") }
