@@ -12,7 +12,7 @@ final class LogRole: Sendable {
     private let pipeline: CommitPipeline
     private let isHeld = Atomic<Bool>(false)
     private let isPoisoned = Atomic<Bool>(false)
-    let observers = DurabilityObservers()
+    let observers = LogObservers<StorageError?>()
 
     /// Touched by the holder of the role only. Behind a pointer, so that no access is checked at run time once more.
     nonisolated(unsafe) private let confined: UnsafeMutablePointer<Confined>

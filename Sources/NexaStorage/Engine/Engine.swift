@@ -50,7 +50,7 @@ package final class Engine: Sendable {
     let epochs: EpochHistory
     /// Held while replicated records are appended, and while the engine changes between leading and following.
     let appending = NexaLock()
-    let catalogObservers = CatalogObservers()
+    let catalogObservers = LogObservers<UnsafeRawBufferPointer>()
     let retentionFloors: RetentionFloors
     let flushCeiling = Atomic<LSN>(.max)
     /// Guarded by `appending`.

@@ -87,7 +87,8 @@ extension Engine {
 extension CommitPipeline {
     /// Gives a chunk its place in the log and in the memtable. One thread at a time, while nobody commits.
     fileprivate func append(
-        _ chunk: ReplicatedInput.Chunk, of input: ReplicatedInput, history: EpochHistory, catalogObservers: CatalogObservers
+        _ chunk: ReplicatedInput.Chunk, of input: ReplicatedInput, history: EpochHistory,
+        catalogObservers: LogObservers<UnsafeRawBufferPointer>
     ) throws(StorageError) {
         let records = input.records[chunk.records]
         let (firstLSN, lastLSN) = (records.first!.header.lsn, records.last!.header.lsn)
@@ -139,31 +140,5 @@ extension ReplicatedRecord {
         (target + RecordHeader.portableOffset).copyMemory(from: bytes.baseAddress!, byteCount: bytes.count)
         let padding = header.recordByteCount - end
         if padding > 0 { (target + end).initializeMemory(as: UInt8.self, repeating: 0, count: padding) }
-    }
-}
-
-/// Who wants to know of catalog changes that come from a leader.
-final class CatalogObservers: Sendable {
-    typealias Body = @Sendable (LSN, UnsafeRawBufferPointer) -> Void
-    private let lock = NexaLock()
-    nonisolated(unsafe) private var list: [(token: ObserverToken, body: Body)] = []
-    nonisolated(unsafe) private var nextID: UInt64 = 1
-
-    func add(_ body: @escaping Body) -> ObserverToken {
-        lock.withLock {
-            let token = ObserverToken(id: nextID)
-            nextID += 1
-            list.append((token, body))
-            return token
-        }
-    }
-
-    func remove(_ token: ObserverToken) {
-        lock.withLock { list.removeAll { $0.token == token } }
-    }
-
-    func notify(_ lsn: LSN, _ payload: UnsafeRawBufferPointer) {
-        let observers = lock.withLock { list }
-        for observer in observers { observer.body(lsn, payload) }
     }
 }
