@@ -5,7 +5,8 @@ import NexaDocuments
 import NexaStorage
 import NexaWire
 
-/// A walk over the collections of a database that lists the keys of documents with a vector.
+/// A walk over the collections of a database that lists the keys of documents with a vector. What it found is kept as bytes of the
+/// answer, which are at most one frame.
 package final class VectorCensus {
     static let filter = MessagePackValue.map([.init("vector", ["$exists": true])]).encoded()
     private static let projection = MessagePackValue.map([.init("_id", 1)]).encoded()
@@ -16,33 +17,36 @@ package final class VectorCensus {
     private let deadline: UInt64?
     private var index = 0
     private var cursor: QueryCursor?
+    /// `{_id}` of each document that was found in this collection.
     private let page = OutputBytes()
     private var count = 0
     private(set) var lsn: LSN = 0
-    /// One entry for each collection that has vectors.
-    private(set) var entries: [MessagePackValue.Entry] = []
-    private(set) var totalCount = 0
+    /// Entries of a map from the name of a collection to its vectors, for each that has some.
+    package let entries = OutputBytes()
+    private(set) var entryCount = 0
+    package private(set) var totalCount = 0
 
-    init(database: String, collections: [Collection], atLeast: LSN, deadline: UInt64?) {
+    package init(database: String, collections: [Collection], atLeast: LSN, deadline: UInt64?) {
         self.database = database
         self.collections = collections
         self.atLeast = atLeast
         self.deadline = deadline
     }
 
-    func step(_ worker: DocumentWorker, budget: StepBudget, limit: Int) throws(DocumentError) -> StepOutcome {
+    /// RESULT_TOO_LARGE as soon as the answer is known to have more than `limit` bytes.
+    package func step(_ worker: DocumentWorker, budget: StepBudget, limit: Int) throws(DocumentError) -> StepOutcome {
         while index < collections.count {
             if cursor == nil { cursor = try open(collections[index], worker) }
             guard let cursor else { break }
             let (found, outcome) = try cursor.next(into: page, budget: budget)
             count += found
-            if page.byteCount > limit { throw Executor.resultTooLarge(limit) }
+            // An entry says no less of a document than its key.
+            if entries.byteCount + page.byteCount > limit { throw Executor.resultTooLarge(limit) }
             guard outcome == .done else { return .paused }
             lsn = max(lsn, cursor.lsn)
-            if count > 0 { entries.append(.init(collections[index].name, entry(collections[index]))) }
-            totalCount += count
-            count = 0
+            if count > 0 { try addEntry(collections[index], limit) }
             page.removeAll()
+            count = 0
             self.cursor = nil
             index += 1
         }
@@ -62,18 +66,39 @@ package final class VectorCensus {
         }
     }
 
-    private func entry(_ collection: Collection) -> MessagePackValue {
-        let dimensions = MessagePackValue.int(Int64(collection.vectorDimensions ?? 0))
-        let list = OutputBytes(capacity: page.byteCount + 8)
-        list.writeArrayHeader(count)
-        list.append(page.bytes)
-        let documents = (try? MessagePackValue(decoding: list.bytes))?.arrayValue ?? []
-        return .map([
-            .init("count", .int(Int64(count))), .init("dimensions", dimensions),
-            .init(
-                "documents",
-                .array(documents.map { .map([.init("doc_id", $0["_id"] ?? .null), .init("dimensions", dimensions)]) })),
-        ])
+    private func addEntry(_ collection: Collection, _ limit: Int) throws(DocumentError) {
+        let dimensions = collection.vectorDimensions ?? 0
+        entries.writeString(collection.name)
+        entries.writeMapHeader(3)
+        entries.writeString("count")
+        entries.writeInt(count)
+        entries.writeString("dimensions")
+        entries.writeInt(dimensions)
+        entries.writeString("documents")
+        entries.writeArrayHeader(count)
+        var found = MessagePackReader(page.bytes)
+        for _ in 0..<count {
+            entries.writeMapHeader(2)
+            entries.writeString("doc_id")
+            entries.append(Self.key(&found))
+            entries.writeString("dimensions")
+            entries.writeInt(dimensions)
+            if entries.byteCount > limit { throw Executor.resultTooLarge(limit) }
+        }
+        entryCount += 1
+        totalCount += count
+    }
+
+    /// The value of `{_id}`, which this node made itself.
+    private static func key(_ page: inout MessagePackReader) -> UnsafeRawBufferPointer {
+        do {
+            let fieldCount = try page.readMapHeader()
+            let name = try page.readStringBytes()
+            precondition(fieldCount == 1 && name.isEqual(to: "_id"), "the projection is {_id: 1}")
+            return try page.readRawValue()
+        } catch {
+            preconditionFailure("the page is well-formed")
+        }
     }
 }
 
@@ -93,10 +118,16 @@ extension Executor {
 
     func answerVectors(_ census: VectorCensus, _ call: Call, _ session: Session, _ output: OutputBytes) throws(DocumentError) {
         let mark = begin(.success, call, lsn: census.lsn, output)
-        MessagePackValue.map([
-            .init("database", .string(census.database)), .init("status", "success"),
-            .init("total_vectors", .int(Int64(census.totalCount))), .init("collections", .map(census.entries)),
-        ]).encode(into: output)
+        output.writeMapHeader(4)
+        output.writeString("database")
+        output.writeString(census.database)
+        output.writeString("status")
+        output.writeString("success")
+        output.writeString("total_vectors")
+        output.writeInt(census.totalCount)
+        output.writeString("collections")
+        output.writeMapHeader(census.entryCount)
+        output.append(census.entries.bytes)
         try checkSize(mark, output)
         end(mark, session, output)
     }
