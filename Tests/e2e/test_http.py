@@ -172,6 +172,42 @@ def test_merge_patch_takes_fields_away(api, name):
     assert api("PATCH", f"/collections/{name}/x", patch, Content_Type="application/merge-patch+json", If_Match='"1"')[0] == 412
 
 
+def test_merge_patch_with_upsert_makes_what_is_not_there(api, name):
+    patch = {"a": 1, "b": {"c": None, "d": 2}, "e": None, "_id": "y"}
+    merge = {"Content_Type": "application/merge-patch+json"}
+    status, answer = api("PATCH", f"/collections/{name}/x?upsert=true", patch, **merge)[:2]
+    assert (status, answer["message"]) == (201, "Document inserted")
+    document = api("GET", f"/collections/{name}/x?bare=true")[1]
+    assert {key: document.get(key) for key in ("_id", "a", "b")} == {"_id": "x", "a": 1, "b": {"d": 2}} and "e" not in document
+    assert api("PATCH", f"/collections/{name}/x?upsert=true", {"a": 3}, **merge)[0] == 200
+    assert api("GET", f"/collections/{name}/x?bare=true")[1]["a"] == 3
+    assert api("PATCH", f"/collections/{name}/no?upsert=true", patch, If_Match="*", **merge)[0] == 412
+
+
+def test_put_in_place_of_what_is_there_never_creates(node, name):
+    """Only one thread creates, and only after its own delete: nobody else's PUT with If-Match: * may have been faster."""
+    path = f"/collections/{name}/x"
+    stop = threading.Event()
+    answers = []
+
+    def replace():
+        api = Http(node)
+        while not stop.is_set():
+            answers.append(api("PUT", path, {"by": "replace"}, If_Match="*")[0])
+
+    threads = [threading.Thread(target=replace) for _ in range(3)]
+    [each.start() for each in threads]
+    try:
+        api = Http(node)
+        for _ in range(300):
+            assert api("PUT", path, {"by": "create"}, If_None_Match="*")[0] == 201
+            assert api("DELETE", path)[0] == 200
+    finally:
+        stop.set()
+        [each.join(30) for each in threads]
+    assert set(answers) <= {200, 412}
+
+
 def test_patches_at_the_same_time_all_count(node, name):
     Http(node)("PUT", f"/collections/{name}/x", {})
 

@@ -12,7 +12,8 @@ struct BatchOperation {
     /// The document of create and put.
     private(set) var data = UnsafeRawBufferPointer.none
     private(set) var updates = UnsafeRawBufferPointer.none
-    private(set) var upserts = false
+    /// An update may create, a put does; nil: as is usual for the operation.
+    private(set) var upserts: Bool?
     private(set) var ifMatch: LSN?
 
     /// Reads the map. BAD_REQUEST names the field at fault.

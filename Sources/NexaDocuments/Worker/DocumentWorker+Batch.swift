@@ -93,7 +93,7 @@ extension DocumentWorker {
             if target == nil { throw creates ? .wouldBlock : Self.missing(operation.key) }
         }
         var options = request.options
-        options.upserts = operation.upserts
+        options.upserts = operation.upserts ?? (operation.operation == .put)
         options.ifMatch = operation.ifMatch
         switch operation.operation {
         case .create, .put:
@@ -190,6 +190,7 @@ extension DocumentWorker {
         case .put:
             let earlier = try newest(item, engineKey)
             try checkMatch(item, earlier, engineKey)
+            if earlier == nil && !item.options.upserts { throw Self.missing(Self.documentKey(engineKey)) }
             if let earlier { try keepCreationTime(of: earlier) }
             try putNew(item, engineKey, createdAt: earlier == nil ? now : created, isNew: earlier == nil)
         case .update:

@@ -19,7 +19,7 @@ extension Exchange {
     }
 
     private func createFrame(_ target: Target, id: String?, _ text: ByteBuffer) throws(Problem) -> OutputBytes {
-        if let id { return try putFrame("create", target, id, ifMatch: nil, text) }
+        if let id { return try putFrame("create", target, id, text) }
         var create = NodeRequest(.create, capacity: text.readableBytes + 256)
         create.add(target, self)
         try create.addDocument("data", text)
@@ -133,28 +133,26 @@ extension Exchange {
         case nil: break
         default: throw Self.badNoneMatch("takes * alone with PUT, and stands without If-Match")
         }
-        let mustExist = ifMatch == .any
         let revision = try await self.revision(ifMatch, target, id)
         // With a key for repeats it is one request, always the same; without, a look before tells whether it creates.
-        let looks = mustExist || (revision == nil && request.headers[.idempotencyKey] == nil)
+        let mustExist = ifMatch == .any
+        let looks = mustExist || (ifMatch == nil && request.headers[.idempotencyKey] == nil)
         let look = looks ? try lookFrame(target, id) : nil
         let writes = try await work(on: text.readableBytes) { () throws(Problem) in
             (
-                put: try putFrame("put", target, id, ifMatch: revision, text),
-                create: looks && !mustExist ? try putFrame("create", target, id, ifMatch: nil, text) : nil
+                put: try putFrame("put", target, id, ifMatch: revision, mustExist: mustExist, text),
+                create: looks && !mustExist ? try putFrame("create", target, id, text) : nil
             )
         }
         nonisolated(unsafe) let frames = (look: look, put: writes.put, create: writes.create)
         let (frame, isNew) = try await withNode { connection throws(Problem) in
             if let look = frames.look, try await connection.ask(look).type == .notFound {
-                if mustExist { throw Self.noSuchDocument }
-                if let create = frames.create {
-                    do throws(Problem) {
-                        return (try await connection.ask(create, isWrite: true), true)
-                    } catch {
-                        // Somebody else may have created it meanwhile: then it is replaced.
-                        guard error.code == ErrorCode.duplicate.rawValue else { throw error }
-                    }
+                guard let create = frames.create else { throw Self.noSuchDocument }
+                do throws(Problem) {
+                    return (try await connection.ask(create, isWrite: true), true)
+                } catch {
+                    // Somebody else may have created it meanwhile: then it is replaced.
+                    guard error.code == ErrorCode.duplicate.rawValue else { throw error }
                 }
             }
             do throws(Problem) {
@@ -179,24 +177,24 @@ extension Exchange {
 
     /// A batch of one: the only write that puts a document in the place of another.
     private func putFrame(
-        _ operation: String, _ target: Target, _ id: String, ifMatch: UInt64?, _ text: ByteBuffer
+        _ operation: String, _ target: Target, _ id: String, ifMatch: UInt64? = nil, mustExist: Bool = false, _ text: ByteBuffer
     ) throws(Problem) -> OutputBytes {
-        try putFrame(operation, target, id, ifMatch: ifMatch, isRepeatable: true, byteCount: text.readableBytes) {
+        try putFrame(operation, target, id, ifMatch: ifMatch, mustExist: mustExist, byteCount: text.readableBytes) {
             output throws(Problem) in
             try NodeRequest.write(document: text, into: output)
         }
     }
 
-    /// `write` appends the document.
+    /// `write` appends the document; `mustExist`: it takes the place of one, whatever its revision.
     func putFrame(
-        _ operation: String, _ target: Target, _ id: String, ifMatch: UInt64?, isRepeatable: Bool, byteCount: Int,
-        _ write: (OutputBytes) throws(Problem) -> Void
+        _ operation: String, _ target: Target, _ id: String, ifMatch: UInt64? = nil, mustExist: Bool = false,
+        isRepeatable: Bool = true, byteCount: Int, _ write: (OutputBytes) throws(Problem) -> Void
     ) throws(Problem) -> OutputBytes {
         var batch = NodeRequest(.batchWrite, capacity: byteCount + 256)
         batch.add(target, self)
         try batch.add("operations") { output throws(Problem) in
             output.writeArrayHeader(1)
-            output.writeMapHeader(ifMatch == nil ? 3 : 4)
+            output.writeMapHeader(3 + (ifMatch == nil ? 0 : 1) + (mustExist ? 1 : 0))
             output.writeString("op")
             output.writeString(operation)
             output.writeString("key")
@@ -204,6 +202,10 @@ extension Exchange {
             if let ifMatch {
                 output.writeString("if_match")
                 output.writeUInt(ifMatch)
+            }
+            if mustExist {
+                output.writeString("upsert")
+                output.writeBool(false)
             }
             output.writeString("data")
             try write(output)

@@ -1,4 +1,5 @@
-/// PATCH with `application/merge-patch+json`: read, merge, put in place if nobody was faster, and again if somebody was.
+/// PATCH with `application/merge-patch+json`: read, merge, put in place if nobody was faster, and again if somebody was. With `upsert` a
+/// document that is not there is made from the patch, as if it were empty.
 
 import HTTPTypes
 import NIOCore
@@ -19,18 +20,21 @@ extension Exchange {
         }
         let ifMatch = try writeCondition()
         let allowed = ifMatch?.revisions
+        // If-Match asks for a document that is there.
+        let upserts = try parameters.flag("upsert") == true && ifMatch == nil
         for _ in 0..<Self.attemptCountMax {
             let read = try await ask(try readFrame(target, id))
-            guard read.type == .success else {
-                throw ifMatch == nil ? Self.noDocument(id) : Self.noSuchDocument
-            }
+            let isNew = read.type != .success
+            if isNew && !upserts { throw ifMatch == nil ? Self.noDocument(id) : Self.noSuchDocument }
             let frame = try await work(on: text.readableBytes + read.payload.readableBytes) { () throws(Problem) in
-                try patchedFrame(target, id, patch, read, allowed)
+                try isNew ? firstFrame(target, id, patch) : patchedFrame(target, id, patch, read, allowed)
             }
             do throws(Problem) {
-                return try written(try await ask(frame, isWrite: true), target, id, "Document updated", status: 200)
+                let frame = try await ask(frame, isWrite: true)
+                return try written(
+                    frame, target, id, isNew ? "Document inserted" : "Document updated", status: isNew ? 201 : 200)
             } catch {
-                guard error.code == ErrorCode.conflict.rawValue else { throw error }
+                guard error.code == ErrorCode.conflict.rawValue || error.code == ErrorCode.duplicate.rawValue else { throw error }
             }
         }
         throw Problem(.overloaded, "Others change this document all the time: try again later")
@@ -45,12 +49,21 @@ extension Exchange {
             let revision = UInt64(exactly: number)
         else { throw JSONBody.unreadable }
         if let allowed, !allowed.contains(revision) { throw Self.otherRevision }
-        var merged = MergePatch.apply(patch, to: .map(entries))
+        return try frame("put", target, id, ifMatch: revision, MergePatch.apply(patch, to: .map(entries)))
+    }
+
+    private func firstFrame(_ target: Target, _ id: String, _ patch: MessagePackValue) throws(Problem) -> OutputBytes {
+        try frame("create", target, id, ifMatch: nil, MergePatch.apply(patch, to: [:]))
+    }
+
+    private func frame(
+        _ operation: String, _ target: Target, _ id: String, ifMatch: UInt64?, _ merged: MessagePackValue
+    ) throws(Problem) -> OutputBytes {
         // The key is what it is, whatever a patch says.
-        if merged["_id"] != .string(id) { merged = MergePatch.apply(["_id": .string(id)], to: merged) }
-        let document = merged.encoded()
+        let isNamed = merged["_id"] == .string(id)
+        let document = (isNamed ? merged : MergePatch.apply(["_id": .string(id)], to: merged)).encoded()
         // The same patch twice does no harm, and the second time it is another write.
-        return try putFrame("put", target, id, ifMatch: revision, isRepeatable: false, byteCount: document.count) { output in
+        return try putFrame(operation, target, id, ifMatch: ifMatch, isRepeatable: false, byteCount: document.count) { output in
             output.append(document)
         }
     }

@@ -80,6 +80,26 @@ struct BatchTests {
         #expect(try test.read("u", in: things)?.withoutTimestamps == ["_id": "u", "n": 5])
     }
 
+    @Test func aPutThatMayNotUpsertOnlyReplaces() throws {
+        let test = try TestStore()
+        let things = try test.collection()
+        func put(_ n: Int64) throws {
+            _ = try test.batch(
+                operations: [["op": "put", "key": "k", "data": ["n": .int(n)], "upsert": false]], in: things)
+        }
+        #expect(errorOf { try put(1) }?.code == .conflict)
+        #expect(try test.read("k", in: things) == nil)
+        try test.create(["_id": "k", "n": 2], in: things)
+        try put(3)
+        #expect(try test.read("k", in: things)?["n"] == 3)
+        // Within a batch what counts is what the batch has done before.
+        let deleted: [MessagePackValue] = [
+            ["op": "delete", "key": "k"], ["op": "put", "key": "k", "data": ["n": 4], "upsert": false],
+        ]
+        #expect(errorOf { _ = try test.batch(operations: deleted, in: things) }?.code == .conflict)
+        #expect(try test.read("k", in: things)?["n"] == 3)
+    }
+
     @Test func putReplacesAndKeepsTheTimeOfCreation() throws {
         let test = try TestStore()
         let things = try test.collection()
