@@ -1,5 +1,5 @@
-/// One subscription: a place in the log and what its client wants of it. It holds no events: what is told goes straight into the output of
-/// its connection, and only as far as that takes it.
+/// One subscription: a place in the log and what its client wants of it. It holds no events but those of one turn on a pool thread: what
+/// is told goes into the output of its connection, and only as far as that takes it.
 ///
 /// `@unchecked Sendable`: it belongs to its event loop, and while `isAway` to the pool thread that reads files for it; `submit` and
 /// `EventLoop.execute` hand it over.
@@ -37,7 +37,9 @@ package final class ChangeSubscription: @unchecked Sendable {
     var toldAt: UInt64
     /// A pool thread has it.
     var isAway = false
-    /// It ended while it was away.
+    /// What a pool thread told waits in `output` until it may stand among the answers.
+    var hasReturned = false
+    /// It ended, perhaps while it was away.
     var isEnded = false
     /// What a pool thread wrote, and what came of it.
     let output = OutputBytes(capacity: 64)

@@ -17,8 +17,9 @@ package struct AnswerQueue: ~Copyable {
     private struct Mark {
         var offset: UInt64
         var lsn: LSN
-        /// When the requests arrived that the mark stands for, and how many they are: for the latency of writes.
+        /// When the requests arrived that the mark stands for, and how many are timed as what when it is passed.
         var arrival: UInt64
+        var latencyClass: LatencyClass?
         var requestCount: Int
         /// More that the answer needs; its bytes end at `end`.
         var concern: AnswerConcern?
@@ -45,32 +46,41 @@ package struct AnswerQueue: ~Copyable {
     /// The newest position that an answer waits for, 0 when none does.
     package var heldLSN: LSN { isHeld ? marks[marks.count - 1].lsn : 0 }
 
-    /// The bytes from `byteOffset` in `bytes` on wait for `lsn`.
-    package mutating func hold(from byteOffset: Int, until lsn: LSN, arrival: UInt64, requestCount: Int = 1) {
+    /// The answer from `byteOffset` in `bytes` on waits for `lsn`. When it may leave, its request is timed as `latencyClass`; nil: it has
+    /// other answers to come.
+    package mutating func hold(from byteOffset: Int, until lsn: LSN, arrival: UInt64, _ latencyClass: LatencyClass?) {
+        let requestCount = latencyClass == nil ? 0 : 1
         if isHeld {
             let last = marks.count - 1
-            if marks[last].lsn >= lsn {
-                // Already behind a mark that is acknowledged later.
-                marks[last].requestCount += requestCount
-                return
-            }
-            if marks[last].arrival == arrival && marks[last].concern == nil {
-                // Requests of one read are committed in one round: one mark with the last position serves them all.
-                marks[last].lsn = lsn
-                marks[last].requestCount += requestCount
-                return
+            if latencyClass == nil || latencyClass == marks[last].latencyClass {
+                if marks[last].lsn >= lsn {
+                    // Already behind a mark that is acknowledged later.
+                    marks[last].requestCount += requestCount
+                    return
+                }
+                if marks[last].arrival == arrival && marks[last].concern == nil {
+                    // Requests of one read are committed in one round: one mark with the last position serves them all.
+                    marks[last].lsn = lsn
+                    marks[last].requestCount += requestCount
+                    return
+                }
             }
         }
-        marks.append(Mark(offset: start + UInt64(byteOffset), lsn: lsn, arrival: arrival, requestCount: requestCount))
+        marks.append(
+            Mark(
+                offset: start + UInt64(byteOffset), lsn: max(lsn, heldLSN), arrival: arrival, latencyClass: latencyClass,
+                requestCount: requestCount))
     }
 
-    /// The answer from `byteOffset` to the end of `bytes` waits for `lsn` and for `concern`.
-    package mutating func hold(from byteOffset: Int, until lsn: LSN, arrival: UInt64, concern: AnswerConcern) {
+    /// The same for one that waits for `concern` as well; it reaches to the end of `bytes`.
+    package mutating func hold(
+        from byteOffset: Int, until lsn: LSN, arrival: UInt64, _ latencyClass: LatencyClass?, concern: AnswerConcern
+    ) {
         concernCount += 1
         marks.append(
             Mark(
-                offset: start + UInt64(byteOffset), lsn: max(lsn, heldLSN), arrival: arrival, requestCount: 1, concern: concern,
-                end: start + UInt64(bytes.byteCount)))
+                offset: start + UInt64(byteOffset), lsn: max(lsn, heldLSN), arrival: arrival, latencyClass: latencyClass,
+                requestCount: latencyClass == nil ? 0 : 1, concern: concern, end: start + UInt64(bytes.byteCount)))
     }
 
     /// When the first concern that is not settled runs out of time; nil: none does.
@@ -111,10 +121,14 @@ package struct AnswerQueue: ~Copyable {
     }
 
     /// How many bytes may leave when everything up to `acknowledged` is. Drops the marks that are passed, and reports the
-    /// arrival of their requests.
-    package mutating func release(_ acknowledged: LSN, passed: (_ arrival: UInt64, _ requestCount: Int) -> Void) -> Int {
+    /// requests that are timed with them.
+    package mutating func release(
+        _ acknowledged: LSN, passed: (_ arrival: UInt64, _ latencyClass: LatencyClass, _ requestCount: Int) -> Void
+    ) -> Int {
         while firstMark < marks.count, marks[firstMark].lsn <= acknowledged, marks[firstMark].concern == nil {
-            passed(marks[firstMark].arrival, marks[firstMark].requestCount)
+            if let latencyClass = marks[firstMark].latencyClass {
+                passed(marks[firstMark].arrival, latencyClass, marks[firstMark].requestCount)
+            }
             firstMark += 1
         }
         if firstMark == marks.count {

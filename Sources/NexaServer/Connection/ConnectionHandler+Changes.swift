@@ -3,8 +3,9 @@
 ///     log moved, socket writable, window read ─► pump ─► chunks in memory: told here, into the answers
 ///                                                  └──► files: a pool thread tells, and comes back
 ///
-/// Events are whole frames between answers. They are put there only while the socket takes bytes and little waits, so a slow client holds
-/// a place in the log and nothing else, and an answer never waits behind more than `outputByteCountMax` of them.
+/// Events are whole frames between answers, and where no request id tells them apart they wait until a stream has ended, the farewell of
+/// their subscription included. They are put there only while the socket takes bytes and little waits, so a slow client holds a place in
+/// the log and at most one turn of a pool thread, and an answer never waits behind more than `outputByteCountMax` of them.
 
 import NIOCore
 import NexaDocuments
@@ -100,7 +101,15 @@ extension ConnectionHandler {
     private func end(_ subscription: ChangeSubscription, _ reason: SubscriptionEnd) {
         remove(subscription)
         loop.node.changes.counters.count(reason)
-        refuse(DocumentError(subscription.farewell(reason)), requestID: subscription.requestID)
+        let error = DocumentError(subscription.farewell(reason))
+        if mayStandHere(subscription) { refuse(error, requestID: subscription.requestID) } else { farewell = error }
+    }
+
+    /// The stream that a farewell waited for may have ended.
+    func sayFarewell() {
+        guard let error = farewell, !machine.isHeldByStream else { return }
+        farewell = nil
+        refuse(error, requestID: nil)
     }
 
     /// The node stops.
@@ -127,21 +136,29 @@ extension ConnectionHandler {
         guard !subscriptions.isEmpty, machine.phase == .open else { return }
         let shown = loop.node.changes.shownLSN
         let before = machine.answers.byteCount
-        var hasMore = false
+        var (hasMore, hasTaken) = (false, false)
         for subscription in subscriptions where !subscription.isAway && takesEvents(subscription) {
-            if pump(subscription, upTo: shown) { hasMore = true }
+            if subscription.hasReturned {
+                take(subscription)
+                hasTaken = true
+            } else if pump(subscription, upTo: shown) {
+                hasMore = true
+            }
         }
-        guard machine.answers.byteCount > before else { return }
+        guard hasTaken || machine.answers.byteCount > before else { return }
         flushEvents()
-        if hasMore { loop.pumpLater(self) }
+        if hasMore || hasTaken { loop.pumpLater(self) }
     }
 
     private func takesEvents(_ subscription: ChangeSubscription) -> Bool {
         // What a write in the pool has committed may be told only behind its answer.
         if tasks.contains(where: { $0.isAway && $0.type.isWrite }) { return false }
-        // Without request ids an event could be taken for a part of the stream that is under way.
-        return canSend && machine.answers.byteCount < Self.outputByteCountMax
-            && (subscription.requestID != nil || !machine.isHeldByStream)
+        return canSend && machine.answers.byteCount < Self.outputByteCountMax && mayStandHere(subscription)
+    }
+
+    /// Without request ids a frame could be taken for a part of the stream that is under way.
+    private func mayStandHere(_ subscription: ChangeSubscription) -> Bool {
+        subscription.requestID != nil || !machine.isHeldByStream
     }
 
     /// Whether there is more to tell at once.
@@ -204,15 +221,20 @@ extension ConnectionHandler {
     private func returned(_ subscription: ChangeSubscription) {
         subscription.isAway = false
         guard !subscription.isEnded, machine.phase == .open else { return subscription.closeFile() }
+        subscription.hasReturned = true
+        if !takesEvents(subscription) { subscription.closeFile() }
+        pumpChanges()
+    }
+
+    /// Puts what a pool thread told into the output.
+    private func take(_ subscription: ChangeSubscription) {
+        subscription.hasReturned = false
         let count = subscription.output.byteCount
         machine.answers.bytes.append(subscription.output.bytes)
         subscription.output.removeAll(keepingCapacity: subscription.output.capacityByteCount <= 256 << 10)
         subscription.noteTold()
         note(subscription, byteCount: count)
         if case .ended(let reason) = subscription.outcome { end(subscription, reason) }
-        flushEvents()
-        if !takesEvents(subscription) { subscription.closeFile() }
-        pumpChanges()
     }
 
     /// The record that the slowest subscription needs next; nil: none that can tell at the moment.
@@ -244,7 +266,7 @@ extension ConnectionHandler {
             if subscription.nextLSN < oldest {
                 end(subscription, .slow)
             } else if let heartbeat = subscription.heartbeat, now &- subscription.toldAt >= heartbeat,
-                takesEvents(subscription)
+                !subscription.hasReturned, takesEvents(subscription)
             {
                 subscription.beat(into: machine.answers.bytes)
                 subscription.toldAt = now

@@ -14,6 +14,8 @@ struct LogInAttempt: Sendable {
     let requestID: UInt32?
     let wantsToken: Bool
     let payload: [UInt8]
+    /// In `MonotonicTime`.
+    let arrival: UInt64
 }
 
 extension ConnectionHandler {
@@ -23,9 +25,9 @@ extension ConnectionHandler {
         session.usersVersion = 0
         let attempt = LogInAttempt(
             credentials: credentials, address: remoteAddress, requestID: frame.requestID, wantsToken: wantsToken,
-            payload: Array(payload))
+            payload: Array(payload), arrival: arrival)
         logIn = attempt
-        machine.depart(hasRequestID: false)
+        machine.depart(holds: true)
         if !look(attempt) { conclude(attempt, .refused(Self.tooManyLogIns)) }
     }
 
@@ -46,10 +48,10 @@ extension ConnectionHandler {
         switch verdict {
         case .wait(let until): wait(attempt, until)
         case .refused(let error):
-            end()
+            end(attempt)
             refuse(error, requestID: attempt.requestID)
         case .accepted(let principal):
-            end()
+            end(attempt)
             connect(attempt, principal)
         }
     }
@@ -69,7 +71,7 @@ extension ConnectionHandler {
         attempt.payload.withUnsafeBytes { payload in
             let outcome = loop.executor.execute(
                 type: .connect, requestID: attempt.requestID, wantsToken: attempt.wantsToken, payload: payload, session: &session,
-                floor: readFloor, principal: principal, into: machine.answers.bytes)
+                floor: floor, principal: principal, into: machine.answers.bytes)
             switch outcome {
             case .answered: connected()
             case .replicate(let principal): handOver(payload, principal)
@@ -79,9 +81,10 @@ extension ConnectionHandler {
         }
     }
 
-    private func end() {
+    private func end(_ attempt: LogInAttempt) {
         logIn = nil
-        machine.arrive(hasRequestID: false)
+        machine.arrive(holds: true)
+        noteAnswered(since: attempt.arrival)
     }
 
     private static var tooManyLogIns: DocumentError {

@@ -11,11 +11,16 @@ import NexaWire
 import Synchronization
 
 extension ConnectionHandler {
-    func depart(_ type: MessageType, _ frame: Frame, _ payload: UnsafeRawBufferPointer, wantsToken: Bool) {
+    /// A request leaves for the pool. A write that is large enough to be checked there keeps its place among the requests of its connection:
+    /// with an id, too, it holds the others up, as it would on the loop.
+    func depart(
+        _ type: MessageType, _ frame: Frame, _ payload: UnsafeRawBufferPointer, wantsToken: Bool, isValidated: Bool = true
+    ) {
         let task = PoolTask(
-            type: type, requestID: frame.requestID, wantsToken: wantsToken, payload: payload, session: session, floor: readFloor,
-            streamID: takeStreamID(), arrival: burstArrival)
-        machine.depart(hasRequestID: frame.requestID != nil, byteCount: task.payloadByteCount)
+            type: type, requestID: frame.requestID, wantsToken: wantsToken, payload: payload, isValidated: isValidated,
+            session: session, floor: floor, streamID: takeStreamID(), arrival: arrival)
+        task.holdsConnection = frame.requestID == nil || (type.isWrite && !isValidated)
+        machine.depart(holds: task.holdsConnection, byteCount: task.payloadByteCount)
         tasks.append(task)
         if let wait = loop.executor.pendingWait {
             loop.executor.pendingWait = nil
@@ -60,9 +65,7 @@ extension ConnectionHandler {
     }
 
     private func park(_ task: PoolTask, _ request: ParkedRequest) {
-        guard !loop.park(request) else { return }
-        refuse(DocumentError(.overloaded, "Too many requests wait already"), requestID: task.requestID)
-        end(task)
+        if !loop.park(request) { end(task, DocumentError(.overloaded, "Too many requests wait already")) }
     }
 
     /// What a parked request waited for is there, its time is over, or it is to end: it is asked again.
@@ -100,9 +103,7 @@ extension ConnectionHandler {
         loop.metrics.add(to: .jobs)
         let home = TaskHome(handler: self, loop: loop)
         if !Self.run(task, in: loop.pool, home: home) {
-            refuse(DocumentError(.overloaded, "Too many scans and searches wait already"), requestID: task.requestID)
-            end(task)
-            return
+            return end(task, DocumentError(.overloaded, "Too many scans and searches wait already"))
         }
         poolCount += 1
     }
@@ -128,29 +129,29 @@ extension ConnectionHandler {
             return
         }
         switch turn {
-        case .waiting(let wait): park(task, wait)
+        case .waiting(let wait):
+            letOthersPass(task)
+            park(task, wait)
         case .again:
             // The pool took it no more.
-            refuse(DocumentError(.shuttingDown, "The node is stopping"), requestID: task.requestID)
-            end(task)
+            end(task, DocumentError(.shuttingDown, "The node is stopping"))
         case .chunk:
             if !task.isStream {
                 guard tasks.count(where: \.isStream) < machine.limits.streamCountMax else {
-                    refuse(
+                    end(
+                        task,
                         DocumentError(
-                            .overloaded, "A connection has at most \(machine.limits.streamCountMax) streams (max-streams)"),
-                        requestID: task.requestID)
-                    end(task)
+                            .overloaded, "A connection has at most \(machine.limits.streamCountMax) streams (max-streams)"))
                     break
                 }
                 task.isStream = true
                 loop.node.streamCount.wrappingAdd(1, ordering: .relaxed)
                 loop.metrics.add(to: .streamsOpened)
-                machine.becomeStream(hasRequestID: task.requestID != nil)
+                machine.becomeStream(holds: task.holdsConnection)
             }
             task.credit -= 1
             let concernCount = machine.answers.concernCount
-            enqueue(task, hold: 0, commitCount: 0)
+            enqueue(task, hold: 0, commitCount: 0, isLast: false)
             task.isHeldForOthers = machine.answers.concernCount > concernCount
             if task.credit <= 0 {
                 task.park()
@@ -158,8 +159,7 @@ extension ConnectionHandler {
             }
         case .finished(let hold, let commitCount):
             if task.type == .changePassword || task.type == .alterUser { passwordChanged(task) }
-            enqueue(task, hold: hold, commitCount: commitCount)
-            loop.metrics.record(nanoseconds: MonotonicTime.nanoseconds() &- task.arrival, count: 1, in: .scan)
+            enqueue(task, hold: hold, commitCount: commitCount, isLast: true)
             end(task)
         }
         goOn()
@@ -172,10 +172,31 @@ extension ConnectionHandler {
         session.usersVersion = 0
     }
 
+    /// What it waits for may take long: a request that has an id holds the others up no longer.
+    private func letOthersPass(_ task: PoolTask) {
+        guard task.holdsConnection, task.requestID != nil else { return }
+        task.holdsConnection = false
+        machine.letGo()
+    }
+
+    /// The request was answered.
     private func end(_ task: PoolTask) {
         if task.isStream { streamEnded() }
         tasks.removeAll { $0 === task }
-        machine.arrive(hasRequestID: task.requestID != nil, byteCount: task.payloadByteCount)
+        machine.arrive(holds: task.holdsConnection, byteCount: task.payloadByteCount)
+        sayFarewell()
+    }
+
+    /// The request is refused in the place of an answer from the pool.
+    private func end(_ task: PoolTask, _ error: DocumentError) {
+        refuse(error, requestID: task.requestID)
+        noteAnswered(since: task.arrival)
+        end(task)
+    }
+
+    func streamEnded() {
+        loop.node.streamCount.wrappingSubtract(1, ordering: .relaxed)
+        loop.metrics.add(to: .streamsClosed)
     }
 
     /// Asks the pool for the answers that have room now, for the next chunk of every stream whose client can take one, and for the last
@@ -202,7 +223,9 @@ extension ConnectionHandler {
     func streamSettled(requestID: UInt32?, isMet: Bool) {
         guard let task = tasks.first(where: { $0.isHeldForOthers && $0.requestID == requestID }) else { return }
         task.isHeldForOthers = false
-        if !isMet { end(task) }
+        guard !isMet else { return }
+        noteAnswered(since: task.arrival)
+        end(task)
     }
 
     /// The log failed, and what waited for it is gone: so are the first chunks that waited for other nodes, and their streams.

@@ -6,7 +6,7 @@
 /// Invariants:
 /// - A request without an id is executed after the answers of all earlier ones without an id are queued: while such a request is
 ///   away (in the work pool, or an open stream) the connection is *held* and later frames stay where they are.
-/// - Requests with an id may be away side by side, at most `inFlightCountMax`.
+/// - Requests with an id may be away side by side, at most `inFlightCountMax`; one that is away because it is large holds as well.
 /// - Nothing is read while answers above the output limit wait, while payloads of more than one largest frame are away, while held with
 ///   input waiting, or while draining.
 /// The handler carries decisions out; tests drive the machine like a script.
@@ -43,7 +43,7 @@ package struct ConnectionMachine: ~Copyable {
     package private(set) var inFlightCount = 0
     /// Bytes of their payloads.
     package private(set) var awayByteCount = 0
-    /// A request without an id is away.
+    /// A request is away that those behind it wait for.
     package private(set) var isHeld = false
     /// What holds the connection is a stream, whose control frames pass.
     package private(set) var isHeldByStream = false
@@ -117,28 +117,34 @@ package struct ConnectionMachine: ~Copyable {
 
     // MARK: Order
 
-    /// A request with a payload of `byteCount` leaves the event loop; its answer comes later.
-    package mutating func depart(hasRequestID: Bool, byteCount: Int = 0) {
+    /// A request with a payload of `byteCount` leaves the event loop; its answer comes later. It holds the requests behind it if it has no id.
+    package mutating func depart(holds: Bool, byteCount: Int = 0) {
         precondition(phase != .closed)
         inFlightCount += 1
         awayByteCount += byteCount
-        if !hasRequestID {
-            precondition(!isHeld, "two requests without an id are away at once")
+        if holds {
+            precondition(!isHeld, "two requests hold the connection at once")
             isHeld = true
         }
     }
 
     /// The request that is away became a stream.
-    package mutating func becomeStream(hasRequestID: Bool) {
-        if !hasRequestID { isHeldByStream = true }
+    package mutating func becomeStream(holds: Bool) {
+        if holds { isHeldByStream = true }
+    }
+
+    /// The request that is away holds the others no longer.
+    package mutating func letGo() {
+        precondition(isHeld && !isHeldByStream)
+        isHeld = false
     }
 
     /// The last answer of a request that was away is queued.
-    package mutating func arrive(hasRequestID: Bool, byteCount: Int = 0) {
+    package mutating func arrive(holds: Bool, byteCount: Int = 0) {
         precondition(inFlightCount > 0 && awayByteCount >= byteCount)
         inFlightCount -= 1
         awayByteCount -= byteCount
-        if !hasRequestID {
+        if holds {
             isHeld = false
             isHeldByStream = false
         }

@@ -8,18 +8,18 @@ import Synchronization
 
 /// What latencies are kept apart by.
 package enum LatencyClass: Int, CaseIterable, Sendable {
-    /// Answered from memory on the event loop: PING, READ, catalog questions.
+    /// Answered from memory on the event loop: PING, READ, catalog questions, refusals.
     case read
     /// From the arrival of a write until its answer left, its way to the disk included.
     case write
-    /// Work of the pool: scans, searches, large batches, reads from disk.
+    /// What left the event loop and wrote nothing: scans, searches, reads from disk, log-ins.
     case scan
     /// Of writes that were ready here: until the other nodes had them that they asked for.
     case concernWait
     /// Of reads: until a position, or the leader's word, was there.
     case readWait
 
-    /// Those that tell of whole requests.
+    /// Those that tell of whole requests: each is in one of them, once.
     static let requests: [LatencyClass] = [.read, .write, .scan]
 
     package var name: String {

@@ -37,12 +37,16 @@ package final class PoolTask: @unchecked Sendable {
     let arrival: UInt64
     let output = OutputBytes(capacity: 512)
     private let payload: UnsafeMutableRawBufferPointer
+    /// The payload was checked.
+    private var isValidated: Bool
     private(set) var session: Session
     private var work: LongWork?
     private let ending = Atomic<UInt8>(Ending.none.rawValue)
 
-    // The event loop's side of a stream.
-    /// Chunks that the client still takes.
+    // The event loop's side.
+    /// The requests behind it on its connection wait for it.
+    var holdsConnection = false
+    /// Chunks of a stream that the client still takes.
     var credit: Int
     /// The task is in the pool or on its way back.
     var isAway = true
@@ -77,8 +81,8 @@ package final class PoolTask: @unchecked Sendable {
     static let creditDefault = 2
 
     init(
-        type: MessageType, requestID: UInt32?, wantsToken: Bool, payload: UnsafeRawBufferPointer, session: Session, floor: LSN,
-        streamID: UInt64, arrival: UInt64
+        type: MessageType, requestID: UInt32?, wantsToken: Bool, payload: UnsafeRawBufferPointer, isValidated: Bool,
+        session: Session, floor: LSN, streamID: UInt64, arrival: UInt64
     ) {
         self.type = type
         self.requestID = requestID
@@ -87,6 +91,7 @@ package final class PoolTask: @unchecked Sendable {
         self.streamID = streamID
         self.arrival = arrival
         self.session = session
+        self.isValidated = isValidated
         credit = Self.creditDefault
         self.payload = .allocate(byteCount: payload.count, alignment: 16)
         self.payload.copyMemory(from: payload)
@@ -144,7 +149,8 @@ package final class PoolTask: @unchecked Sendable {
     private func begin(_ executor: Executor) -> Turn? {
         let outcome = executor.execute(
             type: type, requestID: requestID, wantsToken: wantsToken, payload: UnsafeRawBufferPointer(payload),
-            isValidated: true, session: &session, floor: floor, wait: wait, into: output)
+            isValidated: isValidated, session: &session, floor: floor, wait: wait, into: output)
+        isValidated = true
         concern = executor.concern
         executor.concern = nil
         switch outcome {

@@ -58,44 +58,44 @@ private func script(_ machine: borrowing ConnectionMachine, _ input: [UInt8]) ->
 
     @Test func aRequestThatIsAwayHoldsThoseBehindIt() {
         var machine = ConnectionMachine(limits: limits(), now: 0)
-        machine.depart(hasRequestID: false)
+        machine.depart(holds: true)
         #expect(script(machine, ping) == [.wait])
-        machine.arrive(hasRequestID: false)
+        machine.arrive(holds: true)
         #expect(script(machine, ping) == [.execute(.ping), .more])
     }
 
     @Test func requestsWithAnIDGoOnBesideEachOther() {
         var machine = ConnectionMachine(limits: limits { $0.inFlightCountMax = 2 }, now: 0)
-        machine.depart(hasRequestID: true)
+        machine.depart(holds: false)
         #expect(script(machine, ping) == [.execute(.ping), .more])
-        machine.depart(hasRequestID: true)
+        machine.depart(holds: false)
         #expect(script(machine, ping) == [.wait])
         #expect(machine.wantsInput(bufferedByteCount: 0) == false)
-        machine.arrive(hasRequestID: true)
+        machine.arrive(holds: false)
         #expect(script(machine, ping) == [.execute(.ping), .more])
         #expect(machine.wantsInput(bufferedByteCount: 0) == true)
     }
 
     @Test func aConnectionHasAboutOneLargestFrameOfPayloadsAway() {
         var machine = ConnectionMachine(limits: limits { $0.frameByteCountMax = ByteCount(4_096) }, now: 0)
-        machine.depart(hasRequestID: true, byteCount: 4_096)
+        machine.depart(holds: false, byteCount: 4_096)
         #expect(script(machine, ping) == [.execute(.ping), .more])
-        machine.depart(hasRequestID: true, byteCount: 1)
+        machine.depart(holds: false, byteCount: 1)
         #expect(script(machine, ping) == [.wait])
         #expect(machine.wantsInput(bufferedByteCount: 0) == false)
         #expect(machine.awayByteCount == 4_097)
-        machine.arrive(hasRequestID: true, byteCount: 4_096)
+        machine.arrive(holds: false, byteCount: 4_096)
         #expect(script(machine, ping) == [.execute(.ping), .more])
         #expect(machine.wantsInput(bufferedByteCount: 0) == true)
     }
 
     @Test func controlPassesTheStreamThatHoldsTheConnection() {
         var machine = ConnectionMachine(limits: limits(), now: 0)
-        machine.depart(hasRequestID: false)
-        machine.becomeStream(hasRequestID: false)
+        machine.depart(holds: true)
+        machine.becomeStream(holds: true)
         let credit = RawClient.frame(.cursorCredit)
         #expect(script(machine, credit + RawClient.frame(.cancel) + ping) == [.control(.cursorCredit), .control(.cancel), .wait])
-        machine.arrive(hasRequestID: false)
+        machine.arrive(holds: true)
         #expect(script(machine, ping) == [.execute(.ping), .more])
     }
 
@@ -111,15 +111,15 @@ private func script(_ machine: borrowing ConnectionMachine, _ input: [UInt8]) ->
 
     @Test func whatIsBufferedBehindARequestThatIsAwayIsBounded() {
         var machine = ConnectionMachine(limits: limits(), now: 0)
-        machine.depart(hasRequestID: false)
+        machine.depart(holds: true)
         #expect(machine.wantsInput(bufferedByteCount: 0) == true)
         #expect(machine.wantsInput(bufferedByteCount: ConnectionMachine.heldInputByteCountMax) == false)
     }
 
     @Test func aStreamWhoseAnswersAreNotTakenLetsNoMoreInputIn() {
         var machine = ConnectionMachine(limits: limits { $0.outputByteCountMax = ByteCount(100) }, now: 0)
-        machine.depart(hasRequestID: false)
-        machine.becomeStream(hasRequestID: false)
+        machine.depart(holds: true)
+        machine.becomeStream(holds: true)
         machine.answers.bytes.append([UInt8](repeating: 0, count: 101))
         // Its credit and its end can still come.
         #expect(machine.wantsInput(bufferedByteCount: 0) == true)
@@ -154,18 +154,18 @@ private func script(_ machine: borrowing ConnectionMachine, _ input: [UInt8]) ->
 
     @Test func whenInputEndsWholeRequestsAreServedAndNothingMoreIsRead() {
         var machine = ConnectionMachine(limits: limits(), now: 0)
-        machine.depart(hasRequestID: false)
+        machine.depart(holds: true)
         machine.endInput()
         #expect(machine.wantsInput(bufferedByteCount: 0) == false)
         #expect(machine.takesCredit == false)
         #expect(script(machine, ping) == [.wait])
-        machine.arrive(hasRequestID: false)
+        machine.arrive(holds: true)
         #expect(script(machine, ping + Array(ping.prefix(5))) == [.execute(.ping), .more])
     }
 
     @Test func drainingTakesNoRequestAndEndsWhenAllIsSaid() {
         var machine = ConnectionMachine(limits: limits(), now: 0)
-        machine.depart(hasRequestID: true)
+        machine.depart(holds: false)
         machine.answers.bytes.append([1, 2, 3])
         machine.drain()
         #expect(script(machine, ping) == [.discard])
@@ -173,21 +173,21 @@ private func script(_ machine: borrowing ConnectionMachine, _ input: [UInt8]) ->
         #expect(machine.isFinished(socketIsEmpty: true) == false)
         machine.answers.consume(3)
         #expect(machine.isFinished(socketIsEmpty: true) == false)
-        machine.arrive(hasRequestID: true)
+        machine.arrive(holds: false)
         #expect(machine.isFinished(socketIsEmpty: true) == true)
     }
 }
 
 @Suite struct AnswerQueueTests {
     private func releasable(_ queue: inout AnswerQueue, _ acknowledged: LSN) -> Int {
-        queue.release(acknowledged) { _, _ in }
+        queue.release(acknowledged) { _, _, _ in }
     }
 
     @Test func onlyThePrefixBeforeTheFirstUnacknowledgedWriteLeaves() {
         var queue = AnswerQueue()
         queue.bytes.append([UInt8](repeating: 1, count: 10))
         queue.bytes.append([UInt8](repeating: 2, count: 5))
-        queue.hold(from: 10, until: 7, arrival: 1)
+        queue.hold(from: 10, until: 7, arrival: 1, .write)
         queue.bytes.append([UInt8](repeating: 3, count: 20))
         #expect(releasable(&queue, 6) == 10)
         queue.consume(10)
@@ -201,20 +201,35 @@ private func script(_ machine: borrowing ConnectionMachine, _ input: [UInt8]) ->
         var queue = AnswerQueue()
         for index in 0..<4 {
             queue.bytes.append([0, 0])
-            queue.hold(from: index * 2, until: LSN(index + 1), arrival: 9)
+            queue.hold(from: index * 2, until: LSN(index + 1), arrival: 9, .write)
         }
         #expect(releasable(&queue, 3) == 0)
         var requests = 0
-        #expect(queue.release(4) { _, count in requests += count } == 8)
+        #expect(queue.release(4) { _, _, count in requests += count } == 8)
         #expect(requests == 4)
+    }
+
+    @Test func everyRequestIsTimedOnceAsWhatItIs() {
+        var queue = AnswerQueue()
+        var timed: [LatencyClass: Int] = [:]
+        for (index, latencyClass) in [LatencyClass.write, .write, .scan, .read, .write].enumerated() {
+            queue.bytes.append([0, 0])
+            queue.hold(from: index * 2, until: index == 3 ? 1 : LSN(index + 1), arrival: 9, latencyClass)
+        }
+        queue.bytes.append([0, 0])
+        queue.hold(from: 10, until: 2, arrival: 9, nil)
+        #expect(queue.release(3) { _, latencyClass, count in timed[latencyClass, default: 0] += count } == 8)
+        #expect(timed == [.write: 2, .scan: 1, .read: 1])
+        #expect(queue.release(5) { _, latencyClass, count in timed[latencyClass, default: 0] += count } == 12)
+        #expect(timed == [.write: 3, .scan: 1, .read: 1])
     }
 
     @Test func writesOfTwoBurstsLeaveAsTheyAreAcknowledged() {
         var queue = AnswerQueue()
         queue.bytes.append([0, 0])
-        queue.hold(from: 0, until: 1, arrival: 1)
+        queue.hold(from: 0, until: 1, arrival: 1, .write)
         queue.bytes.append([0, 0, 0])
-        queue.hold(from: 2, until: 2, arrival: 2)
+        queue.hold(from: 2, until: 2, arrival: 2, .write)
         #expect(releasable(&queue, 1) == 2)
         queue.consume(2)
         #expect(releasable(&queue, 2) == 3)
@@ -224,7 +239,7 @@ private func script(_ machine: borrowing ConnectionMachine, _ input: [UInt8]) ->
         var queue = AnswerQueue()
         queue.bytes.append([1, 1, 1])
         queue.bytes.append([2, 2])
-        queue.hold(from: 3, until: 5, arrival: 1)
+        queue.hold(from: 3, until: 5, arrival: 1, .write)
         queue.dropHeld()
         #expect(queue.byteCount == 3)
         #expect(queue.isHeld == false)

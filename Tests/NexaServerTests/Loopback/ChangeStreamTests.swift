@@ -1,3 +1,4 @@
+import Foundation
 import NexaServer
 import NexaTestKit
 import NexaWire
@@ -101,6 +102,68 @@ struct ChangeStreamTests {
             #expect(try client.receive()?.type == .streamEnd)
             #expect(try Self.event(client)["documentKey"] == ["_id": "meanwhile"])
         }
+    }
+
+    /// What a pool thread reads for the subscription meanwhile waits until the stream has ended.
+    @Test func noEventFromTheFilesStandsWithinAStreamWithoutIDs() async throws {
+        try await LoopbackNode.run { port in
+            let (watcher, writer) = (try RawClient(port: port), try RawClient(port: port))
+            for number in 0..<3_000 { try Self.create(writer, "k\(number)", in: "full", bytes: 200) }
+            let text = MessagePackValue.string(String(repeating: "y", count: 1_000))
+            for batch in 0..<16 {
+                let documents = (0..<500).map {
+                    MessagePackValue.map([.init("_id", .string("\(batch)-\($0)")), .init("t", text)])
+                }
+                #expect(try writer.call(.batchWrite, ["collection": "c", "documents": .array(documents)]).type == .success)
+            }
+            // Somebody who is at the end of the log takes the window there: what is older lies in files alone.
+            _ = try watcher.call(.subscribeChanges, ["collection": "end"])
+            try Self.create(writer, "k", in: "end")
+            _ = try Self.event(watcher)
+
+            let client = try RawClient(port: port)
+            try client.send(
+                RawClient.frame(.subscribeChanges, ["collection": "c", "after": [1, 1]])
+                    + RawClient.frame(.query, ["collection": "full", "stream": true, "batch_size": 100]))
+            #expect(try #require(try client.receive()).type == .success)
+            var told = 0
+            var frame = try #require(try client.receive())
+            while frame.type == .changeEvent {
+                told += 1
+                frame = try #require(try client.receive())
+            }
+            #expect(frame.type == .streamStart)
+            let stream = try #require(frame["stream"])
+            for _ in 0..<2 { #expect(try client.receive()?.type == .streamChunk) }
+            // The stream waits for credit, and so does what comes behind it.
+            client.setTimeout(seconds: 1)
+            #expect(throws: RawClientError.self) { try client.receive() }
+            client.setTimeout(seconds: 10)
+            try client.send(.cursorCredit, ["stream": stream, "credit": 1_000])
+            for _ in 2..<30 { #expect(try client.receive()?.type == .streamChunk) }
+            #expect(try client.receive()?.type == .streamEnd)
+            while told < 8_000 {
+                _ = try Self.event(client)
+                told += 1
+            }
+        }
+    }
+
+    @Test func theFarewellOfASubscriptionStandsBehindTheStreamOfItsConnection() async throws {
+        let directory = FileManager.default.temporaryDirectory.appendingPathComponent("nexa-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let node = try await LoopbackNode.start(directory.path)
+        let client = try RawClient(port: node.port)
+        for number in 0..<1_000 { try Self.create(client, "k\(number)", in: "full") }
+        _ = try client.call(.subscribeChanges, ["collection": "c"])
+        try client.send(.query, ["collection": "full", "stream": true, "batch_size": 100])
+        #expect(try client.receive()?.type == .streamStart)
+        for _ in 0..<2 { #expect(try client.receive()?.type == .streamChunk) }
+        async let stopped: Void = node.stop()
+        var codes: [String] = []
+        while let frame = try client.receive() { codes.append(frame.code ?? "\(frame.header)") }
+        try await stopped
+        #expect(codes == ["CANCELLED", "SUBSCRIPTION_LOST"])
     }
 
     @Test func aRecordLargerThanTheWindowIsToldFromTheFiles() async throws {

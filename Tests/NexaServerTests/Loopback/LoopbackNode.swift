@@ -13,10 +13,18 @@ enum LoopbackNode {
         _ configure: (inout ServerConfiguration) -> Void = { _ in }, policy: FlushPolicy = FlushPolicy(),
         fileSystem: any FileSystem = PosixFileSystem(), _ body: (Int) throws -> Result
     ) async throws -> Result {
+        try await withNode(configure, policy: policy, fileSystem: fileSystem) { try body($0.port) }
+    }
+
+    /// The same for tests that look at the node itself.
+    static func withNode<Result>(
+        _ configure: (inout ServerConfiguration) -> Void = { _ in }, policy: FlushPolicy = FlushPolicy(),
+        fileSystem: any FileSystem = PosixFileSystem(), _ body: (NexaNode) throws -> Result
+    ) async throws -> Result {
         let directory = FileManager.default.temporaryDirectory.appendingPathComponent("nexa-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: directory) }
         let node = try await start(directory.path, configure, policy: policy, fileSystem: fileSystem)
-        let result = await Swift.Result.catching { try body(node.port) }
+        let result = await Swift.Result.catching { try body(node) }
         try await node.stop()
         return try result.get()
     }

@@ -31,33 +31,33 @@ import Testing
 
     @Test func anAnswerWaitsForTheCommitPointAndEverythingBehindItWaitsToo() {
         var queue = AnswerQueue()
-        queue.hold(from: frame(queue, 1), until: 5, arrival: 1, concern: concern(5))
+        queue.hold(from: frame(queue, 1), until: 5, arrival: 1, .write, concern: concern(5))
         _ = frame(queue, 2)
-        #expect(queue.release(9) { _, _ in } == 0)
+        #expect(queue.release(9) { _, _, _ in } == 0)
         queue.settle { $0.judge(reached: 4, current: 1, now: 0) }
-        #expect(queue.release(9) { _, _ in } == 0)
+        #expect(queue.release(9) { _, _, _ in } == 0)
         queue.settle { $0.judge(reached: 5, current: 1, now: 0) }
-        #expect(queue.release(4) { _, _ in } == 0)
-        let count = queue.release(5) { _, _ in }
+        #expect(queue.release(4) { _, _, _ in } == 0)
+        let count = queue.release(5) { _, _, _ in }
         #expect(values(queue, count) == [1, 2])
         #expect(queue.concernCount == 0)
     }
 
     @Test func anAnswerWhoseTimeIsUpBecomesAnErrorInItsPlace() {
         var queue = AnswerQueue()
-        queue.hold(from: frame(queue, 1), until: 5, arrival: 1, concern: concern(5, deadline: 100))
-        queue.hold(from: frame(queue, 2), until: 6, arrival: 1)
-        queue.hold(from: frame(queue, 3), until: 7, arrival: 1, concern: concern(7))
+        queue.hold(from: frame(queue, 1), until: 5, arrival: 1, .write, concern: concern(5, deadline: 100))
+        queue.hold(from: frame(queue, 2), until: 6, arrival: 1, .write)
+        queue.hold(from: frame(queue, 3), until: 7, arrival: 1, .write, concern: concern(7))
         _ = frame(queue, 4)
         queue.settle { $0.judge(reached: 4, current: 1, now: 100) }
-        let first = queue.release(7) { _, _ in }
+        let first = queue.release(7) { _, _, _ in }
         let answers = values(queue, first)
         #expect(answers.count == 2)
         #expect(answers[0]["code"] == "WRITE_CONCERN_TIMEOUT" && answers[0]["outcome"] == "unknown")
         #expect(answers[1] == 2)
         queue.consume(first)
         queue.settle { $0.judge(reached: 7, current: 1, now: 100) }
-        let rest = queue.release(7) { _, _ in }
+        let rest = queue.release(7) { _, _, _ in }
         #expect(values(queue, rest) == [3, 4])
     }
 
