@@ -23,10 +23,13 @@ def answer(request_id, value, kind=SUCCESS, flags=0):
 
 
 class Scripted:
-    """A node that answers the first READ of a connection properly and leaves the others to `script(send, ids)`, called with each new id."""
+    """A node that answers the first READ of a connection properly and leaves the others to `script(send, ids)`, called with each new id.
 
-    def __init__(self, script):
-        self.script, self.reads, self.ids = script, 0, []
+    What is neither a greeting nor a BIND nor a READ goes to `others(send, kind, id)`.
+    """
+
+    def __init__(self, script, others=lambda send, kind, request_id: None):
+        self.script, self.others, self.reads, self.ids = script, others, 0, []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -60,6 +63,8 @@ class Scripted:
                     self.ids.append(request_id)
                     if self.script(connection.sendall, self.ids) == "close":
                         return
+                else:
+                    self.others(connection.sendall, kind, request_id)
 
     def __enter__(self):
         return self

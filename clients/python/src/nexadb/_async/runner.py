@@ -11,7 +11,7 @@ from .._core.calls import Call
 from .._core.codec import decode
 from .._core.engine import Engine, clock, documents_of
 from .._core.frames import ERROR, SUCCESS, Request
-from .._core.link import Reply
+from .._core.link import FLOOD_CHUNK_COUNT, Reply
 from .._core.retry import NotSent, Sent, closed
 from .._core.stream import StreamState
 from .._core.topology import Server
@@ -108,8 +108,8 @@ class Runner:
         finally:
             engine.end(call, server, started, failure)
 
-    async def open_stream(self, call: Call, timeout_ms: int | None, state: StreamState | None = None) -> tuple[Sink, Reply]:
-        """Starts a call whose result may come in pieces, and waits for the first of them."""
+    async def open_stream(self, call: Call, timeout_ms: int | None, excess_max: int = FLOOD_CHUNK_COUNT) -> tuple[Sink, Reply]:
+        """Starts a call whose result may come in pieces, and waits for the first of them. `excess_max`: see StreamState."""
         engine = self.engine
         started = engine.begin(call, timeout_ms)
         server: Server | None = None
@@ -118,21 +118,20 @@ class Runner:
             while True:
                 connection = await self._connection(call, started)
                 server = connection.server
-                sink = connection.open_stream(call, clock(), StreamState() if state is None else state)
                 try:
-                    reply = await sink.next(call.deadline)
-                    engine.answered(call, reply)
-                    if reply[0] == ERROR:
-                        raise engine.refusal(reply)
-                    return sink, reply
+                    sink = connection.open_stream(call, clock(), StreamState(excess_max))
+                    try:
+                        reply = await sink.next(call.deadline)
+                        engine.answered(call, reply)
+                        if reply[0] == ERROR:
+                            raise engine.refusal(reply)
+                        return sink, reply
+                    except BaseException:
+                        sink.close()
+                        raise
                 except Expired:
-                    sink.close()
                     raise engine.timed_out(call) from None
-                except asyncio.CancelledError:
-                    sink.close()
-                    raise
                 except NexaError as error:
-                    sink.close()
                     pause = self._after(call, connection, error)
                 if pause:
                     await asyncio.sleep(pause)
@@ -164,7 +163,7 @@ class Runner:
     async def documents(self, call: Call, timeout_ms: int | None) -> list[Document]:
         """A whole result as a list, whether it comes in one piece or in many."""
         while True:
-            sink, reply = await self.open_stream(call, timeout_ms, StreamState(excess_max=0))
+            sink, reply = await self.open_stream(call, timeout_ms, excess_max=0)
             if reply[0] == SUCCESS:
                 return documents_of(decode(reply[2]))
             try:
