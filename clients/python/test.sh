@@ -43,8 +43,8 @@ check "mypy --strict" mypy --cache-dir "$venv/mypy"
 check "basedpyright" basedpyright --warnings
 
 # Two runs side by side: the first mostly waits for nodes that die and for others that never answer.
-python -m pytest -p no:cacheprovider tests/test_chaos.py tests/test_hostile.py tests/test_watch.py >"$venv/patient.log" 2>&1 &
-python -m pytest -p no:cacheprovider --ignore tests/test_chaos.py --ignore tests/test_hostile.py --ignore tests/test_watch.py >"$venv/quick.log" 2>&1
+python -m pytest -p no:cacheprovider tests/test_chaos.py tests/test_hostile.py tests/test_watch.py tests/test_shaky.py >"$venv/patient.log" 2>&1 &
+python -m pytest -p no:cacheprovider --ignore tests/test_chaos.py --ignore tests/test_hostile.py --ignore tests/test_watch.py --ignore tests/test_shaky.py >"$venv/quick.log" 2>&1
 quick=$?
 wait $!
 patient=$?
