@@ -324,11 +324,21 @@ class Dispatcher {
       // Told once; what is left of the history is what reads are held to from now on.
       this.session = { epoch: 0, lsn: 0, host: null };
     }
+    if (!this.startsOver(operation)) return this.fail(operation, error);
     this.decide(operation, afterRefusal(operation, error), error);
   }
 
+  /** Whether an operation can begin again: not behind what a cursor was given of its result; what was only gathered is dropped. */
+  startsOver(operation) {
+    if (!operation.hasBegun) return true;
+    if (!(operation.stream instanceof Collector)) return false;
+    operation.stream = null;
+    operation.hasBegun = false;
+    return true;
+  }
+
   lost(operation, error) {
-    if (operation.hasBegun) return this.fail(operation, error);
+    if (!this.startsOver(operation)) return this.fail(operation, error);
     this.decide(operation, afterLoss(operation, error, this.settings), error);
   }
 

@@ -155,6 +155,25 @@ describe('a read', () => {
     assert.equal(node.accepted, 1);
   });
 
+  it('whose result breaks off begins again as a whole; a cursor, which gave a part of it, says so', async () => {
+    for (const breakOff of [(request, self) => self.error(request, 'SHUTTING_DOWN'), (request, self) => request.socket.end()]) {
+      let count = 0;
+      const node = await scripted((request, self) => {
+        if (request.type !== Type.QUERY) return undefined;
+        if (++count % 2 === 0) return self.success(request, [{ _id: 'a' }, { _id: 'b' }]);
+        self.reply(request, Type.STREAM_START, { stream: 1 });
+        self.reply(request, Type.STREAM_CHUNK, { stream: 1, documents: [{ _id: 'a' }] });
+        return breakOff(request, self);
+      });
+      const db = client(node);
+      assert.deepEqual((await db.query('c')).map(({ _id }) => _id), ['a', 'b']);
+      const cursor = db.find('c');
+      assert.equal((await cursor.next())._id, 'a');
+      await assert.rejects(cursor.next(), (error) => ['SHUTTING_DOWN', 'CONNECTION'].includes(error.code));
+      assert.equal(count, 3);
+    }
+  });
+
   it('with more time than a timer takes is looked after without haste', async (t) => {
     const sweep = t.mock.method(Deadlines.prototype, 'sweep');
     const deadlines = new Deadlines(() => assert.fail('it is not over'));
