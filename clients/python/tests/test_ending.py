@@ -264,6 +264,23 @@ def test_nonsense_that_is_read_while_a_cancel_waits_to_leave_ends_the_connection
         assert waiter.error is not None
 
 
+def test_what_waits_to_leave_a_connection_with_tls_waits_encrypted():
+    class Tls:
+        def encrypted(self, data):
+            return bytes(len(data))
+
+    with Scripted(None) as node:
+        connection = connected(node)
+        channel, connection._channel, connection._tls = connection._channel, Full(connection._channel), Tls()
+        call = Call(Request.READ, None, "c", (encode("k"),))
+        call.deadline = clock()
+        with pytest.raises(blocking.Expired):
+            connection.exchange(call, clock())
+        assert connection._unsent == bytes(len(connection._unsent))
+        connection._channel = channel
+        connection.close()
+
+
 class Full:
     """A channel that takes nothing and brings nonsense."""
 

@@ -27,7 +27,7 @@ class Door:
     """Takes TLS and passes the bytes on to a node."""
 
     def __init__(self, port, authority, newest=ssl.TLSVersion.TLSv1_3, host="127.0.0.1", asks_for_certificate=False):
-        self.behind = port
+        self.behind, self.accepted = port, 0
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.maximum_version = newest
         authority.issue_cert(host).configure_cert(self.context)
@@ -42,6 +42,7 @@ class Door:
         return self.server.sockets[0].getsockname()[1]
 
     async def serve(self, reader, writer):
+        self.accepted += 1
         inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self.behind)
 
         async def carry(source, target):
@@ -97,6 +98,19 @@ def play(flavour, uri, name, selection_ms=15_000, **options):
 def test_everything_works_over_tls(node, name, authority, ca_file, flavour):
     with Door(node.port, authority) as door:
         play(flavour, f"nexadbs://127.0.0.1:{door.port}/?tlsCAFile={ca_file.replace('/', '%2F')}", name)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_many_reads_of_one_thread_take_one_connection(node, name, authority, ca_file, flavour):
+    async def run(port):
+        async with client(flavour, host="127.0.0.1", port=port, tls=True, tls_ca_file=ca_file) as db:
+            await db.create(name, {"_id": "k"})
+            for _ in range(20):
+                assert (await db.get(name, "k"))["_id"] == "k"
+
+    with Door(node.port, authority) as door:
+        asyncio.run(run(door.port))
+        assert door.accepted == 1
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)

@@ -24,6 +24,9 @@ _RECEIVE_BYTE_COUNT = 1 << 16
 
 def read_alone(connection: Connection, collection: str, key: bytes, budget: bytes, now: float, deadline: float) -> Reply | None:
     """The answer to READ for a packed key; None where the short way is not open. `budget` is the packed field that tells the deadline."""
+    if connection._tls is not None:
+        # What goes straight to the socket would go in plain.
+        return None
     link, channel = connection.link, connection._channel
     prefix, request_id = link.prefixes.get(collection), link.next_id
     if prefix is None or request_id > ID_MAX or channel.limit != TICK_SECONDS or now - connection._heard_at > IDLE_SECONDS:

@@ -271,7 +271,8 @@ class Connection:
                 return request_id, reads
             except Expired:
                 with self._lock:
-                    self._unsent += self.link.abandon(request_id)
+                    cancel = self.link.abandon(request_id)
+                self._unsent += self._tls.encrypted(cancel) if cancel and self._tls is not None else cancel
                 raise
             except OSError as error:
                 problem = ConnectionError(f"{text_of(self.server.address)}: {error}")
