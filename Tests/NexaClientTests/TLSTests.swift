@@ -22,6 +22,7 @@ import Testing
             try NexaClient(address) { $0.transport = NexaTLSTransport() }
         }
 
+        try await node.waitUntilListening()
         let trusted = try client("nexadbs://127.0.0.1:\(node.port)/?tlsCAFile=\(directory)/node.pem")
         defer { trusted.close() }
         let made = try await trusted.create("c", ["_id": "k", "text": .string(String(repeating: "x", count: 300_000))])
