@@ -12,6 +12,17 @@ struct ChangeStreamTests {
         #expect(answer.type == .success)
     }
 
+    private static func fill(_ writer: RawClient, _ collection: String, _ count: Int, bytes: Int) throws {
+        let text = MessagePackValue.string(String(repeating: "x", count: bytes))
+        for start in stride(from: 0, to: count, by: 500) {
+            let documents = (start..<min(start + 500, count)).map {
+                MessagePackValue.map([.init("n", .int(Int64($0))), .init("text", text)])
+            }
+            let answer = try writer.call(.batchWrite, ["collection": .string(collection), "documents": .array(documents)])
+            #expect(answer.type == .success)
+        }
+    }
+
     private static func event(_ client: RawClient) throws -> ReceivedFrame {
         let frame = try #require(try client.receive())
         #expect(frame.type == .changeEvent)
@@ -108,14 +119,8 @@ struct ChangeStreamTests {
     @Test func noEventFromTheFilesStandsWithinAStreamWithoutIDs() async throws {
         try await LoopbackNode.run { port in
             let (watcher, writer) = (try RawClient(port: port), try RawClient(port: port))
-            for number in 0..<3_000 { try Self.create(writer, "k\(number)", in: "full", bytes: 200) }
-            let text = MessagePackValue.string(String(repeating: "y", count: 1_000))
-            for batch in 0..<16 {
-                let documents = (0..<500).map {
-                    MessagePackValue.map([.init("_id", .string("\(batch)-\($0)")), .init("t", text)])
-                }
-                #expect(try writer.call(.batchWrite, ["collection": "c", "documents": .array(documents)]).type == .success)
-            }
+            try Self.fill(writer, "full", 3_000, bytes: 200)
+            try Self.fill(writer, "c", 8_000, bytes: 1_000)
             // Somebody who is at the end of the log takes the window there: what is older lies in files alone.
             _ = try watcher.call(.subscribeChanges, ["collection": "end"])
             try Self.create(writer, "k", in: "end")
@@ -154,15 +159,14 @@ struct ChangeStreamTests {
         defer { try? FileManager.default.removeItem(at: directory) }
         let node = try await LoopbackNode.start(directory.path)
         let client = try RawClient(port: node.port)
-        for number in 0..<1_000 { try Self.create(client, "k\(number)", in: "full") }
+        try Self.fill(client, "full", 1_000, bytes: 0)
         _ = try client.call(.subscribeChanges, ["collection": "c"])
         try client.send(.query, ["collection": "full", "stream": true, "batch_size": 100])
         #expect(try client.receive()?.type == .streamStart)
         for _ in 0..<2 { #expect(try client.receive()?.type == .streamChunk) }
-        async let stopped: Void = node.stop()
+        try await node.stop()
         var codes: [String] = []
         while let frame = try client.receive() { codes.append(frame.code ?? "\(frame.header)") }
-        try await stopped
         #expect(codes == ["CANCELLED", "SUBSCRIPTION_LOST"])
     }
 
