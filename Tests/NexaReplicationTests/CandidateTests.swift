@@ -199,5 +199,15 @@ import Testing
         #expect(bench.node.role == .failed)
         #expect(bench.tell(.durable(9, generation: 0)).isEmpty)
         #expect(bench.tell(.promote(.none)).failure == .logFailed)
+        #expect(
+            bench.tell(.switchover(target: NodeID(name: "b"), timeout: 1)).contains {
+                if case .switchoverProgress(let progress) = $0 { progress.state == .aborted } else { false }
+            })
+        for (action, isDone) in [(SlotAdmin.Action.list, true), (.create, false), (.drop, false)] {
+            let replies = bench.tell(.slotAdmin(SlotAdmin(action, name: "s"))).compactMap {
+                if case .slots(let reply) = $0 { reply } else { nil }
+            }
+            #expect(replies == [SlotAdminReply(isDone: isDone, slots: [])])
+        }
     }
 }

@@ -266,6 +266,36 @@ import Testing
         #expect(bench.node.log.committed == 3)
     }
 
+    /// As many as may wait: answered in any order, or out of time all at once.
+    @Test func readsThatWereRelayedAreAnsweredOnce() {
+        var bench = streaming()
+        let count = ReplicationOptions().waiterCountMax
+        let deadline = bench.now + 2_000_000
+        let begin = ContinuousClock.now
+        func ask() -> [UInt64] {
+            (0..<count).compactMap { number in
+                let asked = bench.tell(.awaitReadIndex(WaiterID(UInt64(number)), visible: 0, deadline: deadline))
+                return asked.messages.compactMap { if case .readIndex(let message) = $0 { message.id } else { nil } }.first
+            }
+        }
+        func reply(_ id: UInt64) -> [ReadIndexOutcome] {
+            bench.tell(.upstream(Self.session, .readIndexReply(ReadIndexReply(id: id, epoch: 1, lsn: id))), after: 0).readIndexes
+        }
+        let ids = ask()
+        #expect(ids.count == count)
+        #expect(
+            bench.tell(.awaitReadIndex(WaiterID(1), visible: 0, deadline: deadline)).readIndexes
+                == [.failed(reason: "too many reads wait")])
+        for id in ids.reversed() where id % 2 == 0 { #expect(reply(id) == [.read(at: id)]) }
+        for id in ids where id % 2 == 1 { #expect(reply(id) == [.read(at: id)]) }
+        #expect(reply(ids[0]).isEmpty && reply(ids[count - 1]).isEmpty)
+        #expect(ask().count == count)
+        let expired = bench.tell(.tick, after: 4_000_000).readIndexes
+        #expect(expired.count == count && Set(expired.map { "\($0)" }).count == 1)
+        // Nothing is walked through for each of them.
+        #expect(ContinuousClock.now - begin < .seconds(30))
+    }
+
     @Test func aSilentUpstreamIsLeft() {
         var bench = streaming()
         #expect(bench.tell(.tick, after: 4_000_000).stops.isEmpty)

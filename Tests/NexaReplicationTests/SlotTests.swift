@@ -66,6 +66,65 @@ import Testing
         #expect(bench.node.keptSlots(now: bench.now).isEmpty)
     }
 
+    /// It is given a copy that was made before it came.
+    @Test func theLogBehindACopyIsKeptForWhoTakesIt() {
+        var bench = Bench.leader(of: ["a", "b"])
+        bench.tell(.appended(end: 50, byteCount: 5_000))
+        bench.tell(.durable(50, generation: 0))
+        let id = NodeID(name: "b")
+        func hello() -> NodeEvent {
+            .downstream(
+                SessionID(1),
+                .hello(
+                    Hello(
+                        clusterID: Bench.cluster, node: id, name: "b", address: "b:1", promised: 0, history: EpochHistory(),
+                        last: LogPosition(epoch: 0, lsn: 0), chain: 0, durable: 0, committed: 0, slot: "b", want: .snapshot,
+                        via: [id], windowByteCount: 0)))
+        }
+        #expect(retained(bench.tell(hello())) == 51)
+        #expect(retained(bench.tell(.snapshotOffered(SessionID(1), through: 30))) == 31)
+        bench.tell(.closed(SessionID(1)))
+        #expect(bench.node.keptSlots(now: bench.now).map(\.restartLSN) == [31])
+        // Nobody is there to whom it could be offered.
+        #expect(bench.tell(.snapshotOffered(SessionID(1), through: 20)).isEmpty)
+    }
+
+    @Test func whoPreparesAndSaysNothingIsLeftWhenItsCopyWouldBe() {
+        var options = ReplicationOptions()
+        options.preparingSilenceMax = 60_000_000
+        var bench = Bench.leader(of: ["a", "b"], options: options)
+        let id = NodeID(name: "b")
+        bench.tell(
+            .downstream(
+                SessionID(1),
+                .hello(
+                    Hello(
+                        clusterID: Bench.cluster, node: id, name: "b", address: "b:1", promised: 0, history: EpochHistory(),
+                        last: LogPosition(epoch: 0, lsn: 0), chain: 0, durable: 0, committed: 0, slot: "b", want: .snapshot,
+                        via: [id], windowByteCount: 0))))
+        #expect(bench.tell(.tick, after: 60_000_000).stops.isEmpty)
+        #expect(bench.tell(.tick, after: 1).stops == [.silent])
+    }
+
+    @Test func othersLeaveRoomForMembers() {
+        var options = ReplicationOptions()
+        (options.downstreamCountMax, options.slotCountMax) = (5, 6)
+        var bench = Bench.leader(of: ["a", "b", "c"], options: options)
+        func refusals(_ name: String, _ session: UInt64) -> [ReplicationStop.Code] {
+            bench.attach(name, session: session)
+            return bench.effects.stops
+        }
+        #expect(refusals("x", 1).isEmpty && refusals("y", 2).isEmpty)
+        #expect(refusals("z", 3) == [.tooMany])
+        #expect(refusals("b", 4).isEmpty && refusals("c", 5).isEmpty)
+        // Slots outlive their followers.
+        for session in [1, 2] as [UInt64] { bench.tell(.closed(SessionID(session))) }
+        #expect(bench.node.status().slots.count == 4)
+        bench.tell(.closed(SessionID(4)))
+        #expect(refusals("u", 6) == [.tooMany])
+        #expect(refusals("b", 7).isEmpty)
+    }
+
     /// A former leader, and a member that follows the new one.
     @Test func aNodeThatFollowsForgetsMembersButNobodyElse() {
         var options = ReplicationOptions()

@@ -6,6 +6,9 @@ package struct ReplicationOptions: Sendable {
     package var heartbeatInterval: Microseconds = 500_000
     /// A peer that was not heard for this long is gone: its connection is closed.
     package var deadAfter: Microseconds = 5_000_000
+    /// A follower that cuts its log or takes a snapshot speaks when a piece is on its disk, and may be checking files in between; after this
+    /// long nobody would find the snapshot any more.
+    package var preparingSilenceMax: Microseconds = 900_000_000
     /// A follower that is alive but has not written anything of what is on its way for this long begins anew. Long enough for the largest record
     /// on a slow line.
     package var stuckAfter: Microseconds = 120_000_000

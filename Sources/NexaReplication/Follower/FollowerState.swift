@@ -47,8 +47,7 @@ struct FollowerState: Sendable {
     var wantsSnapshot = false
     var staleness = Staleness()
     /// Linearizable reads that wait for the leader's word.
-    var reads: [(id: UInt64, asker: ReadAsker, deadline: Microseconds)] = []
-    var nextReadID: UInt64 = 1
+    var reads = RelayedReads()
 
     /// The log is being changed by the shell.
     var isChangingLog: Bool { phase == .cutting || phase == .installing }

@@ -10,6 +10,13 @@ enum ReadAsker: Hashable, Sendable {
     case follower(SessionID, id: UInt64)
 }
 
+extension CommitPoint {
+    /// A quorum answered something that was sent after the question came, and the commit point has reached what it is about.
+    func confirms(_ round: ReadRounds.Round, committed: LSN) -> Bool {
+        committed >= round.lsn && confirmations(since: round.stamp) >= quorum
+    }
+}
+
 /// Questions of one leadership that are not answered yet.
 struct ReadRounds: Sendable {
     struct Round: Sendable {
@@ -23,6 +30,8 @@ struct ReadRounds: Sendable {
     private(set) var rounds: [Round] = []
 
     var isEmpty: Bool { rounds.isEmpty }
+    /// When the first of them gives up; nil when nobody waits. O(n).
+    var earliestDeadline: Microseconds? { rounds.lazy.map(\.deadline).min() }
 
     mutating func add(_ round: Round) { rounds.append(round) }
 

@@ -47,26 +47,19 @@ package struct SnapshotFile: Hashable, Sendable {
 package struct SnapshotBegin: Equatable, Sendable {
     package var slot: String
     package var resume: UInt64?
-    /// Digests of files that the follower has already.
-    package var have: [UInt64]
-    package static let haveCountMax = 16_384
 
-    package init(slot: String, resume: UInt64? = nil, have: [UInt64] = []) {
+    package init(slot: String, resume: UInt64? = nil) {
         self.slot = slot
         self.resume = resume
-        self.have = have
     }
 
     package var value: MessagePackValue {
-        .fields([
-            ("slot", .string(slot)), ("resume", resume.map { .number($0) }), ("have", .array(have.map { .number($0) })),
-        ])
+        .fields([("slot", .string(slot)), ("resume", resume.map { .number($0) })])
     }
 
     init(_ fields: ControlFields) throws(MessageError) {
         slot = try fields.text("slot", byteCountMax: ReplicationSlot.nameByteCountMax)
         resume = try fields.optionalUInt("resume")
-        have = try fields.nodes("have", countMax: SnapshotBegin.haveCountMax).map(\.rawValue)
     }
 }
 
@@ -118,6 +111,9 @@ package struct SnapshotManifest: Equatable, Sendable {
         files = []
         for file in try fields.array("files", countMax: SnapshotManifest.fileCountMax) { files.append(try SnapshotFile(file)) }
         guard Set(files.map(\.name)).count == files.count else { throw .badField("files") }
+        // What keys of a store can carry.
+        guard position.lsn <= lsnMax else { throw .badField("position") }
+        guard history.entries.allSatisfy({ $0.firstLSN <= lsnMax }) else { throw .badField("epochs") }
     }
 }
 

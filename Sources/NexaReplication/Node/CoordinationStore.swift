@@ -7,8 +7,7 @@ import NexaStorage
 package enum CoordinationRequest: Hashable, Sendable {
     /// A leadership with an epoch above `floor`, in the name of `node`.
     case acquire(NodeID, floor: Epoch)
-    /// Am I still the one? Asked on every tick of a leader where the store says that it wants to be asked.
-    case confirm(NodeID, Epoch)
+    /// A leadership that was acquired and did not come about.
     case release(NodeID, Epoch)
 }
 
@@ -39,6 +38,7 @@ package struct StaticCoordination: CoordinationStore {
         return .acquired(configuration.nextEpoch(after: floor, for: node))
     }
 
+    /// Answers before it returns.
     package func submit(_ request: CoordinationRequest, deliver: @escaping @Sendable (CoordinationEvent) -> Void) {
         if let event = answer(request) { deliver(event) }
     }

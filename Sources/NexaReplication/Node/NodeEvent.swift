@@ -73,6 +73,8 @@ package enum NodeEvent: Sendable {
     /// on news of the disk carries `generation`; where the snapshot failed, the old one goes on.
     case snapshotInstalled(SessionID, clusterID: ClusterID, history: EpochHistory, end: LSN, chain: UInt64, generation: UInt64)
     case snapshotFailed(SessionID, reason: String)
+    /// This follower was offered a copy with everything up to `through`, and none of the log behind it.
+    case snapshotOffered(SessionID, through: LSN)
     /// The oldest record that the log still has.
     case logRetained(oldest: LSN)
     /// `readChain` is done; nil when the log does not reach back so far.
@@ -104,13 +106,10 @@ package enum NodeEvent: Sendable {
     case awaitReadIndex(WaiterID, visible: LSN, deadline: Microseconds)
     /// A follower asks on behalf of such a read.
     case readIndex(SessionID, ReadIndex, visible: LSN)
-    case cancelWaiter(WaiterID)
 
     // MARK: People and coordination
     case promote(PromotionForce)
     case switchover(target: NodeID, timeout: Microseconds)
-    /// Follow this address (nil: nobody).
-    case follow(address: String?)
     case slotAdmin(SlotAdmin)
     case coordination(CoordinationEvent)
     /// The process is going to stop: waiters are answered, connections closed.

@@ -145,13 +145,6 @@ extension ReplicaNode {
         return min(log.durable, leading!.positions[count - 2])
     }
 
-    // MARK: - Reads that wait
-
-    mutating func cancel(_ id: WaiterID) {
-        _ = leading?.reads.take { $0.asker == .local(id) }
-        following.reads.removeAll { $0.asker == .local(id) }
-    }
-
     // MARK: - Stepping down
 
     /// A newer leadership exists, or may: nothing is acknowledged from here on, and the log is sealed. Where nobody is known to lead, this node

@@ -10,12 +10,13 @@ extension ReplicaNode {
             guard leading!.reads.rounds.count < setup.options.waiterCountMax else {
                 return answer(asker, nil, "too many reads wait", into: &effects)
             }
-            let stamp = nextStamp()
-            leading!.reads.add(
-                ReadRounds.Round(
-                    asker: asker, lsn: max(visible, log.committed, leading!.firstLSN ?? 0), stamp: stamp, deadline: deadline))
-            answerReads(into: &effects)
-            guard !leading!.reads.isEmpty else { return }
+            let round = ReadRounds.Round(
+                asker: asker, lsn: max(visible, log.committed, leading!.firstLSN ?? 0), stamp: nextStamp(), deadline: deadline)
+            // Where the leader is a quorum by itself.
+            if let committed = leading!.commit.committed, leading!.commit.confirms(round, committed: committed) {
+                return answer(asker, round.lsn, "", into: &effects)
+            }
+            leading!.reads.add(round)
             for index in downstreams.indices where setup.configuration.isVoter(downstreams[index].node) {
                 sendHeartbeat(index, into: &effects)
             }
@@ -23,9 +24,7 @@ extension ReplicaNode {
             guard following.reads.count < setup.options.waiterCountMax, let session = following.session else {
                 return answer(asker, nil, "too many reads wait", into: &effects)
             }
-            let id = following.nextReadID
-            following.nextReadID += 1
-            following.reads.append((id: id, asker: asker, deadline: deadline))
+            let id = following.reads.add(asker, deadline: deadline)
             effects.append(.send(session, .readIndex(ReadIndex(id: id, epoch: following.epoch))))
         default: answer(asker, nil, "no leader is known", into: &effects)
         }
@@ -40,38 +39,32 @@ extension ReplicaNode {
     }
 
     mutating func take(_ reply: ReadIndexReply, into effects: inout [NodeEffect]) {
-        guard let index = following.reads.firstIndex(where: { $0.id == reply.id }) else { return }
-        let asker = following.reads.remove(at: index).asker
+        guard let asker = following.reads.take(reply.id) else { return }
         answer(asker, reply.epoch == following.epoch ? reply.lsn : nil, "the leader could not confirm", into: &effects)
     }
 
     /// Answers what a quorum has confirmed and the commit point has reached.
     mutating func answerReads(into effects: inout [NodeEffect]) {
-        guard let leading else { return }
-        let commit = leading.commit
-        guard let committed = commit.committed else { return }
-        let done = self.leading!.reads.take { round in
-            committed >= round.lsn && commit.confirmations(since: round.stamp) >= commit.quorum
+        guard let commit = leading?.commit, let committed = commit.committed else { return }
+        for round in leading!.reads.take(where: { commit.confirms($0, committed: committed) }) {
+            answer(round.asker, round.lsn, "", into: &effects)
         }
-        for round in done { answer(round.asker, round.lsn, "", into: &effects) }
     }
 
     mutating func expireReads(into effects: inout [NodeEffect]) {
-        let now = now
         if leading != nil {
+            let now = now
             for round in leading!.reads.take(where: { $0.deadline <= now }) {
                 answer(round.asker, nil, "no quorum answered in time", into: &effects)
             }
         }
-        while let index = following.reads.firstIndex(where: { $0.deadline <= now }) {
-            answer(following.reads.remove(at: index).asker, nil, "the leader did not answer in time", into: &effects)
+        for asker in following.reads.takeExpired(now: now) {
+            answer(asker, nil, "the leader did not answer in time", into: &effects)
         }
     }
 
     mutating func failReads(_ reason: String, into effects: inout [NodeEffect]) {
-        let failed = following.reads
-        following.reads.removeAll()
-        for read in failed { answer(read.asker, nil, reason, into: &effects) }
+        for asker in following.reads.takeAll() { answer(asker, nil, reason, into: &effects) }
     }
 
     func answer(_ asker: ReadAsker, _ lsn: LSN?, _ reason: String, into effects: inout [NodeEffect]) {

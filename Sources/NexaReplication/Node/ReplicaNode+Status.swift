@@ -30,9 +30,9 @@ extension ReplicaNode {
         case .follower:
             if following.phase == .idle && following.address != nil { due = min(due, max(now, following.retryAt)) }
             if let resumeAt = following.resumeAt { due = min(due, max(now, resumeAt)) }
-            due = following.reads.reduce(due) { min($0, $1.deadline) }
+            due = min(due, following.reads.earliestDeadline ?? due)
         case .leader:
-            due = leading?.reads.rounds.reduce(due) { min($0, $1.deadline) } ?? due
+            due = min(due, leading?.reads.earliestDeadline ?? due)
             if let handover = leading?.handover { due = min(due, handover.deadline, max(now, handover.nextTry)) }
         case .fenced, .failed: break
         }

@@ -7,7 +7,8 @@
 //        |  +--------------(refused, outvoted, timeout)-----+                              | a higher epoch was seen
 //        +------------------(log sealed)------------------ fenced <------------------------+
 //
-// One file per concern: +Log (news of the disk), +Following, +Serving (followers of this node), +Leading, +Candidacy, +Peers, +Status.
+// One file per concern: +Log (news of the disk), +Following, +Serving, +Shipping and +Slots (followers of this node), +Leading, +Candidacy,
+// +Reads, +Peers, +Status.
 
 import NexaStorage
 
@@ -144,6 +145,7 @@ package struct ReplicaNode: Sendable {
         case .snapshotInstalled(let session, let cluster, let history, let end, let chain, let generation):
             noteInstalled(session, cluster, history, end, chain, generation, into: &effects)
         case .snapshotFailed(_, let reason): noteInstallFailed(reason, into: &effects)
+        case .snapshotOffered(let session, let lsn): noteSnapshotOffered(session, through: lsn, into: &effects)
         case .logRetained(let oldest): log.oldestLSN = max(log.oldestLSN, oldest)
         case .chainRead(let question, let lsn, let chain): noteChain(question, lsn, chain, into: &effects)
         case .logFailed(let reason): fail(reason, into: &effects)
@@ -160,11 +162,9 @@ package struct ReplicaNode: Sendable {
 
         case .awaitReadIndex(let id, let visible, let deadline): readIndex(for: .local(id), visible, deadline, into: &effects)
         case .readIndex(let session, let message, let visible): relayReadIndex(session, message, visible, into: &effects)
-        case .cancelWaiter(let id): cancel(id)
 
         case .promote(let force): beginCandidacy(force: force, into: &effects)
         case .switchover(let target, let timeout): beginSwitchover(target, timeout, into: &effects)
-        case .follow(let address): follow(address, into: &effects)
         case .slotAdmin(let request): administer(request, into: &effects)
         case .coordination(let event): coordinate(event, into: &effects)
         case .stop: shutDown(ReplicationStop(.shutdown), into: &effects)
@@ -220,6 +220,9 @@ package struct ReplicaNode: Sendable {
         case .awaitReadIndex(let id, _, _): effects.append(.completeReadIndex(id, .failed(reason: "the node stops")))
         case .downstream(let session, .hello): effects.append(.close(session, .stop(ReplicationStop(.shutdown))))
         case .promote: effects.append(.promotionFailed(.logFailed))
+        case .switchover:
+            effects.append(.switchoverProgress(SwitchoverProgress(state: .aborted, lsn: log.end, reason: "the node stops")))
+        case .slotAdmin(let request): answerSlots(isDone: request.action == .list, into: &effects)
         default: break
         }
     }

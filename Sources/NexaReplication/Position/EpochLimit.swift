@@ -1,5 +1,8 @@
 import NexaStorage
 
+/// The highest LSN that keys of a store can carry.
+let lsnMax: LSN = 1 << 60 - 1
+
 extension Epoch {
     /// Epochs from here on are refused wherever they come from: nothing that is counted up from a smaller one overflows, and the file that
     /// keeps a promise has two bits to spare.

@@ -91,8 +91,6 @@ struct SlotTable: Sendable {
 
     func contains(_ name: String) -> Bool { index(name) != nil }
 
-    func isLost(_ name: String) -> Bool { index(name).map { slots[$0].state == .lost } ?? false }
-
     func statuses(endByteCount: UInt64, options: ReplicationOptions, now: Microseconds) -> [ReplicationSlot.Status] {
         slots.map { slot in
             let retained = slot.state == .lost ? 0 : endByteCount - min(endByteCount, slot.restartByteCount)

@@ -15,7 +15,7 @@ extension ClusterSimulation {
     }
 
     private func perform(_ effect: NodeEffect, on index: Int) {
-        if isTraced, !isQuiet(effect) { note("\(machines[index].name) -> \(ClusterSimulation.brief(effect))") }
+        if isTraced { note("\(machines[index].name) -> \(ClusterSimulation.brief(effect))") }
         let life = machines[index].life
         switch effect {
         case .append(_, let first, let last): append(first, last, on: index)
@@ -70,11 +70,6 @@ extension ClusterSimulation {
         case .parked: queue(.park, on: index)
         case .closed: machines[index].leaderships.end(committed: machines[index].committed)
         }
-    }
-
-    private func isQuiet(_ effect: NodeEffect) -> Bool {
-        if case .send(_, .heartbeat) = effect { return false }
-        return false
     }
 
     // MARK: - The log
