@@ -80,14 +80,14 @@ package struct CheckpointManifest: Equatable, Sendable {
             ByteOrder.loadLE(start, at: bytes.count - 8) == nexa_xxh3(start, bytes.count - 8, 0)
         else { return nil }
         var reader = FieldReader(UnsafeRawBufferPointer(rebasing: bytes[8..<bytes.count - 8]))
-        guard let high = reader.fixedBE(), let low = reader.fixedBE(), let epoch = reader.varint(), let lsn = reader.varint(),
+        guard let high = reader.fixedBE(), let low = reader.fixedBE(), let epoch = reader.varint(), let lsn = reader.lsn(),
             let chain = reader.fixedLE(), let epochCount = reader.varint(), epochCount <= UInt64(bytes.count)
         else { return nil }
         storeUUID = StoreUUID(high: high, low: low)
         point = LogPoint(epoch: epoch, lsn: lsn, chain: chain)
         epochs = []
         for _ in 0..<epochCount {
-            guard let epoch = reader.varint(), let lsn = reader.varint() else { return nil }
+            guard let epoch = reader.varint(), let lsn = reader.lsn() else { return nil }
             epochs.append(EpochStart(epoch: epoch, firstLSN: lsn))
         }
         files = []

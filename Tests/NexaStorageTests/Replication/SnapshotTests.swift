@@ -275,6 +275,14 @@ import Testing
             #expect(changed.withUnsafeBytes { CheckpointManifest($0) } == nil)
             #expect(bytes[..<index].withUnsafeBytes { CheckpointManifest($0) } == nil)
         }
+        for lsn in [1 << 60 - 1, 1 << 60, .max] as [LSN] {
+            var far = manifest
+            far.point.lsn = lsn
+            #expect((far.encoded().withUnsafeBytes { CheckpointManifest($0) } == nil) == (lsn >= 1 << 60))
+            far = manifest
+            far.epochs[0].firstLSN = lsn
+            #expect((far.encoded().withUnsafeBytes { CheckpointManifest($0) } == nil) == (lsn >= 1 << 60))
+        }
         manifest.files.append(CheckpointManifest.File(name: "../x", byteCount: 1, digest: 0))
         #expect(manifest.contradiction != nil)
         manifest.files.removeAll { ManifestFileName.marker($0.name) != nil || $0.name == "../x" }
