@@ -17,6 +17,14 @@ extension ConnectionHandler {
             machine.drain()
             return
         }
+        guard hello.count <= ReplicationService.introductionByteCountMax else {
+            refuse(
+                DocumentError(
+                    .tooLarge, "A CONNECT for replication has at most \(ReplicationService.introductionByteCountMax) bytes"),
+                requestID: nil)
+            machine.drain()
+            return
+        }
         guard let descriptor = loop.node.tls == nil ? duplicate(context) : relay(context) else {
             refuse(DocumentError(.internal, "The socket cannot be handed over"), requestID: nil)
             machine.drain()

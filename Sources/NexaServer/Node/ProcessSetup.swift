@@ -57,6 +57,14 @@ package enum ProcessSetup {
         return nil
     }
 
+    /// A text without what follows its first line's end, which is `\n` or, from Windows, `\r\n`.
+    package static func firstLine(of text: String) -> String {
+        // By bytes: "\r\n" is one character.
+        var line = text.utf8.prefix { $0 != UInt8(ascii: "\n") }
+        if line.last == UInt8(ascii: "\r") { line.removeLast() }
+        return String(Substring(line))
+    }
+
     /// All environment variables.
     package static func environment() -> [String: String] {
         var variables: [String: String] = [:]

@@ -32,18 +32,17 @@ struct ReplicationParts: Sendable {
 
 /// The user that this node is to others.
 package struct NodeLogIn: Sendable {
-    let user: String
-    let password: String
+    package let user: String
+    package let password: String
 
     /// Nil where none is configured.
-    init?(_ configuration: ServerConfiguration) throws(StartError) {
+    package init?(_ configuration: ServerConfiguration) throws(StartError) {
         guard let user = configuration.replicationUser, let path = configuration.replicationPasswordFile else { return nil }
-        let line = ProcessSetup.readFile(path)?.split(separator: "\n", omittingEmptySubsequences: false).first
-        guard let line, !line.isEmpty else {
+        guard let password = ProcessSetup.readFile(path).map(ProcessSetup.firstLine), !password.isEmpty else {
             throw StartError("replication-password-file: no password can be read from \(path)")
         }
         self.user = user
-        password = String(line)
+        self.password = password
     }
 }
 
@@ -219,12 +218,17 @@ package final class ReplicationService: Sendable {
         }
     }
 
+    /// A node says its name and logs in; what is larger is not decoded on an event loop.
+    package static let introductionByteCountMax = 16 << 10
+
     /// Takes a connection over whose CONNECT said that it is for replication. Owns the descriptor from here on. `isWelcome` is asked with
     /// each message: false when the user that it logged in as may not replicate any more. While the node starts, the connection is closed.
     package func adopt(
         _ descriptor: NIOBSDSocket.Handle, hello: UnsafeRawBufferPointer, isWelcome: @escaping @Sendable () -> Bool
     ) {
-        guard isOpen.load(ordering: .acquiring) else { return DescriptorCloser.close(descriptor) }
+        guard isOpen.load(ordering: .acquiring), hello.count <= Self.introductionByteCountMax else {
+            return DescriptorCloser.close(descriptor)
+        }
         let hello = try? MessagePackValue(decoding: hello)
         post { $0.adopt(descriptor, hello: hello, isWelcome: isWelcome) }
     }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import NexaBlockingClient
+import NexaServer
 import NexaTLS
 
 /// Who asks: the options of every command that talks to a node.
@@ -52,17 +53,11 @@ struct LogInOptions: ParsableArguments {
         }
     }
 
-    /// Without its end, which is `\n` or, from Windows, `\r\n`.
     static func firstLine(of path: String) throws -> String {
-        let text: String
         do throws(SmallFile.Failure) {
-            text = try SmallFile.read(path, byteCountMax: 1 << 20)
+            return ProcessSetup.firstLine(of: try SmallFile.read(path, byteCountMax: 1 << 20))
         } catch {
             throw ValidationError(error.description)
         }
-        // By bytes: "\r\n" is one character.
-        var line = text.utf8.prefix { $0 != UInt8(ascii: "\n") }
-        if line.last == UInt8(ascii: "\r") { line.removeLast() }
-        return String(Substring(line))
     }
 }

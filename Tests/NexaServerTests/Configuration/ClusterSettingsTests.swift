@@ -1,3 +1,4 @@
+import Foundation
 import NexaServer
 import Testing
 
@@ -19,6 +20,21 @@ import Testing
         let printed = ConfigurationSources.print(configuration)
         #expect(
             try ConfigurationSources.merge(flags: [], environment: [:], file: (path: "f", content: printed)) == configuration)
+    }
+
+    @Test func aPasswordEndsWithItsLine() throws {
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("nexa-\(UUID().uuidString)").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let configuration = try merge(
+            ("node-name", "n1"), ("replication-user", "r"), ("replication-password-file", path))
+        for content in ["gehe im", "gehe im\n", "gehe im\r\n", "gehe im\r\nnot this\r\n", "gehe im\nnor\nthis"] {
+            try Data(content.utf8).write(to: URL(fileURLWithPath: path))
+            #expect(try NodeLogIn(configuration)?.password == "gehe im")
+        }
+        for empty in ["", "\n", "\r\n", "\r\nlater"] {
+            try Data(empty.utf8).write(to: URL(fileURLWithPath: path))
+            #expect(throws: StartError.self) { try NodeLogIn(configuration) }
+        }
     }
 
     @Test func whatCannotBeAClusterIsRefused() {
