@@ -132,7 +132,9 @@ package final class NexaNode: Sendable {
             }
             let gate = ReplicationGate(isClustered: configuration.replicates)
             let checkpoints = CheckpointShelf(
-                engine: engine, directory: configuration.dataDirectory, fileSystem: fileSystem)
+                engine: engine, directory: configuration.dataDirectory, fileSystem: fileSystem,
+                logByteCountMax: configuration.replicationOptions.slotByteCountMax,
+                logAgeMax: configuration.replicationOptions.slotAgeMax)
             let replication =
                 configuration.replicates
                 ? try ReplicationService(

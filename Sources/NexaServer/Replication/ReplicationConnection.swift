@@ -34,8 +34,16 @@ final class ReplicationConnection: ChannelInboundHandler {
     var isWelcome: @Sendable () -> Bool = { true }
     /// It has introduced itself with a hello.
     var isFollower = false
+    /// It came under the name of a member.
+    var isMember = false
     /// When the last bytes came, whole frames or not.
     private(set) var heardAt = ReplicationShell.now()
+    /// When the last whole frame came.
+    private(set) var spokeAt = ReplicationShell.now()
+    /// What it has asked for of a snapshot.
+    var pieces = PieceQueue()
+    /// A SLOT_ADMIN of it is being written down.
+    var isChangingSlots = false
     /// Both ends agreed that each frame has a checksum: see `FrameSeal`.
     var isSealed = false
     /// Its batches may be compressed.
@@ -52,6 +60,13 @@ final class ReplicationConnection: ChannelInboundHandler {
     /// Frames before the connection is there.
     private var waiting: [ReplicationMessage] = []
     private static let waitingCountMax = 64
+    /// Answers that the socket has not taken. Batches are bounded by their window, pieces by their queue, and do not count.
+    private var untakenByteCount = 0
+    /// Nothing is taken from who leaves so much unread.
+    private static let untakenByteCountMax = 1 << 20
+    private var isReadingHeld = false
+    /// How long the last word may take.
+    private static let leaveTaking: TimeAmount = .seconds(5)
 
     init(_ side: Side, session: SessionID, shell: ReplicationShell) {
         self.side = side
@@ -147,6 +162,7 @@ final class ReplicationConnection: ChannelInboundHandler {
         defer { isTaking = false }
         while !isClosed, let buffer = inbound {
             if side == .upstream && shell.isPromising { return }
+            if side == .downstream && untakenByteCount > Self.untakenByteCountMax { return holdReading() }
             let taken: Taken = buffer.withUnsafeReadableBytes { bytes in
                 switch parser.step(bytes) {
                 case .needMoreBytes: return .more
@@ -160,6 +176,7 @@ final class ReplicationConnection: ChannelInboundHandler {
             guard !isClosed else { return }
             switch taken {
             case .frame(let count):
+                spokeAt = heardAt
                 inbound!.moveReaderIndex(forwardBy: count)
                 if inbound!.readableBytes == 0 { inbound = nil }
             case .more:
@@ -223,10 +240,25 @@ final class ReplicationConnection: ChannelInboundHandler {
         return true
     }
 
+    private func holdReading() {
+        guard !isReadingHeld, let context else { return }
+        isReadingHeld = true
+        _ = context.channel.setOption(.autoRead, value: false)
+    }
+
+    private func wasTaken(_ byteCount: Int) {
+        untakenByteCount -= byteCount
+        guard isReadingHeld, !isClosed, let context, untakenByteCount <= Self.untakenByteCountMax / 2 else { return }
+        isReadingHeld = false
+        _ = context.channel.setOption(.autoRead, value: true)
+        takeFramesLater()
+    }
+
     // MARK: Output
 
     func send(_ message: ReplicationMessage) {
-        guard !isClosed else { return }
+        // What travels by itself may be lost.
+        guard !isClosed, side != .peer || untakenByteCount <= Self.untakenByteCountMax else { return }
         guard isConnected else {
             if waiting.count < Self.waitingCountMax { waiting.append(message) }
             return
@@ -263,7 +295,7 @@ final class ReplicationConnection: ChannelInboundHandler {
     func sendBatch(_ header: BatchHeader, records: UnsafeRawBufferPointer) -> Int {
         guard !isClosed else { return 0 }
         let byteCount = scratch.writeBatchFrame(header, records: records, isCompressed: takesCompressed)
-        flush()
+        flush(counts: false)
         if scratch.capacityByteCount > 2 << 20 { scratch.removeAll(keepingCapacity: false) }
         return byteCount + (isSealed ? FrameSeal.byteCount : 0)
     }
@@ -271,16 +303,21 @@ final class ReplicationConnection: ChannelInboundHandler {
     /// The IP address of the other end.
     var remoteAddress: String? { context?.channel.remoteAddress?.ipAddress }
 
-    /// A piece of a snapshot. That it is gone, or could not be read, ends the connection.
-    func sendChunk(_ get: SnapshotGet, _ piece: Result<CheckpointShelf.Piece?, any Error>) {
-        guard !isClosed else { return }
+    /// A piece of a snapshot; `whenTaken` as above. That it is gone, or could not be read, ends the connection.
+    func sendChunk(
+        _ get: SnapshotGet, _ piece: Result<CheckpointShelf.Piece?, any Error>, whenTaken: @escaping @Sendable () -> Void
+    ) {
+        guard !isClosed, let context else { return }
         guard let piece = try? piece.get() else { return close(.stop(ReplicationStop(.slotLost, "the snapshot is gone"))) }
         piece.writeFrame(for: get, into: scratch)
-        flush()
+        let taken = context.eventLoop.makePromise(of: Void.self)
+        taken.futureResult.whenComplete { _ in whenTaken() }
+        flush(taken, counts: false)
         if scratch.capacityByteCount > 2 << 20 { scratch.removeAll(keepingCapacity: false) }
     }
 
-    private func flush(_ taken: EventLoopPromise<Void>? = nil) {
+    /// Hands what was written to the socket. With `counts` it holds up what comes from the other end until the socket has taken it.
+    private func flush(_ taken: EventLoopPromise<Void>? = nil, counts: Bool = true) {
         guard let context, !scratch.isEmpty else {
             taken?.succeed()
             return
@@ -288,19 +325,24 @@ final class ReplicationConnection: ChannelInboundHandler {
         var buffer = context.channel.allocator.buffer(capacity: scratch.byteCount + FrameSeal.byteCount)
         if isSealed { FrameSeal.write(scratch.bytes, into: &buffer) } else { buffer.writeBytes(scratch.bytes) }
         scratch.removeAll(keepingCapacity: true)
-        context.writeAndFlush(wrapOutboundOut(buffer), promise: taken)
+        guard counts else { return context.writeAndFlush(wrapOutboundOut(buffer), promise: taken) }
+        let byteCount = buffer.readableBytes
+        untakenByteCount += byteCount
+        let promise = taken ?? context.eventLoop.makePromise(of: Void.self)
+        let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+        promise.futureResult.whenComplete { _ in bound.value.wasTaken(byteCount) }
+        context.writeAndFlush(wrapOutboundOut(buffer), promise: promise)
     }
 
-    /// Ends the connection behind what was sent; the shell hears no more of it.
+    /// Ends the connection behind what was sent, or when that takes too long; the shell hears no more of it.
     func close(_ reason: CloseReason) {
         guard !isClosed else { return }
         if case .stop(let stop) = reason, isConnected { send(.stop(stop)) }
-        guard let context else {
-            isClosed = true
-            return
-        }
-        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
-        context.writeAndFlush(wrapOutboundOut(ByteBuffer())).whenComplete { _ in bound.value.close(promise: nil) }
+        guard let context else { return forget() }
+        let channel = context.channel
+        let patience = shell.eventLoop.scheduleTask(in: Self.leaveTaking) { channel.close(promise: nil) }
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer())).whenComplete { _ in channel.close(promise: nil) }
+        shell.takesLeave(channel, patience)
         forget()
     }
 }

@@ -1,4 +1,5 @@
-// What administrators hear: the end of a promotion or of a switchover.
+// What administrators ask for and hear: each request ends with an answer, whatever becomes of the node. Who asks for what is under way already
+// waits with the first for its end.
 
 import Logging
 import NexaReplication
@@ -11,6 +12,33 @@ extension ReplicationShell {
             .init("role", .string(node.role.rawValue)), .init("epoch", .uint(epoch)), .init("lsn", .uint(node.log.end)),
             .init("name", .string(node.setup.name)), .init("address", .string(node.setup.address)),
         ])
+    }
+
+    func promote(_ force: PromotionForce, for connection: ReplicationConnection) {
+        guard !waitingForPromotion.contains(where: { $0 === connection }) else {
+            return connection.refuse(WireError(.conflict, "This connection has asked for that already"))
+        }
+        waitingForPromotion.append(connection)
+        // Elected, but not open yet: that ends like any other promotion.
+        if waitingForPromotion.count == 1, node.role != .leader { handle(.promote(force)) }
+    }
+
+    func beginSwitchover(_ order: Switchover, for connection: ReplicationConnection) {
+        guard waitingForSwitchover.isEmpty else {
+            let progress = SwitchoverProgress(state: .aborted, lsn: node.log.end, reason: "a switchover is under way")
+            return connection.send(.switchoverProgress(progress))
+        }
+        waitingForSwitchover.append(connection)
+        handle(.switchover(target: order.target, timeout: order.timeout))
+    }
+
+    func administer(_ request: SlotAdmin, for connection: ReplicationConnection) {
+        guard !connection.isChangingSlots else {
+            return connection.send(.slotAdminReply(SlotAdminReply(isDone: false, slots: node.status().slots)))
+        }
+        connection.isChangingSlots = true
+        waitingForSlots.append(connection)
+        handle(.slotAdmin(request))
     }
 
     func promoted() {
@@ -27,6 +55,10 @@ extension ReplicationShell {
         counters.promoted(succeeded: false)
         let reason = text(failure)
         logger.warning("promotion failed", metadata: ["reason": "\(reason)"])
+        refusePromotions(reason)
+    }
+
+    func refusePromotions(_ reason: String) {
         for connection in waitingForPromotion { connection.refuse(WireError(.conflict, "The node was not promoted: \(reason)")) }
         waitingForPromotion.removeAll()
     }

@@ -9,9 +9,6 @@ import NexaTLS
 import NexaWire
 
 extension ReplicationShell {
-    /// Followers, candidates and administrators at the same time.
-    static let connectionCountMax = 256
-
     // MARK: - Coming
 
     func connectUpstream(_ session: SessionID, _ address: String) {
@@ -49,13 +46,13 @@ extension ReplicationShell {
 
     /// A connection that a request loop accepted; `hello` is the payload of its CONNECT, which is answered here.
     func adopt(_ descriptor: NIOBSDSocket.Handle, hello: MessagePackValue?, isWelcome: @escaping @Sendable () -> Bool) {
-        guard !isStopped, connections.count < Self.connectionCountMax else {
-            DescriptorCloser.close(descriptor)
-            return
-        }
+        let name = hello?["name"]?.stringValue
+        let isMember = name.map { node.setup.configuration.member(NodeID(name: $0)) != nil } ?? false
+        guard !isStopped, makeRoom(isMember: isMember) else { return DescriptorCloser.close(descriptor) }
         let connection = ReplicationConnection(.downstream, session: nextSession(), shell: self)
         if let id = hello?["node"]?.nodeID { connection.peer = id }
-        connection.peerName = hello?["name"]?.stringValue
+        connection.peerName = name
+        connection.isMember = isMember
         connection.isWelcome = isWelcome
         connection.isSealed = hello?["seals"] == .bool(true)
         connections[connection.session] = connection
@@ -69,6 +66,47 @@ extension ReplicationShell {
             }
             .withConnectedSocket(descriptor)
             .whenFailure { _ in shell.value.connectionEnded(handler.value) }
+    }
+
+    private var occupants: [Admittance.Occupant] {
+        connections.values.filter { $0.side == .downstream }.map { connection in
+            Admittance.Occupant(
+                session: connection.session, isMember: connection.isMember,
+                isBusy: connection.isFollower || isAnswering(connection), spokeAt: connection.spokeAt)
+        }
+    }
+
+    /// An administrator waits for the end of what it asked for.
+    private func isAnswering(_ connection: ReplicationConnection) -> Bool {
+        connection.isChangingSlots || waitingForPromotion.contains { $0 === connection }
+            || waitingForSwitchover.contains { $0 === connection } || verifications.contains { $0.connection === connection }
+    }
+
+    private func makeRoom(isMember: Bool) -> Bool {
+        switch Admittance.decide(isMember: isMember, among: occupants, leaving: leavingCount) {
+        case .admit: return true
+        case .refuse: return false
+        case .replace(let session):
+            connections[session]?.close(.stop(ReplicationStop(.tooMany, "another connection needs the place")))
+            return true
+        }
+    }
+
+    /// Connections that nobody has heard of for too long.
+    func dismissSilent() {
+        for session in Admittance.overdue(occupants, now: Self.now()) {
+            connections[session]?.close(.stop(ReplicationStop(.silent, "nothing was said for too long")))
+        }
+    }
+
+    /// What was sent last is still on its way over `channel`, which `patience` closes at the latest.
+    func takesLeave(_ channel: any Channel, _ patience: Scheduled<Void>) {
+        leavingCount += 1
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        channel.closeFuture.whenComplete { _ in
+            patience.cancel()
+            bound.value.leavingCount -= 1
+        }
     }
 
     /// CONNECT was answered.
@@ -140,13 +178,10 @@ extension ReplicationShell {
             if order.epoch != nil, let peer = connection.peer {
                 handle(.peer(peer, message))
             } else {
-                waitingForSwitchover.append(connection)
-                handle(.switchover(target: order.target, timeout: order.timeout))
+                beginSwitchover(order, for: connection)
             }
         case .nodeStatus: connection.send(.nodeStatusReply(node.status()))
-        case .slotAdmin(let request):
-            waitingForSlots.append(connection)
-            handle(.slotAdmin(request))
+        case .slotAdmin(let request): administer(request, for: connection)
         case .verify(let request): verify(request, from: connection)
         case .snapshotBegin, .snapshotGet, .snapshotDone:
             handle(.downstream(connection.session, message))
@@ -164,7 +199,7 @@ extension ReplicationShell {
         guard connection.side == .downstream, type == .promote else { return false }
         let value = (try? MessagePackValue(decoding: payload)) ?? .map([])
         let isForced = value["force"] == .bool(true)
-        if node.role == .leader {
+        if node.role == .leader, gate.leads {
             connection.answer(.success, promotionAnswer(epoch: node.promise.epoch))
             return true
         }
@@ -176,8 +211,7 @@ extension ReplicationShell {
                         + "with force it leads all the same"))
             return true
         }
-        waitingForPromotion.append(connection)
-        handle(.promote(isForced ? .acceptLoss : .none))
+        promote(isForced ? .acceptLoss : .none, for: connection)
         return true
     }
 

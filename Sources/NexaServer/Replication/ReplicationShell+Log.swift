@@ -139,6 +139,8 @@ extension ReplicationShell {
                 keepsParked = Self.now() - handedOverAt! < Self.handoverGrace
             }
             gate.close(leader: known, epoch: epoch, keepsParked: keepsParked)
+            // Won, and lost before writes were taken. A candidate's promotion is under way.
+            if node.role != .candidate { refusePromotions("its leadership ended before it began") }
             if keepsParked { releaseLater() }
             publishHistory()
             wakeLoops()

@@ -40,16 +40,17 @@ extension ReplicationShell {
     func answerSlots(_ reply: SlotAdminReply) {
         let connections = waitingForSlots
         waitingForSlots.removeAll()
-        guard node.slotChangeCount != slotKeeping.changeCount else {
-            for connection in connections { connection.send(.slotAdminReply(reply)) }
-            return
-        }
+        guard node.slotChangeCount != slotKeeping.changeCount else { return Self.answer(connections, reply) }
         keepSlots()
         let (eventLoop, bound) = (eventLoop, NIOLoopBound(connections, eventLoop: eventLoop))
-        worker.submit(
-            .call {
-                eventLoop.execute { for connection in bound.value { connection.send(.slotAdminReply(reply)) } }
-            })
+        worker.submit(.call { eventLoop.execute { Self.answer(bound.value, reply) } })
+    }
+
+    private static func answer(_ connections: [ReplicationConnection], _ reply: SlotAdminReply) {
+        for connection in connections {
+            connection.isChangingSlots = false
+            connection.send(.slotAdminReply(reply))
+        }
     }
 
     /// Before the node stops: what is known now.

@@ -31,14 +31,16 @@ final class ReplicationShell {
     let tls: ClientTLS?
     private let ports: [LoopPort]
     private(set) var node: ReplicaNode
-    private let coordination: StaticCoordination
+    private let coordination: any CoordinationStore
     /// Connections by session; what is not here any more gives no events.
     var connections: [SessionID: ReplicationConnection] = [:]
     var peers: [NodeID: PeerLink] = [:]
+    /// Closed, with their last word still on its way.
+    var leavingCount = 0
     var tails: [SessionID: LogTail] = [:]
     /// Records of the batch that is being reported.
     var arriving: (records: ByteBuffer, previousChain: UInt64)?
-    /// Administrators who wait for a promotion or a switchover to end.
+    /// Administrators who wait for a promotion or a switchover to end: as long as there is one, it is under way.
     var waitingForPromotion: [ReplicationConnection] = []
     var waitingForSwitchover: [ReplicationConnection] = []
     var waitingForSlots: [ReplicationConnection] = []
@@ -228,6 +230,7 @@ final class ReplicationShell {
         keepCommitHint()
         keepSlots()
         tickPull()
+        dismissSilent()
         gate.publish(node.status())
     }
 
@@ -295,7 +298,14 @@ final class ReplicationShell {
         case .switchoverProgress(let progress): switchoverProgress(progress)
         case .slots(let reply): answerSlots(reply)
         case .coordinate(let request):
-            if let event = coordination.answer(request) { handle(.coordination(event)) }
+            let (eventLoop, bound) = (eventLoop, NIOLoopBound(self, eventLoop: eventLoop))
+            coordination.submit(request) { event in
+                if eventLoop.inEventLoop {
+                    bound.value.handle(.coordination(event))
+                } else {
+                    eventLoop.execute { bound.value.handle(.coordination(event)) }
+                }
+            }
         case .alarm(let alarm): raise(alarm)
         case .note(let note): log(note)
         }

@@ -17,6 +17,10 @@ extension ReplicationShell {
     private static let sharingLimit: Microseconds = 30_000_000
 
     func takeSnapshotRequest(_ message: ReplicationMessage, from connection: ReplicationConnection) {
+        // The core may have closed it, and whoever has not introduced itself follows nobody.
+        guard connection.isFollower, connections[connection.session] === connection else {
+            return connection.close(.stop(ReplicationStop(.protocolError, "a snapshot is for followers")))
+        }
         switch message {
         case .snapshotBegin(let begin): serve(begin, connection)
         case .snapshotGet(let get): serve(get, connection)
@@ -37,6 +41,7 @@ extension ReplicationShell {
                 && (held.id == begin.resume || held.holders.contains(slot) || now - min(now, held.madeAt) < Self.sharingLimit)
         }
         if let fit { return announce(fit, to: [connection]) }
+        guard !waitingForSnapshot.contains(where: { $0 === connection }) else { return }
         waitingForSnapshot.append(connection)
         guard waitingForSnapshot.count == 1 else { return }
         let checkpoints = checkpoints
@@ -54,10 +59,7 @@ extension ReplicationShell {
         switch made {
         case .failure(let error):
             logger.error("no snapshot can be made", metadata: ["error": "\(error)"])
-            for connection in connections {
-                close(connection.session, .stop(ReplicationStop(.slotLost, "no snapshot can be made")))
-            }
-            for connection in connections { handle(.closed(connection.session)) }
+            for connection in connections { connection.close(.stop(ReplicationStop(.slotLost, "no snapshot can be made"))) }
         case .success(let held):
             for connection in connections { _ = checkpoints.join(connection.peerName ?? "") { $0.id == held.id } }
             announce(held, to: connections)
@@ -67,18 +69,47 @@ extension ReplicationShell {
     private func announce(_ held: CheckpointShelf.Held, to connections: [ReplicationConnection]) {
         guard let manifest = SnapshotManifest(held.checkpoint.manifest, id: held.id, clusterID: node.clusterID) else {
             logger.error("a snapshot has too many files")
+            for connection in connections { connection.close(.stop(ReplicationStop(.slotLost, "it has too many files"))) }
             return
         }
-        for connection in connections { connection.send(.snapshotManifest(manifest)) }
+        for connection in connections {
+            handle(.snapshotOffered(connection.session, through: manifest.position.lsn))
+            connection.send(.snapshotManifest(manifest))
+        }
     }
 
     private func serve(_ get: SnapshotGet, _ connection: ReplicationConnection) {
+        guard connection.pieces.ask(get) else {
+            return connection.close(.stop(ReplicationStop(.protocolError, "more pieces are asked for than may be")))
+        }
+        readNext(for: connection)
+    }
+
+    private func readNext(for connection: ReplicationConnection) {
+        guard !connection.isClosed, let get = connection.pieces.next() else { return }
         let checkpoints = checkpoints
-        let (eventLoop, bound) = (eventLoop, NIOLoopBound(connection, eventLoop: eventLoop))
+        let (eventLoop, bound) = (eventLoop, NIOLoopBound((self, connection), eventLoop: eventLoop))
         snapshotThread.submit(
             .call {
                 let piece = Result { try checkpoints.read(get) }
-                eventLoop.execute { bound.value.sendChunk(get, piece) }
+                eventLoop.execute {
+                    let (shell, connection) = bound.value
+                    shell.send(get, piece, to: connection)
+                }
             })
+    }
+
+    private func send(
+        _ get: SnapshotGet, _ piece: Result<CheckpointShelf.Piece?, any Error>, to connection: ReplicationConnection
+    ) {
+        let byteCount = (try? piece.get())?.bytes.count ?? 0
+        connection.pieces.wasRead(byteCount: byteCount)
+        let bound = NIOLoopBound((self, connection), eventLoop: eventLoop)
+        connection.sendChunk(get, piece) {
+            let (shell, connection) = bound.value
+            connection.pieces.wasTaken(byteCount: byteCount)
+            shell.readNext(for: connection)
+        }
+        readNext(for: connection)
     }
 }

@@ -4,6 +4,9 @@
 //                                            └─► nobody asks for its lifetime, or (backups) it keeps more
 //                                                of the disk than is free: `tidy` ─────────────────────────► removed
 //
+// One for a follower keeps the log behind it, as long as it is held: who has taken it goes on from there. That is a debt of the disk like a
+// slot, and has the same limits: what goes beyond them is given up.
+//
 // Each costs no data while its tables are the store's, and keeps them from leaving the disk when they are not any more. So a client that
 // goes away leaves nothing behind, and a node that dies finds and removes what it held when it starts again.
 //
@@ -32,7 +35,7 @@ package final class CheckpointShelf: Sendable {
         package let id: UInt64
         package let checkpoint: Checkpoint
         let purpose: Purpose
-        let madeAt: Microseconds
+        package let madeAt: Microseconds
         fileprivate(set) var lastUse: Microseconds
         fileprivate(set) var holders: Set<String>
     }
@@ -43,12 +46,20 @@ package final class CheckpointShelf: Sendable {
     private let engine: Engine
     private let directory: String
     private let fileSystem: any FileSystem
+    private let logByteCountMax: UInt64
+    private let logAgeMax: Microseconds
     private let lock = NexaLock()
     nonisolated(unsafe) private var held: [Held] = []  // guarded by `lock`
     nonisolated(unsafe) private var backupsBeingMade = 0  // guarded by `lock`
     private let served = Atomic<UInt64>(0)
 
-    package init(engine: Engine, directory: String, fileSystem: any FileSystem) {
+    /// The limits are those of what is kept of the log for a follower.
+    package init(
+        engine: Engine, directory: String, fileSystem: any FileSystem, logByteCountMax: UInt64 = .max,
+        logAgeMax: Microseconds = .max
+    ) {
+        self.logByteCountMax = logByteCountMax
+        self.logAgeMax = logAgeMax
         self.engine = engine
         self.directory = directory
         self.fileSystem = fileSystem
@@ -68,11 +79,28 @@ package final class CheckpointShelf: Sendable {
         try begin(purpose)
         defer { if purpose == .backup { lock.withLock { backupsBeingMade -= 1 } } }
         let id = UInt64.random(in: 1...UInt64(Int64.max))
-        let checkpoint = try engine.makeCheckpoint(named: "s\(id)")
-        let made = Held(
-            id: id, checkpoint: checkpoint, purpose: purpose, madeAt: Self.now(), lastUse: Self.now(), holders: holders)
-        lock.withLock { held.append(made) }
-        return made
+        let floor = Self.retentionName(id)
+        // It ends here or behind.
+        if purpose == .follower { engine.setRetention(floor, oldestNeededLSN: engine.durableLSN + 1) }
+        do throws(StorageError) {
+            let checkpoint = try engine.makeCheckpoint(named: "s\(id)")
+            if purpose == .follower { engine.setRetention(floor, oldestNeededLSN: checkpoint.manifest.point.lsn + 1) }
+            let made = Held(
+                id: id, checkpoint: checkpoint, purpose: purpose, madeAt: Self.now(), lastUse: Self.now(), holders: holders)
+            lock.withLock { held.append(made) }
+            return made
+        } catch {
+            if purpose == .follower { engine.dropRetention(floor) }
+            throw error
+        }
+    }
+
+    /// Under which the engine keeps the log behind a checkpoint.
+    private static func retentionName(_ id: UInt64) -> String { "checkpoint \(id)" }
+
+    private func remove(_ held: Held) {
+        try? held.checkpoint.remove()
+        if held.purpose == .follower { engine.dropRetention(Self.retentionName(held.id)) }
     }
 
     private func begin(_ purpose: Purpose) throws(StorageError) {
@@ -102,7 +130,7 @@ package final class CheckpointShelf: Sendable {
             if let holder { held[index].holders.remove(holder) } else { held[index].holders.removeAll() }
             return held[index].holders.isEmpty ? held.remove(at: index) : nil
         }
-        try? last?.checkpoint.remove()
+        if let last { remove(last) }
     }
 
     // MARK: Pieces
@@ -152,18 +180,28 @@ package final class CheckpointShelf: Sendable {
 
     // MARK: Giving up
 
-    /// Gives up what nobody asks for, and backups that keep more of the disk than is free. Answers what went. Waits for the disk.
+    /// Gives up what nobody asks for, and what costs the disk too much. Answers what went. Waits for the disk.
     package func tidy(now: Microseconds = CheckpointShelf.now()) -> [Held] {
-        let backups = lock.withLock { held.filter { $0.purpose == .backup } }
-        let free = backups.isEmpty ? 0 : fileSystem.freeByteCount(directory)
-        let costly = Set(free == 0 ? [] : backups.filter { engine.byteCountKept(by: $0.checkpoint) > free }.map(\.id))
+        let all = lock.withLock { held }
+        let free = all.contains { $0.purpose == .backup } ? fileSystem.freeByteCount(directory) : 0
+        let costly = Set(all.filter { isTooCostly($0, freeByteCount: free, now: now) }.map(\.id))
         let given = lock.withLock {
             let given = held.filter { now - min(now, $0.lastUse) > $0.purpose.lifetime || costly.contains($0.id) }
             held.removeAll { held in given.contains { $0.id == held.id } }
             return given
         }
-        for held in given { try? held.checkpoint.remove() }
+        for held in given { remove(held) }
         return given
+    }
+
+    /// A backup that keeps more of the disk than is free (0: unknown), or a follower's that keeps more of the log than a slot may.
+    private func isTooCostly(_ held: Held, freeByteCount: UInt64, now: Microseconds) -> Bool {
+        switch held.purpose {
+        case .backup: freeByteCount > 0 && engine.byteCountKept(by: held.checkpoint) > freeByteCount
+        case .follower:
+            now - min(now, held.madeAt) > logAgeMax
+                || engine.logByteCount(from: held.checkpoint.manifest.point.lsn + 1) > logByteCountMax
+        }
     }
 
     package func removeAll() {
@@ -171,7 +209,7 @@ package final class CheckpointShelf: Sendable {
             defer { held.removeAll() }
             return held
         }
-        for held in all { try? held.checkpoint.remove() }
+        for held in all { remove(held) }
     }
 }
 

@@ -51,6 +51,44 @@ import Testing
         #expect(try shelf.count == 0 && directories(disk) == 0)
     }
 
+    /// Who has taken a copy goes on from the log behind it.
+    @Test func theLogBehindAFollowersCopyIsKeptAsLongAsTheCopy() throws {
+        let disk = CrashFileSystem()
+        let engine = try engine(disk)
+        let shelf = CheckpointShelf(engine: engine, directory: "/data", fileSystem: disk)
+        _ = try shelf.make(.backup, for: ["x"])
+        #expect(engine.retention.isEmpty)
+        let held = try shelf.make(.follower, for: ["a"])
+        let end = held.checkpoint.manifest.point.lsn
+        #expect(engine.retention.map(\.oldestNeededLSN) == [end + 1])
+        func write() throws {
+            for index in 0..<3_000 { try engine.writeDurably { $0.put("key\(index)", String(repeating: "v", count: 500)) } }
+            try engine.flush()
+            while try engine.releaseLog() {}
+        }
+        try write()
+        #expect(engine.oldestLogLSN ?? .max <= end + 1)
+        shelf.release(held.id, by: "a")
+        #expect(engine.retention.isEmpty)
+        while try engine.releaseLog() {}
+        #expect(engine.oldestLogLSN ?? .max > end + 1)
+    }
+
+    @Test func aCopyThatKeepsMoreOfTheLogThanASlotMayIsGivenUp() throws {
+        let disk = CrashFileSystem()
+        let engine = try engine(disk)
+        let shelf = CheckpointShelf(
+            engine: engine, directory: "/data", fileSystem: disk, logByteCountMax: 1 << 20, logAgeMax: 60_000_000)
+        let held = try shelf.make(.follower, for: ["a"])
+        #expect(shelf.tidy().isEmpty)
+        for index in 0..<3_000 { try engine.writeDurably { $0.put("key\(index)", String(repeating: "v", count: 500)) } }
+        #expect(shelf.tidy().map(\.id) == [held.id])
+        #expect(engine.retention.isEmpty)
+        let old = try shelf.make(.follower, for: ["a"])
+        #expect(shelf.tidy(now: old.madeAt + 60_000_000).isEmpty)
+        #expect(shelf.tidy(now: old.madeAt + 60_000_001).map(\.id) == [old.id])
+    }
+
     @Test func aFewBackupsAtATimeAndFollowersBeside() throws {
         let disk = CrashFileSystem()
         let shelf = CheckpointShelf(engine: try engine(disk), directory: "/data", fileSystem: disk)
