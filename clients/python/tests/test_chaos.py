@@ -133,6 +133,8 @@ def test_switchovers_under_load_fail_no_write(make_cluster):
         load.wait(30)
         for heir in ("n2", "n3", "n1"):
             leader = cluster.wait_leader()
+            # A majority does without one of them: the heir may not have found the leader yet.
+            cluster.wait_followers(*[node for node in cluster.nodes if node is not leader], leader=leader)
             answer = tool("switchover", leader.address, "--to", heir, timeout=40)
             assert answer.returncode == 0, answer.stderr
             load.wait(30)
