@@ -2,53 +2,23 @@
 
 /** Selection, retries, time and bounds, against nodes that are played by a script. */
 
-const { describe, it, afterEach } = require('node:test');
+const { describe, it } = require('node:test');
 const assert = require('node:assert/strict');
 const { setTimeout: sleep } = require('node:timers/promises');
 const diagnostics = require('node:diagnostics_channel');
 const nexaclient = require('..');
+const { clientOf, closing, document, ok, scripted, until } = require('./support/scene');
 const { ScriptedNode } = require('./support/scripted');
 const { Type, Flag } = require('../src/wire/protocol');
 const { chooseForRead, choosePrimary, backOff, averaged } = require('../src/topology/selection');
 
 const { NexaClient } = nexaclient;
-const open = [];
 
 /** What an operation may take here. What is to end at once, or by a time of its own, ends long before that. */
 const BUDGET_MS = 20_000;
 
-async function scripted(answer, greeting = {}) {
-  const node = new ScriptedNode(answer);
-  node.greeting = greeting;
-  open.push(await node.start());
-  return node;
-}
+const client = (nodes, options) => clientOf(nodes, BUDGET_MS, options);
 
-function client(nodes, options = {}) {
-  const db = new NexaClient({
-    hosts: [nodes].flat().map(({ address }) => address),
-    timeoutMS: BUDGET_MS,
-    serverSelectionTimeoutMS: BUDGET_MS,
-    ...options,
-  });
-  open.push({ stop: () => db.disconnect({ graceMS: 0 }) });
-  return db;
-}
-
-async function until(condition) {
-  const deadline = performance.now() + BUDGET_MS;
-  while (!condition()) {
-    assert.ok(performance.now() < deadline, 'it did not come to that');
-    await sleep(5);
-  }
-}
-
-afterEach(async () => {
-  for (const one of open.splice(0).reverse()) await one.stop();
-});
-
-const document = (request) => ({ _id: request.value.key ?? 'k', id: request.value.key ?? 'k' });
-const ok = (request, node) => node.success(request, document(request));
 const silent = () => {};
 
 describe('requests', () => {
@@ -212,7 +182,7 @@ describe('a lost connection', () => {
     waiting.catch(() => {});
     await sleep(1500);
     node = new ScriptedNode(ok);
-    open.push(await node.start(port));
+    closing(await node.start(port));
     const back = performance.now();
     assert.equal((await waiting).id, 'k');
     // Pauses of a quarter of a second at most; those of a client that nobody uses grow to five seconds.
@@ -256,7 +226,7 @@ describe('refusals', () => {
   it('a log-in that is refused is said at once, with the reason', async () => {
     const node = new ScriptedNode(ok);
     node.hear = (socket, request) => node.error(request, 'UNAUTHENTICATED');
-    open.push(await node.start());
+    closing(await node.start());
     const started = performance.now();
     await assert.rejects(
       client(node, { username: 'anna', password: 'secret' }).ping(),

@@ -2,10 +2,9 @@
 
 /** What ends, ends for everyone: nobody waits for what cannot come, and nothing is done twice or told as not done when it may be. */
 
-const { describe, it, afterEach } = require('node:test');
+const { describe, it } = require('node:test');
 const assert = require('node:assert/strict');
 const { setTimeout: sleep } = require('node:timers/promises');
-const { NexaClient } = require('..');
 const { Connection } = require('../src/connection');
 const { Cursor } = require('../src/cursor');
 const { Deadlines } = require('../src/deadlines');
@@ -14,48 +13,21 @@ const { Operation } = require('../src/operation');
 const { defaults } = require('../src/options');
 const { ConnectionError } = require('../src/errors');
 const { Type } = require('../src/wire/protocol');
-const { ScriptedNode } = require('./support/scripted');
+const { clientOf, closing, document, ok, scripted, until } = require('./support/scene');
 
 /** What never comes in these tests would come then. */
 const LATE_MS = 50_000;
-const open = [];
 
-async function scripted(answer, greeting = {}) {
-  const node = new ScriptedNode(answer);
-  node.greeting = greeting;
-  open.push(await node.start());
-  return node;
-}
-
-function client(nodes, options = {}) {
-  const hosts = [nodes].flat().map(({ address }) => address);
-  const db = new NexaClient({ hosts, timeoutMS: LATE_MS, serverSelectionTimeoutMS: LATE_MS, ...options });
-  open.push({ stop: () => db.disconnect({ graceMS: 0 }) });
-  return db;
-}
+const client = (nodes, options) => clientOf(nodes, LATE_MS, options);
 
 async function connected(node) {
   const greeting = { dialect: 'plain', features: ['request_id', 'op_id'] };
   const connection = new Connection({ host: '127.0.0.1', port: node.port }, { ...defaults, tls: null, greeting }, () => {});
-  open.push({ stop: () => connection.close(new ConnectionError('The test is over')) });
+  closing({ stop: () => connection.close(new ConnectionError('The test is over')) });
   await connection.open(LATE_MS);
   return connection;
 }
 
-async function until(condition) {
-  const deadline = performance.now() + 20_000;
-  while (!condition()) {
-    assert.ok(performance.now() < deadline, 'it did not come to that');
-    await sleep(2);
-  }
-}
-
-afterEach(async () => {
-  for (const one of open.splice(0).reverse()) await one.stop();
-});
-
-const document = (request) => ({ _id: request.value.key ?? 'k', id: request.value.key ?? 'k' });
-const ok = (request, node) => node.success(request, document(request));
 const empty = (encoder) => encoder.writeMapHeader(0);
 
 describe('a write', () => {
